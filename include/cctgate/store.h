@@ -1,0 +1,148 @@
+/*
+ * The store: what the gateway knows, in LMDB, so that a read needs neither a lock nor the upstream, and a restart is warm.
+ *
+ * Two environments below the data directory:
+ *   cache/    large, MDB_NOSYNC: records and indexes that the upstream can give again. A killed process loses nothing
+ *             committed; a power cut may cost the whole environment, which is then set aside and rebuilt.
+ *   durable/  small, every commit synced: what must not be lost (epoch now; leases, audit, idempotency keys later). Synced
+ *             commits take a disk's time: never call them on an event loop.
+ *
+ * One writer thread (the owner), any number of readers (front threads), each with a `store_reader` of its own. A reader's
+ * transaction is renewed for a read and reset after it: no pointer into the map outlives store_read_end(), and no read
+ * lasts longer than one turn of a loop.
+ *
+ * Format. Each environment carries a format number and a checksum of its description; another number, a missing one or an
+ * environment that LMDB cannot open makes it be renamed to <name>.aside-<unix time> and a new one created (the newest two
+ * set aside are kept), which `store_open` reports: a damaged cache is never a crash and never stops the start. A damaged
+ * durable environment is set aside as well, loudly: the caller decides whether to go on.
+ * Each record carries its own format number and a checksum over its body; one that does not read back is CG_E_CORRUPT, is
+ * counted, and counts as absent for readers.
+ */
+#ifndef CCTGATE_STORE_H
+#define CCTGATE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct store_reader;
+struct store_txn;
+
+/* What kind of thing a record holds. The numbers are on disk: only append. */
+enum record_kind {
+    RECORD_AGENT = 1,
+    RECORD_TERMINAL = 2,
+    RECORD_ADDRESS = 3,
+    RECORD_CALL = 4,
+    RECORD_USER = 5,
+    RECORD_AGENT_CAPABILITIES = 6,
+    RECORD_TERMINAL_CAPABILITIES = 7,
+    RECORD_ADDRESS_CAPABILITIES = 8,
+    RECORD_CALL_CAPABILITIES = 9,
+    RECORD_CALL_DATA = 10,
+    RECORD_CALL_INTRINSICS = 11,
+    RECORD_CALL_UUI = 12,
+    RECORD_CALL_MESSAGES = 13,
+    RECORD_USER_CALLS = 14, /* when a user's list of calls was last read; no body of its own */
+    RECORD_KINDS
+};
+
+/* How the record came to be what it is. */
+enum record_provenance {
+    PROVENANCE_FETCH = 1,   /* read from the upstream */
+    PROVENANCE_EVENT = 2,   /* brought up to date by a notification */
+    PROVENANCE_RESTORE = 3  /* found in the store at start and not confirmed since; told by comparing with the session, not written */
+};
+
+struct record {
+    uint64_t version;       /* grows with every write of any record, across restarts too; what an ETag is made of */
+    int64_t fetched_at_ms;  /* Unix time, ms: when the upstream said so */
+    int64_t expires_at_ms;  /* end of the time-to-live */
+    uint32_t user;          /* the user through whose session it was read (store_user_id) */
+    uint8_t provenance;
+    const char *body;       /* JSON text, not NUL-terminated */
+    size_t body_length;
+};
+
+struct store_settings {
+    const char *directory; /* created with mode 0700 when absent; files 0600 */
+    size_t cache_map_bytes, durable_map_bytes;
+    unsigned max_readers; /* 0: 126 */
+};
+
+struct store_opened {
+    int cache_set_aside, durable_set_aside; /* an older or damaged environment was moved away */
+    int cache_was_empty;
+    uint64_t epoch;        /* counts the starts of this data directory; synced before store_open returns */
+};
+
+/*
+ * Opens or creates both environments. CG_E_IO (directory not usable, or another process has it open: `error` says which),
+ * CG_E_NOMEM. Once per process, never across fork.
+ */
+int store_open(struct store **store, const struct store_settings *settings, struct store_opened *opened,
+               char *error, size_t error_size);
+void store_close(struct store **store); /* all readers and transactions ended */
+
+/* ---- readers: any thread, one reader per thread ---- */
+
+int store_reader_new(struct store_reader **reader, struct store *store);
+void store_reader_free(struct store_reader **reader);
+
+/* Between begin and end, record bodies point into the map. begin: CG_OK or CG_E_IO. */
+int store_read_begin(struct store_reader *reader);
+void store_read_end(struct store_reader *reader);
+
+/* CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. `id` is any bytes, at most CG_ID_BYTES_MAX. */
+int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+
+/*
+ * Who may see an object: ascending user numbers, pointing into the map. CG_OK with *num_users >= 1, or CG_E_NOTFOUND.
+ * Only kinds AGENT, TERMINAL, ADDRESS, CALL have owners.
+ */
+int store_owners(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
+                 const uint32_t **users, size_t *num_users);
+
+/*
+ * Walks the ids of `kind` in ascending byte order, those of `user` (or everybody's, each id once, when user is 0), starting after
+ * `after` (NULL: from the first), until `on_id` returns non-zero or there are no more. Returns CG_OK or CG_E_IO.
+ */
+int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after, size_t after_length,
+               int (*on_id)(void *data, const char *id, size_t id_length), void *data);
+
+/* ---- the writer: one thread ---- */
+
+/* One write transaction on the cache environment at a time. CG_E_IO, CG_E_FULL. */
+int store_begin(struct store *store, struct store_txn **txn);
+/* Ends the transaction in any case and nulls *txn. CG_OK: readers that begin from now on see it. CG_E_FULL, CG_E_IO: nothing of it happened. */
+int store_commit(struct store_txn **txn);
+void store_abort(struct store_txn **txn);
+
+/* record->version is set by the call. CG_E_LIMIT (body too large), CG_E_FULL, CG_E_IO. */
+int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+/* The record as this transaction sees it; body valid until the next write. */
+int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length); /* CG_OK when absent, too */
+
+/* Adds or removes `user` as an owner of an object; both directions of the index stay in step. CG_OK when nothing changes, too. */
+int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
+int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
+/* Makes what `user` owns of `kind` exactly `ids` (any order, duplicates allowed). */
+int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user, const char *const *ids, size_t num_ids);
+
+/* The number (>= 1) that stands for a user's name in records and indexes; the same across restarts while the cache lives. */
+int store_user_id(struct store_txn *txn, const char *user, uint32_t *id);
+
+/* Erases every record and index of a user who is no longer configured. */
+int store_forget_user(struct store_txn *txn, uint32_t user);
+
+/* ---- figures ---- */
+
+struct store_stats {
+    size_t cache_used_bytes, cache_map_bytes, durable_used_bytes, durable_map_bytes;
+    uint64_t records, corrupt_records, commits;
+    unsigned readers;
+};
+void store_get_stats(const struct store *store, struct store_stats *stats); /* any thread */
+
+#endif
