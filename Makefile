@@ -1,22 +1,39 @@
 # cctgate: `make help` lists the targets.
 #
-# VARIANT picks the build: release (default), asan (ASan + UBSan), tsan. Each has a folder of its own below build/.
+# VARIANT picks the build: release (default), asan (ASan + UBSan), tsan, fuzz. Each has a folder of its own below BUILD.
+# V=1 shows the commands. CC=clang works as well as gcc. It builds in parallel unless -j says otherwise.
 VARIANT ?= release
-CC      ?= gcc
+BUILD   ?= build
 V       ?= 0
-OUT     := build/$(VARIANT)
+OUT     := $(BUILD)/$(VARIANT)
 Q       := $(if $(filter 1,$(V)),,@)
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(VARIANT)),clang,gcc)
+endif
 
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL: # `make clean build` is one after the other
+endif
+.DELETE_ON_ERROR:
+
+# pkg-config is asked while the file is read. On a machine that lacks the libraries that gives nothing, which is why `run` and
+# `test` install first and then call make again.
 PACKAGES := libh2o-evloop lmdb jansson libxml-2.0 libcurl
 CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE -DH2O_USE_LIBUV=0 $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion -Werror
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
 CFLAGS_tsan    := -O1 -g -fsanitize=thread -fPIE
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_asan    := -pie -fsanitize=address,undefined
 LDFLAGS_tsan    := -pie -fsanitize=thread
-CFLAGS  += -std=gnu11 -MMD -MP -pthread $(WARNINGS) $(CFLAGS_$(VARIANT))
+LDFLAGS_fuzz    := -pie -fsanitize=fuzzer,address,undefined
+CFLAGS  += -std=gnu11 -MMD -MP -pthread $(WARNINGS) -include cctgate/banned.h $(CFLAGS_$(VARIANT))
 LDFLAGS += $(LDFLAGS_$(VARIANT))
 LDLIBS  += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lwslay -lssl -lcrypto -lm -lpthread
 
@@ -26,38 +43,143 @@ SIM_SOURCES  := $(sort $(wildcard tests/simulator/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py))
+
+ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(FUZZ_SOURCES)
+ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
+SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libcctgate.a
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
+FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
 
-.PHONY: all build
+# Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM is one test case
+# of the whole gateway, file:Class.test or a file.
+TSAN_UNITS   ?= mailbox loop log store session upstream fetch
+TSAN_PROGRAM ?= tests/integration/test_threads.py
+TSAN_QUICK := $(foreach u,$(TSAN_UNITS),$(if $(wildcard tests/unit/test_$(u).c),tests/unit/test_$(u)))
+TSAN_QUICK_PROGRAM := $(foreach p,$(TSAN_PROGRAM),$(if $(wildcard $(firstword $(subst :, ,$(p)))),$(p)))
+
+FUZZ_SECONDS ?= 30
+
+.PHONY: all build run test tests-of-variant bench benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
 all: build
-build: $(OUT)/cctgate $(OUT)/cctsim
 
-$(OUT)/%.o: %.c
+build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
+
+run: ## install what is missing, build, start the simulator with the gateway in front of it, say what to try
+	@deploy/install-deps.sh run
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
+	@OUT=$(BUILD)/release deploy/run.sh
+
+test: ## install what is missing, build, run all tests under ASan and UBSan and the threaded ones under TSan
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant
+	@$(if $(TSAN_QUICK),$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan $(addprefix $(BUILD)/tsan/,$(TSAN_QUICK)))
+	@$(if $(TSAN_QUICK_PROGRAM),$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan build)
+	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS)) \
+	    $(addprefix tsan:,$(TSAN_QUICK) $(TSAN_QUICK_PROGRAM))
+
+asan: ## run all tests under ASan and UBSan
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant
+	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS))
+
+tsan: ## run all tests under ThreadSanitizer
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan tests-of-variant
+	@BUILD=$(BUILD) tests/run.sh $(addprefix tsan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS))
+
+tests-of-variant: build $(UNITS)
+
+bench: ## measure the gateway against nginx and Varnish, and the store and the codec alone
+	@deploy/install-deps.sh bench
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build benches
+	@OUT=$(BUILD)/release tests/bench/run.sh
+
+benches: $(BENCHES)
+
+lint: ## clang-tidy, cppcheck and shellcheck
+	@deploy/install-deps.sh lint
+	@$(MAKE) lint-c lint-sh
+
+# The flags that gcc alone knows are not for clang-tidy.
+TIDY_FLAGS = $(CPPFLAGS) -std=gnu11 -include cctgate/banned.h
+.PHONY: lint-c lint-sh
+lint-c:
+	@echo "  LINT  clang-tidy"
+	$(Q)printf '%s\n' $(ALL_SOURCES) | xargs -P $(shell nproc) -n 4 sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$$@" -- $(TIDY_FLAGS) 2>/dev/null' tidy
+	@echo "  LINT  cppcheck"
+	$(Q)cppcheck --quiet -j $(shell nproc) --std=c11 --error-exitcode=1 --enable=warning,portability --inline-suppr \
+	    --suppress=missingIncludeSystem --suppress=unmatchedSuppression -Iinclude -I. -D_GNU_SOURCE $(ALL_SOURCES)
+lint-sh:
+	@echo "  LINT  shellcheck"
+	$(Q)shellcheck $(SCRIPTS)
+
+format-check: ## fail if a C file is not laid out as .clang-format says
+	@deploy/install-deps.sh lint
+	$(Q)clang-format --dry-run -Werror $(ALL_SOURCES) $(ALL_HEADERS)
+
+format: ## lay out all C files as .clang-format says
+	@deploy/install-deps.sh lint
+	$(Q)clang-format -i $(ALL_SOURCES) $(ALL_HEADERS)
+
+fuzz: ## run every fuzz target for FUZZ_SECONDS (30), with libFuzzer and its corpus in tests/fuzz/corpus
+ifeq ($(FUZZ_SOURCES),)
+	@echo "no fuzz targets: tests/fuzz/fuzz_*.c matches nothing"
+else
+	@deploy/install-deps.sh fuzz
+	@$(MAKE) VARIANT=fuzz OUT=$(BUILD)/fuzz CC=clang fuzzers
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) OUT=$(BUILD)/fuzz tests/fuzz.sh $(notdir $(FUZZ_SOURCES:.c=))
+endif
+
+fuzzers: $(FUZZERS)
+
+clean: ## remove everything that was built
+	$(Q)rm -rf $(BUILD)
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do \
+	    printf '  %-13s %s\n' "$$name" "$$what"; done
+
+# What was compiled with other flags, another compiler or another set of files is compiled again.
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)' > $@
+$(OUT)/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIB_SOURCES) $(SIM_SOURCES)' | cmp -s - $@ || echo '$(LIB_SOURCES) $(SIM_SOURCES)' > $@
+
+$(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(LIBRARY): $(call objects,$(LIB_SOURCES))
+$(LIBRARY): $(call objects,$(LIB_SOURCES)) $(OUT)/sources
 	@echo "  AR    $@"
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
+# --whole-archive is not wanted: a unit test takes from the library what it needs and may bring its own double of a module.
 $(OUT)/cctgate: $(call objects,$(MAIN_SOURCES)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(OUT)/cctsim: $(call objects,$(SIM_SOURCES))
+$(OUT)/cctsim: $(call objects,$(SIM_SOURCES)) $(OUT)/sources
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(LDLIBS) -o $@
 
 $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 
 $(BENCHES): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(FUZZERS): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -148,7 +148,14 @@ int config_load(struct config **config, const char *file, struct config_error *e
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config); /* wipes secrets with the last reference */
 
-/* Role names as in the file: "viewer", ...; 0 for an unknown name. */
+/*
+ * For a reload: 1 when everything that differs can be put into force in a running program, else 0 with the names of the settings that
+ * need a restart in `what` ("listen, threads"). They are listen, threads, contract, data and where the consumer listens;
+ * what certificate and key files hold may change, their names may not. `size` is at least 1. Any thread.
+ */
+int config_compatible(const struct config *old, const struct config *fresh, char *what, size_t size);
+
+/* Role names as in the file: "viewer", ...; 0 for an unknown name, NULL for anything but one role. */
 unsigned config_role_from_name(const char *name);
 const char *config_role_name(unsigned role);
 

@@ -8,9 +8,15 @@
 #define CG_XML_BYTES_MAX (8u * 1024 * 1024)
 #define CG_XML_DEPTH_MAX 64
 #define CG_XML_ELEMENTS_MAX 400000
+/* attributes and namespace declarations of all open elements together: libxml2 looks each name up among them in turn */
+#define CG_XML_ATTRIBUTES_MAX 256
 #define CG_CONTRACT_FILES_MAX 512
 #define CG_CONTRACT_FILE_BYTES_MAX (4u * 1024 * 1024)
 #define CG_CONTRACT_TYPE_DEPTH_MAX 32
+#define CG_CONTRACT_FOLDER_DEPTH_MAX 8
+
+/* an envelope that we write */
+#define CG_SOAP_BYTES_MAX (64u * 1024 * 1024)
 
 /* JSON from clients */
 #define CG_JSON_DEPTH_MAX 32

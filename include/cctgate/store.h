@@ -14,7 +14,9 @@
  * Format. Each environment carries a format number and a checksum of its description; another number, a missing one or an
  * environment that LMDB cannot open makes it be renamed to <name>.aside-<unix time> and a new one created (the newest two
  * set aside are kept), which `store_open` reports: a damaged cache is never a crash and never stops the start. A damaged
- * durable environment is set aside as well, loudly: the caller decides whether to go on.
+ * durable environment is set aside as well, loudly: the caller decides whether to go on. A file is looked at page by page before
+ * LMDB maps it (cache/inspect.h), and a cache that was in use when the machine, not just the process, went down is set aside
+ * unseen (cache/lockfile.h).
  * Each record carries its own format number and a checksum over its body; one that does not read back is CG_E_CORRUPT, is
  * counted, and counts as absent for readers.
  */
@@ -59,33 +61,37 @@ struct record {
     int64_t fetched_at_ms;  /* Unix time, ms: when the upstream said so */
     int64_t expires_at_ms;  /* end of the time-to-live */
     uint32_t user;          /* the user through whose session it was read (store_user_id) */
-    uint8_t provenance;
+    uint8_t provenance;     /* enum record_provenance */
     const char *body;       /* JSON text, not NUL-terminated */
     size_t body_length;
 };
 
 struct store_settings {
     const char *directory; /* created with mode 0700 when absent; files 0600 */
-    size_t cache_map_bytes, durable_map_bytes;
-    unsigned max_readers; /* 0: 126 */
+    size_t cache_map_bytes, durable_map_bytes; /* at least 1 MiB; a map grows to what it already holds */
+    unsigned max_readers;                      /* 0: 126 */
 };
 
 struct store_opened {
     int cache_set_aside, durable_set_aside; /* an older or damaged environment was moved away */
-    int cache_was_empty;
+    const char *cache_reason, *durable_reason; /* why, for people: a constant, NULL when not set aside */
+    int cache_was_empty;                       /* no record in it, for whatever reason */
     uint64_t epoch;        /* counts the starts of this data directory; synced before store_open returns */
 };
 
 /*
  * Opens or creates both environments. CG_E_IO (directory not usable, or another process has it open: `error` says which),
- * CG_E_NOMEM. Once per process, never across fork.
+ * CG_E_NOMEM (the map does not fit into the address space, too), CG_E_INVALID (a map below 1 MiB). A full disk or too many
+ * open files are CG_E_IO and set nothing aside. Once per process, never across fork.
  */
 int store_open(struct store **store, const struct store_settings *settings, struct store_opened *opened,
                char *error, size_t error_size);
-void store_close(struct store **store); /* all readers and transactions ended */
+/* All readers freed and transactions ended. Syncs the cache environment: takes a disk's time. */
+void store_close(struct store **store);
 
 /* ---- readers: any thread, one reader per thread ---- */
 
+/* CG_E_LIMIT: more than max_readers. CG_E_NOMEM, CG_E_IO. */
 int store_reader_new(struct store_reader **reader, struct store *store);
 void store_reader_free(struct store_reader **reader);
 
@@ -93,55 +99,89 @@ void store_reader_free(struct store_reader **reader);
 int store_read_begin(struct store_reader *reader);
 void store_read_end(struct store_reader *reader);
 
-/* CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. `id` is any bytes, at most CG_ID_BYTES_MAX. */
+/* CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. `id` is any bytes; nothing is known by one of more than CG_ID_BYTES_MAX. */
 int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length, struct record *record);
 
 /*
- * Who may see an object: ascending user numbers, pointing into the map. CG_OK with *num_users >= 1, or CG_E_NOTFOUND.
- * Only kinds AGENT, TERMINAL, ADDRESS, CALL have owners.
+ * Who may see an object: ascending user numbers, valid until store_read_end() or the reader's next store_owners(). CG_OK with
+ * *num_users >= 1, CG_E_NOTFOUND, CG_E_CORRUPT (counted; nobody may see it), CG_E_NOMEM. Only kinds AGENT, TERMINAL, ADDRESS, CALL
+ * have owners.
  */
 int store_owners(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
                  const uint32_t **users, size_t *num_users);
 
 /*
  * Walks the ids of `kind` in ascending byte order, those of `user` (or everybody's, each id once, when user is 0), starting after
- * `after` (NULL: from the first), until `on_id` returns non-zero or there are no more. Returns CG_OK or CG_E_IO.
+ * `after` (NULL: from the first), until `on_id` returns non-zero or there are no more. Returns CG_OK, CG_E_NOMEM or CG_E_IO.
+ * What is walked is the index of owners, so ids that have an owner and no record yet are among them; for kinds that have no
+ * owners it is the records when user is 0, and nothing otherwise. The id points into the map.
  */
 int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after, size_t after_length,
                int (*on_id)(void *data, const char *id, size_t id_length), void *data);
 
 /* ---- the writer: one thread ---- */
 
-/* One write transaction on the cache environment at a time. CG_E_IO, CG_E_FULL. */
+/*
+ * One write transaction on the cache environment at a time. CG_E_IO, CG_E_NOMEM.
+ *
+ * Inside it, CG_E_FULL from store_put and the functions on owners means: refused for want of room, nothing of that call was
+ * written, the rest of the transaction stands. They refuse before the map is full (about nine tenths), because deleting needs
+ * pages too. When LMDB itself fails in a call (its map is full after all, the disk fails, the file is damaged: CG_E_CORRUPT), every later
+ * call and the commit return the same error, and nothing of the transaction happens.
+ */
 int store_begin(struct store *store, struct store_txn **txn);
-/* Ends the transaction in any case and nulls *txn. CG_OK: readers that begin from now on see it. CG_E_FULL, CG_E_IO: nothing of it happened. */
+/* Ends the transaction in any case and nulls *txn. CG_OK: readers that begin from now on see it. CG_E_FULL, CG_E_IO,
+ * CG_E_CORRUPT: nothing of it happened. */
 int store_commit(struct store_txn **txn);
 void store_abort(struct store_txn **txn);
 
-/* record->version is set by the call. CG_E_LIMIT (body too large), CG_E_FULL, CG_E_IO. */
+/*
+ * record->version is set by the call. CG_E_LIMIT (body or id too large), CG_E_INVALID (no such kind; a provenance that is not
+ * written), CG_E_FULL, CG_E_IO. Owners are independent of records.
+ */
 int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
-/* The record as this transaction sees it; body valid until the next write. */
+/* The record as this transaction sees it; body valid until the next write. CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. */
 int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+/* Owners stay. */
 int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length); /* CG_OK when absent, too */
 
-/* Adds or removes `user` as an owner of an object; both directions of the index stay in step. CG_OK when nothing changes, too. */
+/*
+ * Makes room: deletes records (not what they are owned by) that were fetched before a time, at most `max_records`, fewer where the
+ * room left in the map does not allow more in one transaction; *evicted says how many. Goes on where the last call
+ * stopped and looks at each record at most once, some 100 ns each; 0 evicted means that there was none. Commit, then put again.
+ * CG_E_FULL: this transaction has no room left for deleting; commit it and try in another.
+ */
+int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records, unsigned *evicted);
+
+/*
+ * Adds or removes `user` as an owner of an object; both directions of the index stay in step. CG_OK when nothing changes, too.
+ * CG_E_INVALID: a kind without owners, user 0. CG_E_LIMIT: id too long. CG_E_FULL (not from removing), CG_E_IO, CG_E_NOMEM.
+ */
 int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
 int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
-/* Makes what `user` owns of `kind` exactly `ids` (any order, duplicates allowed). */
+/* Makes what `user` owns of `kind` exactly `ids` (any order, duplicates allowed), writing only what differs. Errors as above. */
 int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user, const char *const *ids, size_t num_ids);
 
-/* The number (>= 1) that stands for a user's name in records and indexes; the same across restarts while the cache lives. */
+/*
+ * The number (>= 1) that stands for a user's name in records and indexes; the same across restarts while the cache lives, and
+ * never given to another name. A new name gets a new number. CG_E_INVALID: an empty name. CG_E_LIMIT: over CG_ID_BYTES_MAX.
+ */
 int store_user_id(struct store_txn *txn, const char *user, uint32_t *id);
 
-/* Erases every record and index of a user who is no longer configured. */
+/*
+ * Erases every record that was read through a user's session, every index entry and the number of a user who is no longer
+ * configured. Looks at every record, some 100 ns each.
+ */
 int store_forget_user(struct store_txn *txn, uint32_t user);
 
 /* ---- figures ---- */
 
 struct store_stats {
     size_t cache_used_bytes, cache_map_bytes, durable_used_bytes, durable_map_bytes;
-    uint64_t records, corrupt_records, commits;
-    unsigned readers;
+    uint64_t records, corrupt_records, commits; /* corrupt_records counts readings since the start, not records */
+    unsigned readers;                           /* that exist */
+    unsigned reading;                           /* that are between begin and end */
+    uint64_t oldest_read_lag;                   /* commits since the oldest of those began; what grows here keeps old pages alive */
 };
 void store_get_stats(const struct store *store, struct store_stats *stats); /* any thread */
 

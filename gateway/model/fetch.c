@@ -1,0 +1,505 @@
+#include "gateway/model/fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+
+/* ---- outcomes ---- */
+
+struct fetch_outcome *fetch_outcome_new(const struct outcome_detail *detail)
+{
+    struct fetch_outcome *outcome = calloc(1, sizeof(*outcome));
+    if (outcome == NULL)
+        abort();
+    atomic_init(&outcome->references, 1);
+    outcome->rc = detail->rc;
+    outcome->retry_after_ms = detail->retry_after_ms;
+    snprintf(outcome->service, sizeof(outcome->service), "%s", detail->service != NULL ? detail->service : "");
+    snprintf(outcome->operation, sizeof(outcome->operation), "%s", detail->operation != NULL ? detail->operation : "");
+    snprintf(outcome->fault, sizeof(outcome->fault), "%s", detail->fault != NULL ? detail->fault : "");
+    snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail->detail != NULL ? detail->detail : "");
+    return outcome;
+}
+
+struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome)
+{
+    atomic_fetch_add(&outcome->references, 1);
+    return outcome;
+}
+
+void fetch_outcome_unref(struct fetch_outcome **outcome)
+{
+    if (*outcome != NULL && atomic_fetch_sub(&(*outcome)->references, 1) == 1)
+        free(*outcome);
+    *outcome = NULL;
+}
+
+/* ---- nodes ---- */
+
+struct node *fetch_find(const struct fetch *fetch, enum entity kind, const char *id)
+{
+    char key[1 + CG_ID_BYTES_MAX];
+    size_t length = strlen(id);
+    struct node *node;
+
+    if (length > CG_ID_BYTES_MAX)
+        return NULL;
+    key[0] = (char)kind;
+    memcpy(key + 1, id, length);
+    HASH_FIND(hh, fetch->nodes, key, length + 1, node);
+    return node;
+}
+
+static struct node *node_new(struct fetch *fetch, enum entity kind, const char *id, json_t *handle)
+{
+    size_t length = strlen(id);
+    struct node *node = calloc(1, sizeof(*node) + length + 2);
+    if (node == NULL || (node->facts = json_object()) == NULL)
+        abort();
+    node->kind = kind;
+    node->handle = json_incref(handle);
+    node->key[0] = (char)kind;
+    memcpy(node->key + 1, id, length);
+    node->id = node->key + 1;
+    HASH_ADD_KEYPTR(hh, fetch->nodes, node->key, length + 1, node);
+    *fetch->nodes_end = node;
+    fetch->nodes_end = &node->next;
+    return node;
+}
+
+static void fetch_free(struct fetch *fetch)
+{
+    struct node *node, *next;
+    HASH_CLEAR(hh, fetch->nodes);
+    for (node = fetch->first; node != NULL; node = next) {
+        next = node->next;
+        json_decref(node->handle);
+        json_decref(node->facts);
+        free(node);
+    }
+    free(fetch->id);
+    free(fetch);
+}
+
+/* ---- calls ---- */
+
+static void launch(struct fetch *fetch, struct node *node, const char *after);
+static void pump(struct fetch *fetch);
+
+static int type_is(const struct node *node, const char *type)
+{
+    const char *name = entity_rows[node->kind].type;
+    const char *value = name != NULL ? json_string_value(json_object_get(node->handle, name)) : NULL;
+    return value != NULL && strcmp(value, type) == 0;
+}
+
+static const struct node *related(const struct fetch *fetch, const struct node *node, const char *field)
+{
+    const char *id = json_string_value(json_object_get(node->facts, field));
+    size_t i;
+    for (i = 0; id != NULL && i < plan_num_steps; ++i)
+        if (plan_steps[i].on == node->kind && strcmp(plan_steps[i].field, field) == 0 &&
+            plan_steps[i].child != ENTITY_NONE)
+            return fetch_find(fetch, plan_steps[i].child, id);
+    return NULL;
+}
+
+static int applies(const struct fetch *fetch, const struct node *node, const struct plan_step *step, const char *after)
+{
+    const struct node *subject = node;
+
+    if (step->on != node->kind || !(step->kinds & (1u << fetch->kind)))
+        return 0;
+    if (step->after == NULL ? after != NULL : after == NULL || strcmp(step->after, after) != 0)
+        return 0;
+    if (step->after != NULL && (subject = related(fetch, node, step->after)) == NULL)
+        return 0;
+    return step->only_type == NULL || type_is(subject, step->only_type);
+}
+
+static void launch(struct fetch *fetch, struct node *node, const char *after)
+{
+    size_t i;
+    for (i = 0; i < plan_num_steps; ++i) {
+        struct step_call *call;
+        if (!applies(fetch, node, &plan_steps[i], after) || fetch->model->operations[i] == NULL)
+            continue;
+        if ((call = calloc(1, sizeof(*call))) == NULL)
+            abort();
+        call->fetch = fetch;
+        call->node = node;
+        call->step = i;
+        *fetch->queued_end = call;
+        fetch->queued_end = &call->next;
+    }
+}
+
+struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle)
+{
+    const char *id = handle_id(kind, handle);
+    struct node *node;
+
+    if (id == NULL)
+        return NULL;
+    if ((node = fetch_find(fetch, kind, id)) == NULL) {
+        node = node_new(fetch, kind, id, handle);
+        launch(fetch, node, NULL);
+    }
+    return node;
+}
+
+/* One handle, or an array of them: the facts keep ids, the handles become nodes. A null or empty entry is nobody. */
+static void take_children(struct fetch *fetch, struct node *node, const struct plan_step *step, json_t *value)
+{
+    if (json_is_array(value)) {
+        json_t *ids = json_array(), *handle;
+        size_t i;
+        json_array_foreach(value, i, handle)
+        {
+            struct node *child = fetch_node(fetch, step->child, handle);
+            if (child != NULL)
+                json_array_append_new(ids, json_string(child->id));
+        }
+        json_object_set_new(node->facts, step->field, ids);
+    } else {
+        struct node *child = fetch_node(fetch, step->child, value);
+        json_object_set_new(node->facts, step->field, child != NULL ? json_string(child->id) : json_null());
+    }
+    launch(fetch, node, step->field);
+}
+
+static void take_result(struct fetch *fetch, struct node *node, const struct plan_step *step, json_t *result)
+{
+    json_t *value = json_object_get(result, step->result);
+    if (value == NULL)
+        value = json_object_get(result, "value");
+    if (step->child != ENTITY_NONE && value != NULL)
+        take_children(fetch, node, step, value);
+    else if (value != NULL)
+        json_object_set(node->facts, step->field, value);
+}
+
+static void fail(struct fetch *fetch, const struct session_outcome *outcome)
+{
+    struct outcome_detail detail = {outcome->rc, outcome->op->service->name, outcome->op->name, NULL, NULL,
+                                    outcome->retry_after_ms};
+    struct fetch_outcome *shared;
+
+    if (outcome->fault != NULL && outcome->fault->name != NULL) {
+        detail.fault = outcome->fault->name;
+        detail.detail = outcome->fault->message;
+    } else if (outcome->error != NULL) {
+        detail.detail = outcome->error->text;
+    }
+    shared = fetch_outcome_new(&detail);
+    log_write(LOG_LEVEL_WARNING, "upstreamCallFailed", "An upstream call failed", LOG_S("service", shared->service),
+              LOG_S("operation", shared->operation), LOG_S("reason", cg_error_name(shared->rc)),
+              LOG_S("fault", detail.fault), LOG_S("detail", outcome->rc == CG_E_FAULT ? NULL : shared->detail));
+    fetch_end(fetch, shared);
+    fetch_outcome_unref(&shared);
+}
+
+static void complete(struct fetch *fetch)
+{
+    struct outcome_detail detail = {fetch_store(fetch), NULL, NULL, NULL, NULL, 0};
+    struct fetch_outcome *outcome = fetch_outcome_new(&detail);
+    fetch_end(fetch, outcome);
+    fetch_outcome_unref(&outcome);
+}
+
+static void on_called(void *data, const struct session_outcome *outcome)
+{
+    struct step_call *call = data;
+    struct fetch *fetch = call->fetch;
+    struct node *node = call->node;
+    const struct plan_step *step = &plan_steps[call->step];
+
+    free(call);
+    --fetch->in_flight;
+    if (fetch->ended) {
+        if (fetch->in_flight == 0)
+            fetch_free(fetch);
+        return;
+    }
+    if (fetch->first_answer_at_ms == 0)
+        fetch->first_answer_at_ms = clock_unix_ms();
+    if (outcome->rc == CG_OK)
+        take_result(fetch, node, step, outcome->result);
+    else if (outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_GONE)
+        node->gone = 1;
+    else if (!(outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_ABSENT)) {
+        fail(fetch, outcome);
+        return;
+    }
+    pump(fetch);
+}
+
+static void start_call(struct fetch *fetch, struct step_call *call)
+{
+    struct model *model = fetch->model;
+    const struct plan_step *step = &plan_steps[call->step];
+    json_t *arguments = json_object();
+
+    if (step->argument != NULL)
+        json_object_set(arguments, step->argument, call->node->handle);
+    ++fetch->in_flight;
+    ++fetch->calls;
+    ++model->num_calls;
+    session_call(sessions_find(model->sessions, fetch->user), model->operations[call->step], arguments, 0,
+                 fetch->traceparent[0] != '\0' ? fetch->traceparent : NULL, on_called, call);
+    json_decref(arguments);
+}
+
+static struct step_call *next_queued(struct fetch *fetch)
+{
+    struct step_call *call = fetch->queued;
+    if ((fetch->queued = call->next) == NULL)
+        fetch->queued_end = &fetch->queued;
+    return call;
+}
+
+static void fail_with(struct fetch *fetch, int rc, const char *text)
+{
+    struct outcome_detail detail = {rc, NULL, NULL, NULL, text, 0};
+    struct fetch_outcome *outcome = fetch_outcome_new(&detail);
+    fetch_end(fetch, outcome);
+    fetch_outcome_unref(&outcome);
+}
+
+static void pump(struct fetch *fetch)
+{
+    while (fetch->queued != NULL && fetch->in_flight < fetch->window) {
+        struct step_call *call;
+        if (fetch->calls >= CG_FETCH_CALLS_MAX || sessions_find(fetch->model->sessions, fetch->user) == NULL) {
+            fail_with(fetch, CG_E_LIMIT, "the resource is made of more upstream calls than one read may cost");
+            return;
+        }
+        call = next_queued(fetch);
+        if (call->node->gone)
+            free(call);
+        else
+            start_call(fetch, call);
+    }
+    if (fetch->in_flight == 0 && fetch->queued == NULL)
+        complete(fetch);
+}
+
+/* ---- beginning and end ---- */
+
+void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome)
+{
+    struct model *model = fetch->model;
+    struct fetch_waiter *waiter, *next;
+
+    fetch->ended = 1;
+    model->num_failures += outcome->rc != CG_OK;
+    HASH_DELETE(hh, model->fetches, fetch);
+    while (fetch->queued != NULL)
+        free(next_queued(fetch));
+    for (waiter = fetch->waiters; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        waiter->on_done(waiter, outcome);
+    }
+    if (fetch->in_flight == 0)
+        fetch_free(fetch);
+}
+
+static enum record_kind owned_kind(enum record_kind kind)
+{
+    switch (plan_root(kind)) {
+    case ENTITY_AGENT:
+        return RECORD_AGENT;
+    case ENTITY_TERMINAL:
+        return RECORD_TERMINAL;
+    case ENTITY_ADDRESS:
+        return RECORD_ADDRESS;
+    default:
+        return RECORD_CALL;
+    }
+}
+
+/* Any owner's session will do; one that is up is better, and the lowest number makes it the same one each time. */
+static uint32_t choose_user(struct fetch *fetch)
+{
+    struct model *model = fetch->model;
+    const uint32_t *owners;
+    size_t num_owners = 0, i;
+    uint32_t fallback = 0, chosen = 0;
+
+    if (store_read_begin(model->reader) != CG_OK)
+        return 0;
+    if (store_owners(model->reader, owned_kind(fetch->kind), fetch->id, fetch->id_length, &owners, &num_owners) != CG_OK)
+        num_owners = 0;
+    for (i = 0; i < num_owners && chosen == 0; ++i) {
+        if (sessions_find(model->sessions, owners[i]) == NULL)
+            continue;
+        if (atomic_load(&session_views[owners[i]].state) == SESSION_UP)
+            chosen = owners[i];
+        else if (fallback == 0)
+            fallback = owners[i];
+    }
+    store_read_end(model->reader);
+    return chosen != 0 ? chosen : fallback;
+}
+
+static void begin_at_user(struct fetch *fetch, struct session *session)
+{
+    json_t *handle = json_pack("{s:s}", "user", session_user(session));
+    fetch_node(fetch, ENTITY_USER, handle);
+    json_decref(handle);
+}
+
+static void add_held(struct fetch *fetch, enum entity kind, json_t *names)
+{
+    json_t *name;
+    size_t i;
+    json_array_foreach(names, i, name)
+    {
+        json_t *handle = handle_find(fetch->model, kind, json_string_value(name));
+        if (handle != NULL)
+            fetch_node(fetch, kind, handle);
+    }
+}
+
+static void on_dependency(struct fetch_waiter *waiter, struct fetch_outcome *outcome);
+
+static void depend_on(struct fetch *fetch, enum record_kind kind, struct session *session)
+{
+    const char *user = session_user(session);
+    fetch->depended = 1;
+    fetch->dependency.on_done = on_dependency;
+    ++fetch->in_flight; /* keeps the struct */
+    model_fetch(fetch->model, kind, user, strlen(user), fetch->traceparent, &fetch->dependency);
+}
+
+/* 1: the fetch is under way, or waits for another; 0: the object is not known */
+static int begin(struct fetch *fetch, struct session *session)
+{
+    enum entity root = plan_root(fetch->kind);
+    struct holdings *holdings = holdings_of(fetch->model, fetch->user);
+    json_t *handle;
+
+    if (fetch->kind == RECORD_USER) {
+        begin_at_user(fetch, session);
+        return 1;
+    }
+    if (fetch->kind == RECORD_USER_CALLS) {
+        if (holdings->terminals == NULL && !fetch->depended) {
+            depend_on(fetch, RECORD_USER, session);
+            return 1;
+        }
+        begin_at_user(fetch, session);
+        add_held(fetch, ENTITY_TERMINAL, holdings->terminals);
+        add_held(fetch, ENTITY_ADDRESS, holdings->addresses);
+        return 1;
+    }
+    if ((handle = handle_find(fetch->model, root, fetch->id)) != NULL) {
+        fetch_node(fetch, root, handle);
+        return 1;
+    }
+    if (fetch->depended)
+        return 0;
+    depend_on(fetch, root == ENTITY_CONTACT ? RECORD_USER_CALLS : RECORD_USER, session);
+    return 1;
+}
+
+static void fetch_begin(struct fetch *fetch)
+{
+    struct session *session;
+
+    if (fetch->kind == RECORD_USER || fetch->kind == RECORD_USER_CALLS)
+        session = sessions_find_by_name(fetch->model->sessions, fetch->id);
+    else
+        session = sessions_find(fetch->model->sessions, choose_user(fetch));
+    if (session == NULL) {
+        fail_with(fetch, CG_E_NOTFOUND, NULL);
+        return;
+    }
+    fetch->user = session_number(session);
+    if (!begin(fetch, session))
+        fail_with(fetch, CG_E_NOTFOUND, NULL);
+    else if (fetch->in_flight == 0)
+        pump(fetch);
+}
+
+static void on_dependency(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
+{
+    struct fetch *fetch = (struct fetch *)((char *)waiter - offsetof(struct fetch, dependency));
+    --fetch->in_flight;
+    if (outcome->rc != CG_OK)
+        fetch_end(fetch, outcome);
+    else
+        fetch_begin(fetch);
+}
+
+struct starter {
+    struct message message;
+    struct model *model;
+    size_t key_length;
+    char key[1 + CG_ID_BYTES_MAX];
+};
+
+/* A fetch starts on the next turn, so that on_done never runs inside model_fetch. */
+static void on_start(struct message *message)
+{
+    struct starter *starter = (struct starter *)message;
+    struct fetch *fetch;
+    HASH_FIND(hh, starter->model->fetches, starter->key, starter->key_length, fetch);
+    if (fetch != NULL && fetch->first == NULL && !fetch->depended)
+        fetch_begin(fetch);
+    free(starter);
+}
+
+static struct fetch *fetch_new(struct model *model, const char *key, size_t key_length)
+{
+    struct fetch *fetch = calloc(1, sizeof(*fetch) + key_length);
+    struct starter *starter = calloc(1, sizeof(*starter));
+    unsigned window = model->config->upstream.max_concurrent / 2;
+
+    if (fetch == NULL || starter == NULL || (fetch->id = strndup(key + 1, key_length - 1)) == NULL)
+        abort();
+    fetch->model = model;
+    fetch->kind = (enum record_kind)(unsigned char)key[0];
+    fetch->id_length = key_length - 1;
+    fetch->started_at_ms = clock_unix_ms();
+    fetch->waiters_end = &fetch->waiters;
+    fetch->nodes_end = &fetch->first;
+    fetch->queued_end = &fetch->queued;
+    fetch->window = window < 4 ? 4 : window;
+    fetch->key_length = key_length;
+    memcpy(fetch->key, key, key_length);
+    HASH_ADD_KEYPTR(hh, model->fetches, fetch->key, key_length, fetch);
+    starter->message.on_deliver = on_start;
+    starter->model = model;
+    starter->key_length = key_length;
+    memcpy(starter->key, key, key_length);
+    mailbox_send(&model->loop->mailbox, &starter->message);
+    return fetch;
+}
+
+void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length, const char *traceparent,
+                 struct fetch_waiter *waiter)
+{
+    char key[1 + CG_ID_BYTES_MAX];
+    struct fetch *fetch;
+
+    key[0] = (char)kind;
+    if (id_length > CG_ID_BYTES_MAX)
+        abort(); /* the callers check what clients send */
+    memcpy(key + 1, id, id_length);
+    HASH_FIND(hh, model->fetches, key, id_length + 1, fetch);
+    waiter->collapsed = fetch != NULL;
+    if (fetch == NULL) {
+        fetch = fetch_new(model, key, id_length + 1);
+        snprintf(fetch->traceparent, sizeof(fetch->traceparent), "%s", traceparent != NULL ? traceparent : "");
+        ++model->num_fetches;
+    } else {
+        ++model->num_collapsed;
+    }
+    waiter->next = NULL;
+    *fetch->waiters_end = waiter;
+    fetch->waiters_end = &waiter->next;
+}

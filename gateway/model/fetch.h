@@ -1,0 +1,121 @@
+/*
+ * Life of a fetch (owner's thread only).
+ *
+ *   model_fetch    finds the fetch of the key, or makes one, and adds the waiter
+ *   fetch_begin    needs the root's handle (objects are passed by value upstream). When it is not known, the user's lists or
+ *                  calls are fetched first, as a fetch of their own; still unknown then means that the object does not exist.
+ *   nodes          every object that the resource reaches is a node, once, with the facts that calls have told of it
+ *   launch         each step of the plan that fits a new node becomes a call; at most `window` are in flight, the rest wait here
+ *   fetch_end      all answered: render, store, tell. The first failure that is not a declared "absent" or "gone" ends it at once; calls
+ *                  still in flight keep the struct alive, not the waiters.
+ */
+#ifndef CCTGATE_MODEL_FETCH_H
+#define CCTGATE_MODEL_FETCH_H
+
+#include <jansson.h>
+#include <uthash.h>
+
+#include "cctgate/limits.h"
+#include "cctgate/model.h"
+#include "gateway/model/plan.h"
+
+struct node {
+    UT_hash_handle hh;
+    enum entity kind;
+    const char *id;  /* within `key` */
+    json_t *handle;  /* as the upstream gave it */
+    json_t *facts;   /* field -> value; related objects as their id, or an array of ids */
+    int gone;
+    struct node *next;
+    char key[];      /* one byte of kind, then the id */
+};
+
+struct step_call {
+    struct step_call *next;
+    struct fetch *fetch;
+    struct node *node;
+    size_t step;
+};
+
+struct fetch {
+    UT_hash_handle hh;
+    struct model *model;
+    enum record_kind kind;
+    char *id;
+    size_t id_length;
+    uint32_t user; /* through whose session */
+    char traceparent[64];
+    int64_t started_at_ms;      /* Unix: no fact is older than this */
+    int64_t first_answer_at_ms; /* Unix; 0: none yet */
+    struct fetch_waiter *waiters, **waiters_end;
+    struct fetch_waiter dependency; /* this fetch waiting for another one */
+    int depended;
+    struct node *nodes, *first, **nodes_end; /* hash, and in order of discovery; the first is the root */
+    struct step_call *queued, **queued_end;
+    unsigned in_flight, window, calls;
+    int ended;
+    size_t key_length;
+    char key[]; /* one byte of kind, then the id */
+};
+
+struct handle {
+    UT_hash_handle hh;
+    json_t *handle;
+    char key[];
+};
+
+/* What one user owns and may see, in this process: ids by kind, as last read. */
+struct holdings {
+    UT_hash_handle hh;
+    uint32_t user;
+    json_t *terminals, *addresses; /* arrays of names */
+    json_t *calls;                 /* array of contact ids */
+};
+
+struct model {
+    struct loop *loop;
+    struct store *store;
+    struct store_reader *reader;
+    const struct contract *contract;
+    struct config *config;
+    struct sessions *sessions;
+    const struct contract_operation **operations; /* by step; NULL: this site's contract lacks it */
+    struct fetch *fetches;
+    struct handle *handles;
+    struct holdings *holdings;
+    json_t *consult_of; /* contact id -> the contact it is a consult of */
+    json_t *agent_states; /* loginId -> true when logged in, for the figures */
+    int64_t *contact_times; /* ring of when contacts were first seen, Unix ms */
+    size_t contact_at, num_contacts;
+    uint64_t random;
+    uint64_t num_fetches, num_collapsed, num_failures, num_calls;
+};
+
+/* fetch.c */
+void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome);
+struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle);
+struct node *fetch_find(const struct fetch *fetch, enum entity kind, const char *id);
+
+/* handles.c */
+json_t *handle_find(struct model *model, enum entity kind, const char *id); /* borrowed */
+void handle_remember(struct model *model, enum entity kind, json_t *handle);
+void handle_forget(struct model *model, enum entity kind, const char *id);
+const char *handle_id(enum entity kind, const json_t *handle); /* NULL: not such a handle */
+struct holdings *holdings_of(struct model *model, uint32_t user);
+void handles_free(struct model *model);
+
+/* result.c: renders, stores; CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
+int fetch_store(struct fetch *fetch);
+int64_t model_ttl_ms(struct model *model, enum record_kind kind);
+
+/* render.c: the resource as clients see it (DESIGN section 10), without sync; a new reference, NULL without memory */
+json_t *render(const struct fetch *fetch);
+
+struct outcome_detail {
+    int rc;
+    const char *service, *operation, *fault, *detail;
+    int64_t retry_after_ms;
+};
+struct fetch_outcome *fetch_outcome_new(const struct outcome_detail *detail);
+
+#endif

@@ -1,0 +1,442 @@
+/* From facts to resources: the shapes of DESIGN section 10. What the upstream did not tell is null, never made up. */
+#include <string.h>
+
+#include "cctgate/base64.h"
+#include "cctgate/presence.h"
+#include "gateway/model/fetch.h"
+
+static json_t *or_null(json_t *value)
+{
+    return value != NULL ? json_incref(value) : json_null();
+}
+
+static json_t *fact(const struct node *node, const char *field)
+{
+    return or_null(json_object_get(node->facts, field));
+}
+
+static const char *fact_id(const struct node *node, const char *field)
+{
+    return json_string_value(json_object_get(node->facts, field));
+}
+
+static json_t *of_handle(const struct node *node, const char *member)
+{
+    return or_null(json_object_get(node->handle, member));
+}
+
+/* A fact that is a whole handle, of which clients see the name. */
+static json_t *name_of(const struct node *node, const char *field, enum entity kind)
+{
+    const char *id = handle_id(kind, json_object_get(node->facts, field));
+    return id != NULL ? json_string(id) : json_null();
+}
+
+/* "" is how a server says that there is none */
+static json_t *text_or_null(json_t *value)
+{
+    return json_string_length(value) > 0 ? json_incref(value) : json_null();
+}
+
+static json_t *state_of(const struct node *node)
+{
+    json_t *info = json_object_get(node->facts, "state");
+    if (json_is_string(info))
+        return json_incref(info);
+    return or_null(json_object_get(json_object_get(info, "currentState"), "state"));
+}
+
+static json_t *ids_of(const struct fetch *fetch, const struct node *node, const char *field, enum entity kind)
+{
+    json_t *ids = json_object_get(node->facts, field), *id, *living = json_array();
+    size_t i;
+    json_array_foreach(ids, i, id)
+    {
+        const struct node *child = fetch_find(fetch, kind, json_string_value(id));
+        if (child != NULL && !child->gone)
+            json_array_append(living, id);
+    }
+    return living;
+}
+
+#define FOREACH_CHILD(fetch, node, field, kind, child)                                                                 \
+    for (size_t i_##child = 0; i_##child < json_array_size(json_object_get((node)->facts, (field))); ++i_##child)                         \
+        if (((child) = fetch_find((fetch), (kind),                                                                     \
+                                  json_string_value(json_array_get(json_object_get((node)->facts, (field)), i_##child)))) !=  \
+                NULL &&                                                                                                \
+            !(child)->gone)
+
+/* {"item":[{"type":"Voice"}]} as in handles, or ["Voice"] as operations answer */
+static json_t *contact_types(const struct node *node)
+{
+    json_t *told = json_object_get(node->facts, "contactTypes"), *item, *types;
+    size_t i;
+
+    if (json_is_array(told))
+        return json_incref(told);
+    types = json_array();
+    json_array_foreach(json_object_get(json_object_get(node->handle, "contactTypes"), "item"), i, item)
+    {
+        json_t *type = json_object_get(item, "type");
+        if (json_is_string(type))
+            json_array_append(types, type);
+    }
+    return types;
+}
+
+static json_t *capabilities(const struct node *node)
+{
+    static const char *const fields[] = {"capabilities", "agentCapabilities", "routePointCapabilities"};
+    json_t *all = json_object();
+    size_t i;
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i) {
+        json_t *flags = json_object_get(node->facts, fields[i]);
+        if (json_is_object(flags))
+            json_object_update(all, flags);
+    }
+    return all;
+}
+
+static json_t *forwarding(const struct node *node)
+{
+    json_t *list = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(node->facts, "forwarding"), i, entry)
+    {
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "type", or_null(json_object_get(entry, "type")), "to",
+                                              or_null(json_object_get(entry, "destinationAddress")), "caller",
+                                              or_null(json_object_get(entry, "caller")), "whichCalls",
+                                              or_null(json_object_get(entry, "whichCalls"))));
+    }
+    return list;
+}
+
+/* ---- agent ---- */
+
+static json_t *agent_call(const struct fetch *fetch, const struct node *tc, const struct node *terminal)
+{
+    const char *contact_id = fact_id(tc, "contact");
+    const struct node *contact = contact_id != NULL ? fetch_find(fetch, ENTITY_CONTACT, contact_id) : NULL;
+
+    if (contact == NULL || contact->gone)
+        return NULL;
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "contactId", contact->id, "terminalConnectionId", tc->id,
+                     "terminal", terminal->id, "state", state_of(tc), "calling",
+                     name_of(contact, "calling", ENTITY_ADDRESS), "called", name_of(contact, "called", ENTITY_ADDRESS),
+                     "contactTypes", contact_types(contact));
+}
+
+static json_t *agent_calls(const struct fetch *fetch, const struct node *agent)
+{
+    json_t *calls = json_array();
+    const struct node *terminal, *tc;
+    FOREACH_CHILD(fetch, agent, "terminals", ENTITY_TERMINAL, terminal)
+    {
+        FOREACH_CHILD(fetch, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+        {
+            json_t *call = agent_call(fetch, tc, terminal);
+            if (call != NULL)
+                json_array_append_new(calls, call);
+        }
+    }
+    return calls;
+}
+
+static json_t *activity_code(const struct fetch *fetch, const struct node *agent)
+{
+    const struct node *terminal;
+    FOREACH_CHILD(fetch, agent, "terminals", ENTITY_TERMINAL, terminal)
+    {
+        json_t *code = json_object_get(terminal->facts, "activityCode");
+        if (json_string_length(code) > 0)
+            return json_incref(code);
+    }
+    return json_null();
+}
+
+static json_t *presence(const struct fetch *fetch, const struct node *agent, size_t num_calls)
+{
+    const struct config *config = fetch->model->config;
+    struct presence_facts facts = {json_is_true(json_object_get(agent->facts, "loggedIn")),
+                                   json_is_true(json_object_get(agent->facts, "ready")),
+                                   fact_id(agent, "notReadyReasonCode"), num_calls};
+    return json_string(presence_derive(&facts, (const char *const *)config->presence.after_call_work_codes,
+                                       config->presence.num_after_call_work_codes));
+}
+
+static json_t *ready_status(const struct node *agent)
+{
+    json_t *ready = json_object_get(agent->facts, "ready");
+    if (!json_is_true(json_object_get(agent->facts, "loggedIn")) || !json_is_boolean(ready))
+        return json_null();
+    return json_string(json_is_true(ready) ? "READY" : "NOT_READY");
+}
+
+static json_t *render_agent(const struct fetch *fetch, const struct node *agent)
+{
+    json_t *calls = agent_calls(fetch, agent);
+    json_t *code = json_is_true(json_object_get(agent->facts, "ready"))
+                       ? json_null()
+                       : text_or_null(json_object_get(agent->facts, "notReadyReasonCode"));
+    return json_pack(
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}", "loginId", agent->id,
+        "userName", of_handle(agent, "userName"), "agentType", of_handle(agent, "agentType"), "loginStatus",
+        json_is_true(json_object_get(agent->facts, "loggedIn")) ? "LOGGED_IN" : "LOGGED_OUT", "readyStatus",
+        ready_status(agent), "notReadyReasonCode", code, "activityCode", activity_code(fetch, agent), "presence",
+        presence(fetch, agent, json_array_size(calls)), "voiceTerminal", name_of(agent, "voiceTerminal", ENTITY_TERMINAL),
+        "terminals", ids_of(fetch, agent, "terminals", ENTITY_TERMINAL), "addresses",
+        ids_of(fetch, agent, "addresses", ENTITY_ADDRESS), "supervisor", name_of(agent, "supervisor", ENTITY_AGENT),
+        "contactTypes", contact_types(agent), "calls", calls, "capabilities", capabilities(agent), "control");
+}
+
+/* ---- terminal, address ---- */
+
+static json_t *terminal_connections(const struct fetch *fetch, const struct node *terminal)
+{
+    json_t *list = json_array();
+    const struct node *tc;
+    FOREACH_CHILD(fetch, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+    {
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "terminalConnectionId", tc->id, "contactId",
+                                              fact(tc, "contact"), "state", state_of(tc)));
+    }
+    return list;
+}
+
+static json_t *render_terminal(const struct fetch *fetch, const struct node *terminal)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", terminal->id, "type",
+                     of_handle(terminal, "terminalType"), "provider",
+                     or_null(json_object_get(json_object_get(terminal->handle, "provider"), "providerName")), "state",
+                     state_of(terminal), "addresses", ids_of(fetch, terminal, "addresses", ENTITY_ADDRESS),
+                     "terminalConnections", terminal_connections(fetch, terminal), "agent",
+                     text_or_null(json_object_get(terminal->facts, "loginId")), "ready", fact(terminal, "ready"),
+                     "notReadyReasonCode", text_or_null(json_object_get(terminal->facts, "notReadyReasonCode")),
+                     "activityCode", text_or_null(json_object_get(terminal->facts, "activityCode")), "doNotDisturb",
+                     fact(terminal, "doNotDisturb"), "forwarding", forwarding(terminal), "contactTypes",
+                     contact_types(terminal), "capabilities", capabilities(terminal));
+}
+
+static json_t *address_connections(const struct fetch *fetch, const struct node *address)
+{
+    json_t *list = json_array();
+    const struct node *connection;
+    FOREACH_CHILD(fetch, address, "connections", ENTITY_CONNECTION, connection)
+    {
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "connectionId", connection->id, "contactId",
+                                              fact(connection, "contact"), "state", state_of(connection)));
+    }
+    return list;
+}
+
+static json_t *render_address(const struct fetch *fetch, const struct node *address)
+{
+    json_t *waiting = json_object_get(address->facts, "messageWaiting");
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", address->id, "type",
+                     of_handle(address, "addressType"), "provider",
+                     or_null(json_object_get(json_object_get(address->handle, "provider"), "providerName")), "state",
+                     state_of(address), "terminals", ids_of(fetch, address, "terminals", ENTITY_TERMINAL), "connections",
+                     address_connections(fetch, address), "doNotDisturb", fact(address, "doNotDisturb"), "forwarding",
+                     forwarding(address), "messageWaiting", or_null(json_object_get(waiting, "messageWaiting")),
+                     "numberOfMessages", or_null(json_object_get(waiting, "numberOfMessages")), "presence",
+                     fact(address, "presence"), "uri", text_or_null(json_object_get(address->facts, "uri")), "controlled",
+                     fact(address, "controlled"), "capabilities", capabilities(address));
+}
+
+/* ---- call ---- */
+
+static json_t *call_terminal_connections(const struct fetch *fetch, const struct node *connection)
+{
+    json_t *list = json_array();
+    const struct node *tc;
+    FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+    {
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "terminalConnectionId", tc->id, "terminal",
+                                              fact(tc, "terminal"), "state", state_of(tc), "capabilities",
+                                              capabilities(tc)));
+    }
+    return list;
+}
+
+/* An address outside the provider is the far end of a call. */
+static int is_remote(const struct fetch *fetch, const struct node *connection)
+{
+    const char *name = fact_id(connection, "address");
+    const struct node *address = name != NULL ? fetch_find(fetch, ENTITY_ADDRESS, name) : NULL;
+    const char *type = address != NULL ? json_string_value(json_object_get(address->handle, "addressType")) : NULL;
+    return type != NULL && strcmp(type, "OUT_OF_PROVIDER") == 0;
+}
+
+static json_t *call_connections(const struct fetch *fetch, const struct node *contact)
+{
+    json_t *list = json_array();
+    const struct node *connection;
+    FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "connectionId", connection->id, "address",
+                            fact(connection, "address"), "state", state_of(connection), "remote",
+                            is_remote(fetch, connection), "capabilities", capabilities(connection),
+                            "terminalConnections", call_terminal_connections(fetch, connection)));
+    }
+    return list;
+}
+
+static json_t *key_values(const json_t *items)
+{
+    json_t *object = json_object(), *item;
+    size_t i;
+    json_array_foreach(items, i, item)
+    {
+        const char *key = json_string_value(json_object_get(item, "key"));
+        json_t *value = json_object_get(item, "value");
+        if (key != NULL)
+            json_object_set_new(object, key, or_null(value));
+    }
+    return object;
+}
+
+static json_t *binary(const json_t *items)
+{
+    size_t length = json_array_size(items), i;
+    unsigned char *bytes = length > 0 ? malloc(length) : NULL;
+    json_t *text;
+
+    for (i = 0; bytes != NULL && i < length; ++i)
+        bytes[i] = (unsigned char)json_integer_value(json_array_get(items, i));
+    text = base64_to_json(bytes, bytes != NULL ? length : 0);
+    free(bytes);
+    return text;
+}
+
+static json_t *attached_value(const json_t *data)
+{
+    const char *type = json_string_value(json_object_get(data, "type"));
+
+    if (type == NULL)
+        return json_null();
+    if (strcmp(type, "KEY_VALUE_PAIRS") == 0)
+        return key_values(json_object_get(json_object_get(data, "keyValueData"), "item"));
+    if (strcmp(type, "BINARY") == 0)
+        return binary(json_object_get(json_object_get(data, "binaryData"), "item"));
+    return or_null(json_object_get(data, "stringData"));
+}
+
+static json_t *attached(const struct node *contact)
+{
+    json_t *data = json_object_get(contact->facts, "data");
+    if (!json_is_object(data))
+        return json_null();
+    return json_pack("{s:o, s:o}", "type", or_null(json_object_get(data, "type")), "value", attached_value(data));
+}
+
+static json_t *immutable_keys(const json_t *intrinsics)
+{
+    json_t *keys = json_array(), *item;
+    size_t i;
+    json_array_foreach(intrinsics, i, item)
+    {
+        if (json_is_true(json_object_get(item, "immutable")))
+            json_array_append(keys, json_object_get(item, "key"));
+    }
+    return keys;
+}
+
+static json_t *consults(const struct fetch *fetch, const struct node *contact)
+{
+    json_t *ids = json_array();
+    const struct node *connection, *tc;
+    FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+        {
+            const char *id = handle_id(ENTITY_CONTACT, json_object_get(tc->facts, "consult"));
+            if (id != NULL && strcmp(id, contact->id) != 0)
+                json_array_append_new(ids, json_string(id));
+        }
+    }
+    return ids;
+}
+
+static json_t *render_call(const struct fetch *fetch, const struct node *contact)
+{
+    json_t *intrinsics = json_object_get(contact->facts, "intrinsics");
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[], s:o}", "contactId",
+        contact->id, "externalContactId", of_handle(contact, "externalContactId"), "provider",
+        or_null(json_object_get(json_object_get(contact->handle, "provider"), "providerName")), "contactTypes",
+        contact_types(contact), "calling", name_of(contact, "calling", ENTITY_ADDRESS), "called",
+        name_of(contact, "called", ENTITY_ADDRESS), "callingTerminal", name_of(contact, "callingTerminal", ENTITY_TERMINAL),
+        "originalDestination", name_of(contact, "originalDestination", ENTITY_ADDRESS), "lastRedirected",
+        name_of(contact, "lastRedirected", ENTITY_ADDRESS), "connections", call_connections(fetch, contact), "data",
+        attached(contact), "intrinsics", key_values(intrinsics), "immutableIntrinsics", immutable_keys(intrinsics), "uui",
+        text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(fetch, contact), "consultOf",
+        or_null(json_object_get(fetch->model->consult_of, contact->id)), "transferredFrom", "capabilities",
+        capabilities(contact));
+}
+
+static json_t *render_call_capabilities(const struct fetch *fetch, const struct node *contact)
+{
+    json_t *flags = capabilities(contact);
+    json_object_set_new(flags, "connections", call_connections(fetch, contact));
+    return flags;
+}
+
+/* Key-value data reads as the pairs themselves, so that it can be written back as it was read. */
+static json_t *render_data(const struct node *contact)
+{
+    json_t *data = json_object_get(contact->facts, "data");
+    const char *type = json_string_value(json_object_get(data, "type"));
+    if (type != NULL && strcmp(type, "KEY_VALUE_PAIRS") == 0)
+        return attached_value(data);
+    return json_is_object(data) ? attached(contact) : json_object();
+}
+
+/* ---- user ---- */
+
+static json_t *render_user(const struct fetch *fetch, const struct node *user)
+{
+    const struct session *session = sessions_find(fetch->model->sessions, fetch->user);
+    json_t *agents = ids_of(fetch, user, "agents", ENTITY_AGENT);
+    int unsupported = session_is_shared(session) || json_array_size(agents) > 1;
+    json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", user->id, "domain", session_domain(session), "agents",
+                               agents, "terminals", ids_of(fetch, user, "terminals", ENTITY_TERMINAL), "addresses",
+                               ids_of(fetch, user, "addresses", ENTITY_ADDRESS));
+    if (unsupported && object != NULL)
+        json_object_set_new(object, "unsupportedMapping", json_true());
+    return object;
+}
+
+json_t *render(const struct fetch *fetch)
+{
+    const struct node *root = fetch->first;
+
+    switch (fetch->kind) {
+    case RECORD_AGENT:
+        return render_agent(fetch, root);
+    case RECORD_TERMINAL:
+        return render_terminal(fetch, root);
+    case RECORD_ADDRESS:
+        return render_address(fetch, root);
+    case RECORD_CALL:
+        return render_call(fetch, root);
+    case RECORD_USER:
+        return render_user(fetch, root);
+    case RECORD_CALL_CAPABILITIES:
+        return render_call_capabilities(fetch, root);
+    case RECORD_CALL_DATA:
+        return render_data(root);
+    case RECORD_CALL_INTRINSICS:
+        return key_values(json_object_get(root->facts, "intrinsics"));
+    case RECORD_CALL_UUI:
+        return json_pack("{s:o}", "uui", text_or_null(json_object_get(root->facts, "uui")));
+    case RECORD_CALL_MESSAGES:
+        return json_pack("{s:o}", "items", fact(root, "messages"));
+    case RECORD_AGENT_CAPABILITIES:
+    case RECORD_TERMINAL_CAPABILITIES:
+    case RECORD_ADDRESS_CAPABILITIES:
+        return capabilities(root);
+    default:
+        return json_object();
+    }
+}

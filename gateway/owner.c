@@ -1,0 +1,482 @@
+#include "cctgate/owner.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/limits.h"
+#include "cctgate/log.h"
+#include "cctgate/loop.h"
+
+#define LOGOFF_TIMEOUT_MS 3000
+
+struct owner {
+    struct loop loop;
+    pthread_t thread;
+    struct config *config;
+    const struct contract *contract;
+    struct store *store;
+    struct store_opened opened;
+    struct upstream *upstream;
+    struct sessions *sessions;
+    struct model *model;
+    struct policy *policy;
+    void (*on_policy)(void *, struct policy *);
+    void *data;
+    struct timer pulse;
+    _Atomic int64_t last_turn_ms;
+};
+
+/* ---- fetches ---- */
+
+struct owner_fetch *owner_fetch_new(enum record_kind kind, const char *id, size_t id_length)
+{
+    struct owner_fetch *fetch;
+    if (id_length > CG_ID_BYTES_MAX || (fetch = calloc(1, sizeof(*fetch))) == NULL)
+        return NULL;
+    fetch->kind = kind;
+    fetch->id_length = id_length;
+    memcpy(fetch->id, id, id_length);
+    return fetch;
+}
+
+void owner_fetch_free(struct owner_fetch **fetch)
+{
+    if (*fetch != NULL)
+        fetch_outcome_unref(&(*fetch)->outcome);
+    free(*fetch);
+    *fetch = NULL;
+}
+
+static void on_fetched(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
+{
+    struct owner_fetch *fetch = (struct owner_fetch *)((char *)waiter - offsetof(struct owner_fetch, waiter));
+    if (fetch->reply_to == NULL) {
+        owner_fetch_free(&fetch);
+        return;
+    }
+    fetch->outcome = fetch_outcome_ref(outcome);
+    fetch->message.on_deliver = fetch->on_reply;
+    mailbox_send(fetch->reply_to, &fetch->message);
+}
+
+static void on_fetch(struct message *message)
+{
+    struct owner_fetch *fetch = (struct owner_fetch *)message;
+    fetch->waiter.on_done = on_fetched;
+    model_fetch(fetch->owner->model, fetch->kind, fetch->id, fetch->id_length, fetch->traceparent, &fetch->waiter);
+}
+
+void owner_fetch_send(struct owner *owner, struct owner_fetch *fetch)
+{
+    fetch->owner = owner;
+    fetch->message.on_deliver = on_fetch;
+    mailbox_send(&owner->loop.mailbox, &fetch->message);
+}
+
+/* ---- queries ---- */
+
+static void on_query(struct message *message)
+{
+    struct owner_query *query = (struct owner_query *)message;
+    query->result = query->run(query->owner, query);
+    query->message.on_deliver = query->on_reply;
+    mailbox_send(query->reply_to, &query->message);
+}
+
+void owner_query_send(struct owner *owner, struct owner_query *query)
+{
+    query->owner = owner;
+    query->message.on_deliver = on_query;
+    mailbox_send(&owner->loop.mailbox, &query->message);
+}
+
+json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *query)
+{
+    const struct access *access = query->access;
+    uint32_t *numbers = calloc(access->num_users + 1, sizeof(*numbers));
+    json_t *items = NULL;
+    size_t i;
+
+    for (i = 0; numbers != NULL && i < access->num_users; ++i)
+        numbers[i] = access->users[i].number;
+    if (numbers != NULL)
+        items = sessions_describe(owner->sessions, (access->roles & ROLE_OPERATOR) ? NULL : numbers, access->num_users);
+    free(numbers);
+    return json_pack("{s:o}", "items", items != NULL ? items : json_array());
+}
+
+/* The vendor's published limits of SOA-OI (DOMAIN section 7). */
+static const struct {
+    const char *name;
+    int agents, contacts_per_hour;
+} limits[] = {{"SIP", 1000, 10000}, {"CS1K", 1500, 15000}};
+
+static json_t *gauge(size_t value, int limit)
+{
+    int warning = limit * 85 / 100;
+    const char *level = value >= (size_t)limit ? "exhausted" : value >= (size_t)warning ? "warning" : "ok";
+    return json_pack("{s:I, s:i, s:i, s:s}", "value", (json_int_t)value, "limit", limit, "warningAt", warning, "level", level);
+}
+
+json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *query)
+{
+    const char *topology = owner->config->upstream.capacity;
+    size_t row = topology != NULL && strcmp(topology, limits[1].name) == 0 ? 1 : 0;
+    struct model_stats stats;
+
+    (void)query;
+    model_get_stats(owner->model, &stats);
+    return json_pack("{s:s, s:b, s:o, s:o, s:{s:I, s:I}}", "topology", limits[row].name, "enforce",
+                     owner->config->capacity_enforce, "loggedInAgents", gauge(stats.agents_logged_in, limits[row].agents),
+                     "contactsPerHour", gauge(stats.contacts_last_hour, limits[row].contacts_per_hour), "observed",
+                     "agents", (json_int_t)stats.agents_known, "contacts", (json_int_t)stats.contacts_last_hour);
+}
+
+static void reason(json_t *reasons, int applies, const char *text)
+{
+    if (applies)
+        json_array_append_new(reasons, json_string(text));
+}
+
+json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *query)
+{
+    struct sessions_summary sessions;
+    struct model_stats model;
+    json_t *reasons = json_array();
+    int ready;
+
+    (void)query;
+    sessions_summarise(owner->sessions, &sessions);
+    model_get_stats(owner->model, &model);
+    reason(reasons, sessions.endpoint_down, "the contact centre refuses connections; answers are stale");
+    reason(reasons, sessions.attempted < sessions.total, "sessions are still logging in");
+    reason(reasons, sessions.total > 0 && sessions.attempted == sessions.total && sessions.up == 0, "no session is up");
+    reason(reasons, sessions.up > model.users_read, "the lists of sessions are still being read");
+    ready = json_array_size(reasons) == 0;
+    reason(reasons, sessions.denied > 0, "sessions were denied: see /v1/sessions");
+    return json_pack("{s:s, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady", "reasons", reasons,
+                     "sessions", "total", (json_int_t)sessions.total, "up", (json_int_t)sessions.up, "denied",
+                     (json_int_t)sessions.denied);
+}
+
+json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *query)
+{
+    struct sessions_summary s;
+    struct model_stats m;
+    struct store_stats t;
+    struct upstream_stats u;
+
+    (void)query;
+    sessions_summarise(owner->sessions, &s);
+    model_get_stats(owner->model, &m);
+    store_get_stats(owner->store, &t);
+    upstream_get_stats(owner->upstream, 0, &u);
+#define I(value) ((json_int_t)(value))
+    return json_pack("{s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+                     "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
+                     "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
+                     "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats), //
+                     "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed), "fetch_failures_total",
+                     I(m.failures), "fetch_calls_total", I(m.calls), "fetches_in_progress", I(m.fetching), //
+                     "store_records", I(t.records), "store_corrupt_records_total", I(t.corrupt_records),
+                     "store_commits_total", I(t.commits), "store_cache_used_bytes", I(t.cache_used_bytes),
+                     "store_cache_map_bytes", I(t.cache_map_bytes), //
+                     "upstream_calls_total", I(u.calls), "upstream_failures_total", I(u.failures),
+                     "upstream_faults_total", I(u.faults), "upstream_sent_bytes_total", I(u.bytes_out),
+                     "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
+                     "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
+#undef I
+}
+
+/* ---- sessions, configuration ---- */
+
+static void on_lists_read(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
+{
+    (void)outcome; /* a failure was logged, and the next read asks again */
+    free(waiter);
+}
+
+static void on_session_up(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    struct fetch_waiter *waiter = calloc(1, sizeof(*waiter));
+    const char *user = session_user(session);
+
+    if (waiter == NULL)
+        return;
+    waiter->on_done = on_lists_read;
+    model_fetch(owner->model, RECORD_USER, user, strlen(user), NULL, waiter);
+}
+
+static int number_users(struct owner *owner, const struct config *config, uint32_t **numbers)
+{
+    struct store_txn *txn;
+    size_t i;
+    int rc;
+
+    if ((*numbers = calloc(config->num_sessions + 1, sizeof(**numbers))) == NULL)
+        return CG_E_NOMEM;
+    if ((rc = store_begin(owner->store, &txn)) == CG_OK) {
+        for (i = 0; i < config->num_sessions && rc == CG_OK; ++i)
+            rc = store_user_id(txn, config->sessions[i].user, &(*numbers)[i]);
+        if (rc == CG_OK)
+            rc = store_commit(&txn);
+        else
+            store_abort(&txn);
+    }
+    if (rc != CG_OK)
+        free(*numbers);
+    return rc;
+}
+
+static int is_configured(uint32_t number, const uint32_t *numbers, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; ++i)
+        if (numbers[i] == number)
+            return 1;
+    return 0;
+}
+
+static void remove_sessions(struct owner *owner, const struct config *config, const uint32_t *numbers)
+{
+    size_t i;
+    for (i = 0; i < owner->config->num_sessions; ++i) {
+        struct session *session = sessions_find_by_name(owner->sessions, owner->config->sessions[i].user);
+        uint32_t number = session != NULL ? session_number(session) : 0;
+        if (number != 0 && !is_configured(number, numbers, config->num_sessions)) {
+            sessions_remove(owner->sessions, number);
+            model_forget_user(owner->model, number);
+        }
+    }
+}
+
+static int same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static const struct config_session *find_session(const struct config *config, const char *user)
+{
+    size_t i;
+    for (i = 0; i < config->num_sessions; ++i)
+        if (strcmp(config->sessions[i].user, user) == 0)
+            return &config->sessions[i];
+    return NULL;
+}
+
+static void add_sessions(struct owner *owner, const struct config *config, const uint32_t *numbers)
+{
+    size_t i;
+    for (i = 0; i < config->num_sessions; ++i) {
+        const struct config_session *fresh = &config->sessions[i];
+        const struct config_session *old = find_session(owner->config, fresh->user);
+        if (sessions_find(owner->sessions, numbers[i]) != NULL) {
+            if (old != NULL && same(old->password, fresh->password) && same(old->domain, fresh->domain) &&
+                same(old->agent, fresh->agent) && old->shared == fresh->shared)
+                continue;
+            sessions_remove(owner->sessions, numbers[i]);
+        }
+        if (sessions_add(owner->sessions, fresh, numbers[i]) != CG_OK)
+            log_write(LOG_LEVEL_ERROR, "sessionNotAdded", "A session could not be added", LOG_S("user", fresh->user));
+    }
+}
+
+static int apply(struct owner *owner, struct config *config)
+{
+    struct policy *policy;
+    uint32_t *numbers;
+    int rc = number_users(owner, config, &numbers);
+
+    if (rc != CG_OK)
+        return rc;
+    if ((policy = policy_new(config, numbers)) == NULL) {
+        free(numbers);
+        return CG_E_NOMEM;
+    }
+    sessions_configure(owner->sessions, config);
+    model_configure(owner->model, config);
+    remove_sessions(owner, config, numbers);
+    add_sessions(owner, config, numbers);
+    free(numbers);
+    config_ref(config);
+    config_unref(&owner->config);
+    owner->config = config;
+    policy_unref(&owner->policy);
+    owner->policy = policy;
+    owner->on_policy(owner->data, policy);
+    return CG_OK;
+}
+
+struct reload {
+    struct message message;
+    struct owner *owner;
+    struct config *config;
+};
+
+static void on_reload(struct message *message)
+{
+    struct reload *reload = (struct reload *)message;
+    int rc = apply(reload->owner, reload->config);
+    log_write(rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "reloaded",
+              rc == CG_OK ? "The new configuration is in force" : "The new configuration could not be put in force",
+              LOG_S("file", reload->config->file), LOG_S("result", cg_error_name(rc)));
+    config_unref(&reload->config);
+    free(reload);
+}
+
+void owner_reload(struct owner *owner, struct config *config)
+{
+    struct reload *reload = calloc(1, sizeof(*reload));
+    if (reload == NULL)
+        return;
+    reload->message.on_deliver = on_reload;
+    reload->owner = owner;
+    reload->config = config_ref(config);
+    mailbox_send(&owner->loop.mailbox, &reload->message);
+}
+
+/* ---- start and stop ---- */
+
+static int start_upstream(struct owner *owner, char *error, size_t error_size)
+{
+    const struct config *config = owner->config;
+    struct upstream_endpoint endpoint = {0};
+
+    endpoint.name = config->upstream.endpoints[0].name;
+    endpoint.url = config->upstream.endpoints[0].url;
+    endpoint.tls.ca_file = config->upstream.tls.ca_file;
+    endpoint.tls.certificate_file = config->upstream.tls.certificate_file;
+    endpoint.tls.key_file = config->upstream.tls.key_file;
+    endpoint.max_concurrent = config->upstream.max_concurrent;
+    endpoint.connect_timeout_ms = config->upstream.connect_timeout_ms;
+    endpoint.timeout_ms = config->upstream.timeout_ms;
+    return upstream_start(&owner->upstream, &endpoint, 1, error, error_size);
+}
+
+static int build(struct owner *owner, char *error, size_t error_size)
+{
+    struct sessions_settings sessions = {&owner->loop, NULL, owner->contract, owner->config, on_session_up, owner};
+    struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config};
+    int rc;
+
+    if ((rc = start_upstream(owner, error, error_size)) != CG_OK)
+        return rc;
+    sessions.upstream = owner->upstream;
+    if ((rc = model_new(&owner->model, &model)) != CG_OK) {
+        snprintf(error, error_size, "the model: %s", cg_error_name(rc));
+        return rc;
+    }
+    if ((rc = sessions_new(&owner->sessions, &sessions, error, error_size)) != CG_OK)
+        return rc;
+    model_set_sessions(owner->model, owner->sessions);
+    if ((rc = apply(owner, owner->config)) != CG_OK)
+        snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
+    return rc;
+}
+
+static void on_pulse(struct timer *timer)
+{
+    struct owner *owner = (struct owner *)((char *)timer - offsetof(struct owner, pulse));
+    atomic_store_explicit(&owner->last_turn_ms, clock_monotonic_ms(), memory_order_relaxed);
+    timer_arm(&owner->loop, &owner->pulse, 1000);
+}
+
+int64_t owner_last_turn_ms(const struct owner *owner)
+{
+    return atomic_load_explicit(&owner->last_turn_ms, memory_order_relaxed);
+}
+
+static void *owner_main(void *data)
+{
+    struct owner *owner = data;
+    pthread_setname_np(pthread_self(), "owner");
+    loop_run(&owner->loop);
+    return NULL;
+}
+
+static void release(struct owner *owner)
+{
+    if (owner->upstream != NULL)
+        upstream_stop(&owner->upstream, 0);
+    while (mailbox_deliver(&owner->loop.mailbox) > 0)
+        ;
+    model_free(&owner->model);
+    sessions_free(&owner->sessions);
+    while (mailbox_deliver(&owner->loop.mailbox) > 0)
+        ;
+    policy_unref(&owner->policy);
+    config_unref(&owner->config);
+    loop_release(&owner->loop);
+    free(owner);
+}
+
+int owner_start(struct owner **out, const struct owner_settings *settings, char *error, size_t error_size)
+{
+    struct owner *owner = calloc(1, sizeof(*owner));
+    int rc;
+
+    *out = NULL;
+    if (owner == NULL)
+        return CG_E_NOMEM;
+    if ((rc = loop_init(&owner->loop)) != CG_OK) {
+        free(owner);
+        return rc;
+    }
+    owner->config = config_ref(settings->config);
+    owner->contract = settings->contract;
+    owner->store = settings->store;
+    owner->opened = settings->opened;
+    owner->on_policy = settings->on_policy;
+    owner->data = settings->data;
+    owner->pulse.on_due = on_pulse;
+    on_pulse(&owner->pulse);
+    rc = build(owner, error, error_size);
+    if (rc == CG_OK && pthread_create(&owner->thread, NULL, owner_main, owner) != 0) {
+        snprintf(error, error_size, "no thread");
+        rc = CG_E_NOMEM;
+    }
+    if (rc != CG_OK) {
+        release(owner);
+        return rc;
+    }
+    *out = owner;
+    return CG_OK;
+}
+
+static void on_logged_off(void *data)
+{
+    loop_stop(&((struct owner *)data)->loop);
+}
+
+struct stop {
+    struct message message;
+    struct owner *owner;
+};
+
+static void on_stop(struct message *message)
+{
+    struct owner *owner = ((struct stop *)message)->owner;
+    free(message);
+    sessions_log_off(owner->sessions, LOGOFF_TIMEOUT_MS, on_logged_off, owner);
+}
+
+void owner_stop(struct owner **in)
+{
+    struct owner *owner = *in;
+    struct stop *stop;
+
+    if (owner == NULL)
+        return;
+    *in = NULL;
+    if ((stop = calloc(1, sizeof(*stop))) == NULL)
+        abort();
+    stop->message.on_deliver = on_stop;
+    stop->owner = owner;
+    mailbox_send(&owner->loop.mailbox, &stop->message);
+    pthread_join(owner->thread, NULL);
+    release(owner);
+}

@@ -1,0 +1,321 @@
+/*
+ * GET of a list: a page of ids from the index, each with the record that its own resource would show. A list has no record of its own,
+ * so nothing about it can be older than its parts.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/loop.h"
+#include "gateway/rest/reading.h"
+
+struct id {
+    uint32_t length;
+    char bytes[CG_ID_BYTES_MAX];
+};
+
+struct page {
+    struct id *ids;
+    size_t count, capacity;
+    const struct request *request;
+    enum record_kind kind;
+    unsigned wanted; /* one more than the page holds tells whether there is a next one */
+};
+
+struct sum {
+    h2o_buffer_t *body;
+    uint64_t etag;
+    int64_t ttl_ms, age_ms;
+    size_t items, missing;
+    int stale;
+};
+
+static void step(struct reading *reading);
+
+static int add_id(struct page *page, const char *id, size_t length)
+{
+    if (page->count == page->capacity) {
+        size_t capacity = page->capacity ? page->capacity * 2 : 128;
+        struct id *ids = reallocarray(page->ids, capacity, sizeof(*ids));
+        if (ids == NULL)
+            abort();
+        page->ids = ids;
+        page->capacity = capacity;
+    }
+    page->ids[page->count].length = (uint32_t)length;
+    memcpy(page->ids[page->count++].bytes, id, length);
+    return 0;
+}
+
+static int on_id(void *data, const char *id, size_t length)
+{
+    struct page *page = data;
+    if (length > CG_ID_BYTES_MAX)
+        return 0;
+    /* everybody's index may hold users who are no longer configured */
+    if (page->request->access->every_user && !page->request->user_chosen &&
+        !reading_visible(page->request, page->kind, id, length, NULL, NULL))
+        return 0;
+    add_id(page, id, length);
+    return page->count >= page->wanted;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct id *x = a, *y = b;
+    size_t shorter = x->length < y->length ? x->length : y->length;
+    int order = memcmp(x->bytes, y->bytes, shorter);
+    return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static void sort_unique(struct page *page)
+{
+    size_t i, kept = 0;
+    qsort(page->ids, page->count, sizeof(*page->ids), by_bytes);
+    for (i = 0; i < page->count; ++i)
+        if (kept == 0 || by_bytes(&page->ids[kept - 1], &page->ids[i]) != 0)
+            page->ids[kept++] = page->ids[i];
+    page->count = kept < page->wanted ? kept : page->wanted;
+}
+
+/* Users are listed from the token, the rest from the index, user by user. */
+static void collect(const struct request *request, struct page *page)
+{
+    const struct access *access = request->access;
+    const char *after = request->after_length > 0 ? request->after : NULL;
+    const struct access_user *users = request->user_chosen ? request->user : access->users;
+    size_t num_users = request->user_chosen ? 1 : access->num_users, i;
+
+    if (page->kind == RECORD_USER) {
+        for (i = 0; i < num_users; ++i)
+            if (after == NULL || strcmp(users[i].name, after) > 0)
+                add_id(page, users[i].name, strlen(users[i].name));
+    } else if (access->every_user && !request->user_chosen) {
+        store_walk(request->front->reader, page->kind, 0, after, request->after_length, on_id, page);
+        return;
+    } else {
+        for (i = 0; i < num_users; ++i) {
+            page->wanted += (unsigned)page->count; /* each user may fill the page alone */
+            store_walk(request->front->reader, page->kind, users[i].number, after, request->after_length, on_id, page);
+            page->wanted = request->limit + 1;
+        }
+    }
+    sort_unique(page);
+}
+
+static void append(struct sum *sum, const char *text, size_t length)
+{
+    h2o_iovec_t room = h2o_buffer_reserve(&sum->body, length);
+    if (room.base == NULL)
+        abort();
+    memcpy(room.base, text, length);
+    sum->body->size += length;
+}
+
+static void mix(struct sum *sum, uint64_t value)
+{
+    sum->etag = (sum->etag ^ value) * UINT64_C(1099511628211);
+    sum->etag ^= sum->etag >> 32;
+}
+
+static void add_record(struct sum *sum, const struct record *record, const struct freshness *f, int64_t now)
+{
+    char tail[128];
+    size_t length = record->body_length;
+
+    if (sum->items++ > 0)
+        append(sum, ",", 1);
+    append(sum, record->body, length - 1);
+    append(sum, tail, (size_t)(put_sync(tail, f, length == 2) - tail));
+    mix(sum, record->version);
+    mix(sum, (uint64_t)f->label ^ (uint64_t)f->stale_since_ms);
+    sum->stale |= f->label == SYNC_STALE;
+    if (f->ttl_ms < sum->ttl_ms)
+        sum->ttl_ms = f->ttl_ms;
+    if (now - record->fetched_at_ms > sum->age_ms)
+        sum->age_ms = now - record->fetched_at_ms;
+}
+
+/* Known to exist, but nothing more could be had of it: its identity, labelled. */
+static void add_identity(struct sum *sum, enum record_kind kind, const struct id *id, int64_t now)
+{
+    static const char *const keys[RECORD_KINDS] = {[RECORD_AGENT] = "loginId",     [RECORD_TERMINAL] = "name",
+                                                   [RECORD_ADDRESS] = "name",      [RECORD_CALL] = "contactId",
+                                                   [RECORD_USER] = "user"};
+    struct freshness f = {0};
+    json_t *object = json_object();
+    char tail[128], *text;
+
+    json_object_set_new(object, keys[kind], json_stringn(id->bytes, id->length));
+    text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    if (text == NULL)
+        return;
+    f.label = SYNC_STALE;
+    f.stale_since_ms = now;
+    if (sum->items++ > 0)
+        append(sum, ",", 1);
+    append(sum, text, strlen(text) - 1);
+    append(sum, tail, (size_t)(put_sync(tail, &f, 0) - tail));
+    free(text);
+    mix(sum, (uint64_t)now);
+    sum->stale = 1;
+    ++sum->missing;
+}
+
+static int source_of(const struct request *request, enum record_kind kind, const struct id *id,
+                     const struct record *record, struct freshness_source *source)
+{
+    if (kind != RECORD_USER)
+        return reading_visible(request, kind, id->bytes, id->length, record, source);
+    *source = session_view_source(record->user);
+    return 1;
+}
+
+/* 1: its record is to be fetched first */
+static int add_item(struct reading *reading, struct sum *sum, enum record_kind kind, const struct id *id, int64_t now)
+{
+    struct request *request = reading->request;
+    struct freshness_source source = {0, 0};
+    struct record record;
+    struct freshness f;
+    int found = store_get(request->front->reader, kind, id->bytes, id->length, &record) == CG_OK;
+
+    if (found && !source_of(request, kind, id, &record, &source))
+        return 0;
+    f = reading_judge(reading, found ? &record : NULL, &source, now);
+    if (f.action == FRESHNESS_FETCH && !reading->records_asked) {
+        if (reading->reason == FORWARD_NONE)
+            reading->reason = f.reason;
+        return 1;
+    }
+    if (!found) {
+        if (reading->failure == NULL || reading->failure->rc != CG_E_NOTFOUND)
+            add_identity(sum, kind, id, now);
+        return 0;
+    }
+    if (f.action == FRESHNESS_SERVE_AND_REFRESH && !reading->records_asked)
+        reading_refresh(reading, kind, id->bytes, id->length);
+    add_record(sum, &record, &f, now);
+    return 0;
+}
+
+static h2o_iovec_t next_link(struct request *request, const struct page *page)
+{
+    const struct id *last = &page->ids[request->limit - 1];
+    char *text = h2o_mem_alloc_pool(&request->h2o->pool, 128 + CG_ID_BYTES_MAX * 3), *at = text;
+    uint32_t i;
+
+    at = put_text(put_text(put_text(at, "<"), request->route->path), "?limit=");
+    at = put_text(put_decimal(at, request->limit), "&after=");
+    for (i = 0; i < last->length; ++i) {
+        unsigned char c = (unsigned char)last->bytes[i];
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL) {
+            *at++ = (char)c;
+        } else {
+            *at++ = '%';
+            *at++ = "0123456789ABCDEF"[c >> 4];
+            *at++ = "0123456789ABCDEF"[c & 15];
+        }
+    }
+    at = put_text(at, ">; rel=\"next\"");
+    return h2o_iovec_init(text, (size_t)(at - text));
+}
+
+static void answer(struct reading *reading, struct sum *sum, const struct page *page)
+{
+    struct request *request = reading->request;
+    struct representation r;
+    char *at;
+
+    r.etag[0] = r.sync[0] = '\0';
+    r.content_type = NULL;
+    r.link = (h2o_iovec_t){NULL, 0};
+    r.age_ms = sum->age_ms;
+    append(sum, "]}", 2);
+    r.body = h2o_strdup(&request->h2o->pool, sum->body->bytes, sum->body->size);
+    *put_text(put_hex(put_text(r.etag, "\"l"), sum->etag), "\"") = '\0';
+    at = put_text(r.cache_status, "cctgate; ");
+    if (reading->reason == FORWARD_NONE) {
+        at = put_text(at, "hit");
+        COUNT(request->front, hits);
+    } else {
+        at = put_text(put_text(put_text(at, "fwd="), freshness_reason_name(reading->reason)),
+                      sum->missing > 0 ? "" : "; stored");
+        if (reading->collapsed)
+            at = put_text(at, "; collapsed");
+        COUNT(request->front, misses);
+    }
+    if (sum->ttl_ms != INT64_MAX)
+        at = put_decimal(put_text(at, "; ttl="), floor_seconds(sum->ttl_ms));
+    *at = '\0';
+    if (sum->stale)
+        COUNT(request->front, stale);
+    if (page->count > request->limit)
+        r.link = next_link(request, page);
+    respond(request, 200, &r);
+}
+
+/* 1: something was asked for, or a problem was sent */
+static int fill(struct reading *reading, struct sum *sum, struct page *page)
+{
+    struct request *request = reading->request;
+    size_t shown, i, asked = 0;
+    int64_t now = clock_unix_ms();
+
+    collect(request, page);
+    shown = page->count < request->limit ? page->count : request->limit;
+    for (i = 0; i < shown; ++i) {
+        if (add_item(reading, sum, page->kind, &page->ids[i], now)) {
+            reading_ask(reading, page->kind, page->ids[i].bytes, page->ids[i].length);
+            ++asked;
+        }
+    }
+    reading->records_asked = 1;
+    if (asked > 0)
+        return 1;
+    if (sum->items > 0 && sum->missing == sum->items && reading->failure != NULL) {
+        respond_outcome(request, reading->failure);
+        return 1;
+    }
+    return 0;
+}
+
+static void step(struct reading *reading)
+{
+    struct request *request = reading->request;
+    struct page page = {NULL, 0, 0, request, request->route->kind, request->limit + 1};
+    struct sum sum = {NULL, UINT64_C(14695981039346656037), INT64_MAX, -1, 0, 0, 0};
+    enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
+    int unknown = 0;
+
+    if (page.kind != RECORD_USER && !reading->records_asked && reading_members(reading, list, &unknown)) {
+        reading->reason = FORWARD_MISS;
+        return;
+    }
+    if (unknown && request->directives.only_if_cached) {
+        respond_problem(request, PROBLEM_NOT_CACHED, NULL, NULL);
+        return;
+    }
+    if (store_read_begin(request->front->reader) != CG_OK) {
+        respond_problem(request, PROBLEM_STORE, NULL, NULL);
+        return;
+    }
+    h2o_buffer_init(&sum.body, &h2o_socket_buffer_prototype);
+    append(&sum, "{\"items\":[", 10);
+    if (!fill(reading, &sum, &page)) {
+        if (unknown && sum.items == 0 && reading->failure != NULL)
+            respond_outcome(request, reading->failure);
+        else
+            answer(reading, &sum, &page);
+    }
+    store_read_end(request->front->reader);
+    h2o_buffer_dispose(&sum.body);
+    free(page.ids);
+}
+
+void read_list(struct request *request)
+{
+    step(reading_new(request, step));
+}

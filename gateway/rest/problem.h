@@ -1,0 +1,46 @@
+/* The one table of problems (RFC 9457): type, title, status, and which errors become which. Pure. */
+#ifndef CCTGATE_REST_PROBLEM_H
+#define CCTGATE_REST_PROBLEM_H
+
+#include <stddef.h>
+
+enum problem {
+    PROBLEM_BAD_REQUEST,
+    PROBLEM_UNAUTHORIZED,
+    PROBLEM_FORBIDDEN,
+    PROBLEM_NOT_FOUND,
+    PROBLEM_METHOD_NOT_ALLOWED,
+    PROBLEM_NOT_ACCEPTABLE,
+    PROBLEM_BODY_TOO_LARGE,
+    PROBLEM_URI_TOO_LONG,
+    PROBLEM_HEADERS_TOO_LARGE,
+    PROBLEM_EXPECTATION_FAILED,
+    PROBLEM_USER_REQUIRED,
+    PROBLEM_INTERNAL,
+    PROBLEM_NOT_CACHED,
+    PROBLEM_UPSTREAM_UNREACHABLE,
+    PROBLEM_UPSTREAM_TIMEOUT,
+    PROBLEM_UPSTREAM_BROKEN,
+    PROBLEM_UPSTREAM_INVALID,
+    PROBLEM_UPSTREAM_FAULT,
+    PROBLEM_UPSTREAM_TLS,
+    PROBLEM_SESSION_LOST,
+    PROBLEM_SESSION_DENIED,
+    PROBLEM_OVERLOADED,
+    PROBLEM_STORE,
+    PROBLEM_SHUTTING_DOWN,
+    PROBLEMS
+};
+
+struct problem_row {
+    const char *slug; /* the type is /problems/<slug> */
+    const char *title;
+    int status;
+    const char *meaning; /* for whoever looks the type up */
+};
+extern const struct problem_row problem_rows[PROBLEMS];
+
+enum problem problem_of_error(int rc);    /* enum cg_error */
+enum problem problem_of_status(int status); /* for what the HTTP library refused by itself */
+
+#endif

@@ -1,0 +1,307 @@
+#include "gateway/rest/reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/loop.h"
+
+/* ---- text ---- */
+
+char *put_text(char *at, const char *text)
+{
+    size_t length = strlen(text);
+    memcpy(at, text, length);
+    return at + length;
+}
+
+char *put_decimal(char *at, int64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+    uint64_t rest = value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
+
+    if (value < 0)
+        *at++ = '-';
+    do
+        digits[n++] = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    while (n > 0)
+        *at++ = digits[--n];
+    return at;
+}
+
+char *put_hex(char *at, uint64_t value)
+{
+    int shift = 60;
+    while (shift > 0 && (value >> shift) == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        *at++ = "0123456789abcdef"[(value >> shift) & 15];
+    return at;
+}
+
+int64_t floor_seconds(int64_t ms)
+{
+    return ms >= 0 ? ms / 1000 : -((-ms + 999) / 1000);
+}
+
+char *put_sync(char *at, const struct freshness *f, int empty)
+{
+    at = put_text(at, empty ? "\"sync\":\"" : ",\"sync\":\"");
+    at = put_text(at, sync_label_name(f->label));
+    if (f->label != SYNC_STALE)
+        return put_text(at, "\",\"staleSince\":null}");
+    at = put_text(at, "\",\"staleSince\":\"");
+    at += iso8601(at, 32, f->stale_since_ms);
+    return put_text(at, "\"}");
+}
+
+/* ---- asking the owner ---- */
+
+static void ticket_free(struct ticket *ticket)
+{
+    fetch_outcome_unref(&ticket->failure);
+    free(ticket);
+}
+
+static void on_dispose(void *data)
+{
+    struct reading *reading = data;
+    if (h2o_timeout_is_linked(&reading->timeout))
+        h2o_timeout_unlink(&reading->timeout);
+    if (reading->ticket != NULL)
+        reading->ticket->reading = NULL;
+    fetch_outcome_unref(&reading->failure);
+}
+
+struct reading *reading_new(struct request *request, void (*step)(struct reading *))
+{
+    struct reading *reading = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*reading), on_dispose);
+    memset(reading, 0, sizeof(*reading));
+    reading->request = request;
+    reading->step = step;
+    return reading;
+}
+
+/* All answers of the round are here. */
+static void round_over(struct ticket *ticket)
+{
+    struct reading *reading = ticket->reading;
+
+    --ticket->front->in_progress;
+    if (reading != NULL) {
+        reading->ticket = NULL;
+        reading->collapsed = ticket->collapsed && !ticket->forwarded;
+        fetch_outcome_unref(&reading->failure);
+        reading->failure = ticket->failure;
+        ticket->failure = NULL;
+        h2o_timeout_unlink(&reading->timeout);
+        reading->step(reading);
+    }
+    ticket_free(ticket);
+}
+
+static void on_fetched(struct message *message)
+{
+    struct owner_fetch *fetch = (struct owner_fetch *)message;
+    struct ticket *ticket = fetch->data;
+
+    if (fetch->waiter.collapsed)
+        ticket->collapsed = 1;
+    else
+        ticket->forwarded = 1;
+    if (fetch->outcome->rc != CG_OK && (ticket->failure == NULL || ticket->failure->rc == CG_E_NOTFOUND)) {
+        fetch_outcome_unref(&ticket->failure);
+        ticket->failure = fetch_outcome_ref(fetch->outcome);
+    }
+    owner_fetch_free(&fetch);
+    if (--ticket->outstanding == 0)
+        round_over(ticket);
+}
+
+static void on_timeout(h2o_timeout_entry_t *entry)
+{
+    struct reading *reading = (struct reading *)((char *)entry - offsetof(struct reading, timeout));
+    reading->ticket->reading = NULL;
+    reading->ticket = NULL;
+    respond_problem(reading->request, PROBLEM_UPSTREAM_TIMEOUT, NULL,
+                    "the answer takes longer than limits.requestTimeoutMs; it is still being fetched");
+}
+
+static struct ticket *ticket_of(struct reading *reading)
+{
+    struct front *front = reading->request->front;
+    struct ticket *ticket;
+
+    if (reading->ticket != NULL)
+        return reading->ticket;
+    if ((ticket = calloc(1, sizeof(*ticket))) == NULL)
+        abort();
+    ticket->front = front;
+    ticket->reading = reading;
+    reading->ticket = ticket;
+    reading->timeout = (h2o_timeout_entry_t){0};
+    reading->timeout.cb = on_timeout;
+    h2o_timeout_link(front->loop, &front->request_timeout, &reading->timeout);
+    ++front->in_progress;
+    return ticket;
+}
+
+void reading_ask(struct reading *reading, enum record_kind kind, const char *id, size_t id_length)
+{
+    struct owner_fetch *fetch = owner_fetch_new(kind, id, id_length);
+    struct ticket *ticket = ticket_of(reading);
+
+    if (fetch == NULL)
+        abort();
+    memcpy(fetch->traceparent, reading->request->traceparent, sizeof(fetch->traceparent));
+    fetch->data = ticket;
+    fetch->on_reply = on_fetched;
+    fetch->reply_to = &ticket->front->mailbox;
+    ++ticket->outstanding;
+    owner_fetch_send(ticket->front->owner, fetch);
+}
+
+static uint64_t hash_key(enum record_kind kind, const char *id, size_t length)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)kind;
+    size_t i;
+    for (i = 0; i < length; ++i)
+        hash = (hash ^ (unsigned char)id[i]) * UINT64_C(1099511628211);
+    return hash ^ hash >> 29;
+}
+
+void reading_refresh(struct reading *reading, enum record_kind kind, const char *id, size_t id_length)
+{
+    struct front *front = reading->request->front;
+    uint64_t hash = hash_key(kind, id, id_length);
+    struct refresh *slot = &front->refreshes[hash % FRONT_REFRESHES];
+    int64_t now = clock_monotonic_ms();
+    struct owner_fetch *fetch;
+
+    if (slot->hash == hash && now - slot->asked_at_ms < 1000)
+        return;
+    if ((fetch = owner_fetch_new(kind, id, id_length)) == NULL)
+        return;
+    slot->hash = hash;
+    slot->asked_at_ms = now;
+    memcpy(fetch->traceparent, reading->request->traceparent, sizeof(fetch->traceparent));
+    owner_fetch_send(front->owner, fetch);
+}
+
+/* ---- who may see what ---- */
+
+enum record_kind reading_owned_kind(enum record_kind kind)
+{
+    static const enum record_kind owned[RECORD_KINDS] = {
+        [RECORD_AGENT] = RECORD_AGENT,
+        [RECORD_TERMINAL] = RECORD_TERMINAL,
+        [RECORD_ADDRESS] = RECORD_ADDRESS,
+        [RECORD_CALL] = RECORD_CALL,
+        [RECORD_USER] = RECORD_USER,
+        [RECORD_AGENT_CAPABILITIES] = RECORD_AGENT,
+        [RECORD_TERMINAL_CAPABILITIES] = RECORD_TERMINAL,
+        [RECORD_ADDRESS_CAPABILITIES] = RECORD_ADDRESS,
+        [RECORD_CALL_CAPABILITIES] = RECORD_CALL,
+        [RECORD_CALL_DATA] = RECORD_CALL,
+        [RECORD_CALL_INTRINSICS] = RECORD_CALL,
+        [RECORD_CALL_UUI] = RECORD_CALL,
+        [RECORD_CALL_MESSAGES] = RECORD_CALL,
+        [RECORD_USER_CALLS] = RECORD_USER,
+    };
+    return owned[kind];
+}
+
+static int may_see(const struct request *request, uint32_t owner)
+{
+    if (!atomic_load_explicit(&session_views[owner].configured, memory_order_relaxed))
+        return 0;
+    if (request->user_chosen)
+        return request->user->number == owner;
+    return access_has_user(request->access, owner);
+}
+
+/*
+ * Which of its owners vouches for a record: the one it was read through, or, when that session is lost, another that is
+ * healthy now; what was read before through the first is then merely old, and the second can refresh it.
+ */
+static struct freshness_source best_source(const struct record *record, const uint32_t *owners, size_t num_owners)
+{
+    struct freshness_source source = session_view_source(record->user);
+    size_t i;
+
+    for (i = 0; source.healthy_since_ms == 0 && i < num_owners; ++i)
+        if (session_view_source(owners[i]).healthy_since_ms != 0)
+            source.healthy_since_ms = INT64_MAX;
+    return source;
+}
+
+int reading_visible(const struct request *request, enum record_kind kind, const char *id, size_t id_length,
+                    const struct record *record, struct freshness_source *source)
+{
+    const uint32_t *owners;
+    size_t num_owners, i;
+    int visible = 0;
+
+    if (store_owners(request->front->reader, reading_owned_kind(kind), id, id_length, &owners, &num_owners) != CG_OK)
+        return 0;
+    for (i = 0; i < num_owners && !visible; ++i)
+        visible = owners[i] < SESSION_VIEWS_MAX && may_see(request, owners[i]);
+    if (visible && record != NULL && source != NULL)
+        *source = best_source(record, owners, num_owners);
+    return visible;
+}
+
+struct freshness reading_judge(const struct reading *reading, const struct record *record,
+                               const struct freshness_source *source, int64_t now_ms)
+{
+    const struct config *config = policy_config(reading->request->policy);
+    struct freshness_policy policy = {config->cache.stale_while_revalidate_ms, config->cache.stale_if_error_ms};
+    struct freshness_record times = {0, 0};
+
+    if (record != NULL)
+        times = (struct freshness_record){record->fetched_at_ms, record->expires_at_ms};
+    return freshness_decide(record != NULL ? &times : NULL, source, &policy, &reading->request->directives, now_ms);
+}
+
+/* A list that is fresh says all there is to say about what a user owns; that is the negative cache. */
+static int list_is_fresh(const struct reading *reading, enum record_kind list, const struct access_user *user, int *known)
+{
+    struct freshness_source source = session_view_source(user->number);
+    struct record record;
+    struct freshness f;
+
+    *known = store_get(reading->request->front->reader, list, user->name, strlen(user->name), &record) == CG_OK;
+    if (!*known)
+        return 0;
+    f = reading_judge(reading, &record, &source, clock_unix_ms());
+    return f.action == FRESHNESS_SERVE && f.label != SYNC_STALE;
+}
+
+int reading_members(struct reading *reading, enum record_kind list, int *unknown)
+{
+    const struct request *request = reading->request;
+    const struct access_user *users = request->user_chosen ? request->user : request->access->users;
+    size_t num_users = request->user_chosen ? 1 : request->access->num_users, i;
+    int asked = 0, known;
+
+    *unknown = 0;
+    if (store_read_begin(request->front->reader) != CG_OK)
+        abort();
+    for (i = 0; i < num_users; ++i) {
+        if (list_is_fresh(reading, list, &users[i], &known))
+            continue;
+        if (atomic_load(&session_views[users[i].number].state) == SESSION_DENIED && num_users > 1)
+            continue; /* it owns nothing that anybody could be shown */
+        if (!reading->members_asked && !request->directives.only_if_cached) {
+            reading_ask(reading, list, users[i].name, strlen(users[i].name));
+            asked = 1;
+        } else if (!known || reading->failure != NULL || request->directives.only_if_cached) {
+            *unknown = 1;
+        }
+    }
+    store_read_end(request->front->reader);
+    reading->members_asked = 1;
+    return asked;
+}

@@ -1,0 +1,63 @@
+/*
+ * Life of a read (front threads).
+ *
+ *   step       looks at the store and either answers or names the keys that it needs
+ *   ask        sends a fetch of a key to the owner; the read sleeps until all that it asked for has come back, then steps again
+ *   rounds     first whose objects they are (membership), then the records themselves: each is asked for at most once, so a
+ *              read ends after at most three steps, whatever the upstream does
+ *
+ * A read belongs to its request, the fetches to their keys: when the client leaves, the ticket forgets the read, and the fetches go on.
+ */
+#ifndef CCTGATE_REST_READING_H
+#define CCTGATE_REST_READING_H
+
+#include "gateway/rest/rest.h"
+
+struct reading;
+
+struct ticket {
+    struct reading *reading; /* NULL: the request is gone */
+    struct front *front;
+    size_t outstanding;
+    int collapsed, forwarded;
+    struct fetch_outcome *failure; /* the first one of this round */
+};
+
+struct reading {
+    struct request *request;
+    struct ticket *ticket; /* NULL: nothing is outstanding */
+    void (*step)(struct reading *reading);
+    int members_asked, records_asked;
+    int collapsed; /* every fetch of the last round was under way already */
+    enum freshness_reason reason;
+    struct fetch_outcome *failure;
+    h2o_timeout_entry_t timeout;
+};
+
+struct reading *reading_new(struct request *request, void (*step)(struct reading *));
+void reading_ask(struct reading *reading, enum record_kind kind, const char *id, size_t id_length);
+/* Asks for a refresh that nobody waits for; the same key at most once a second per front. */
+void reading_refresh(struct reading *reading, enum record_kind kind, const char *id, size_t id_length);
+
+/* What the request may know of membership: which users' lists the answer rests on. Asks for those that are not fresh enough.
+ * 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
+int reading_members(struct reading *reading, enum record_kind list, int *unknown);
+
+/* May the request's access see the object? Between store_read_begin and store_read_end. Fills in its best source. */
+int reading_visible(const struct request *request, enum record_kind kind, const char *id, size_t id_length,
+                    const struct record *record, struct freshness_source *source);
+enum record_kind reading_owned_kind(enum record_kind kind);
+struct freshness reading_judge(const struct reading *reading, const struct record *record,
+                               const struct freshness_source *source, int64_t now_ms);
+
+/* ---- text that is built without printf: these run for every cache hit ---- */
+char *put_text(char *at, const char *text);
+char *put_decimal(char *at, int64_t value);
+char *put_hex(char *at, uint64_t value);
+
+/* `,"sync":"...","staleSince":...}`: what closes a resource's stored body. Returns its end. At most 96 bytes. */
+char *put_sync(char *at, const struct freshness *f, int empty);
+/* seconds, rounded down, also below zero */
+int64_t floor_seconds(int64_t ms);
+
+#endif

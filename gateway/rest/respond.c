@@ -1,0 +1,306 @@
+/* How answers leave: JSON with validators, 304, HEAD, and problem documents (RFC 9457) for everything that went wrong. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+#include "gateway/rest/rest.h"
+
+static h2o_generator_t nothing_more;
+
+size_t iso8601(char *out, size_t size, int64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    int length;
+
+    gmtime_r(&seconds, &tm);
+    length = snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+                      tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
+    return length > 0 && (size_t)length < size ? (size_t)length : 0;
+}
+
+static void add(h2o_req_t *req, const h2o_token_t *token, const char *value, size_t length)
+{
+    h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, length);
+}
+
+static void add_named(h2o_req_t *req, const char *name, size_t name_length, const char *value, size_t length)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, name_length, 0, NULL, value, length);
+}
+#define ADD_NAMED(req, name, value, length) add_named((req), name, sizeof(name) - 1, (value), (length))
+
+static const char *pooled(h2o_req_t *req, const char *text, size_t length)
+{
+    return h2o_strdup(&req->pool, text, length).base;
+}
+
+static void send_body(struct request *request, h2o_iovec_t body)
+{
+    h2o_req_t *req = request->h2o;
+    size_t count = body.len > 0 && !request->is_head && req->res.status != 304 ? 1 : 0;
+
+    req->res.content_length = req->res.status == 304 ? SIZE_MAX : body.len;
+    h2o_start_response(req, &nothing_more);
+    h2o_send(req, &body, count, H2O_SEND_STATE_FINAL);
+}
+
+/* RFC 9110 section 13.1.2: weak comparison, any of a list, or * */
+static int etag_matches(h2o_iovec_t field, const char *etag)
+{
+    size_t length = strlen(etag);
+    const char *at = field.base, *end = field.base + field.len;
+
+    if (field.len == 1 && *at == '*')
+        return 1;
+    while (at < end) {
+        const char *stop;
+        while (at < end && (*at == ' ' || *at == ',' || *at == '\t'))
+            ++at;
+        if (end - at > 2 && at[0] == 'W' && at[1] == '/')
+            at += 2;
+        if ((size_t)(end - at) >= length && memcmp(at, etag, length) == 0 &&
+            ((size_t)(end - at) == length || at[length] == ',' || at[length] == ' ' || at[length] == '\t'))
+            return 1;
+        if (at < end && *at == '"' && (stop = memchr(at + 1, '"', (size_t)(end - at - 1))) != NULL)
+            at = stop + 1;
+        else if ((stop = memchr(at, ',', (size_t)(end - at))) != NULL)
+            at = stop + 1;
+        else
+            at = end;
+    }
+    return 0;
+}
+
+static int not_modified(const struct request *request, const struct representation *representation)
+{
+    ssize_t at = -1;
+    if (representation->etag[0] == '\0')
+        return 0;
+    while ((at = h2o_find_header(&request->h2o->headers, H2O_TOKEN_IF_NONE_MATCH, at)) != -1)
+        if (etag_matches(request->h2o->headers.entries[at].value, representation->etag))
+            return 1;
+    return 0;
+}
+
+static void count_status(struct request *request, int status)
+{
+    if (status >= 400)
+        COUNT(request->front, problems[status / 100 < 6 ? status / 100 : 5]);
+    else if (status == 304)
+        COUNT(request->front, not_modified);
+}
+
+static void add_age(h2o_req_t *req, int64_t age_ms)
+{
+    char text[24];
+    int length = snprintf(text, sizeof(text), "%" PRId64, age_ms / 1000);
+    add(req, H2O_TOKEN_AGE, pooled(req, text, (size_t)length), (size_t)length);
+}
+
+void respond(struct request *request, int status, const struct representation *r)
+{
+    h2o_req_t *req = request->h2o;
+
+    req->res.status = status == 200 && not_modified(request, r) ? 304 : status;
+    req->res.reason = req->res.status == 304 ? "Not Modified" : "OK";
+    count_status(request, req->res.status);
+    if (req->res.status != 304) {
+        const char *type = r->content_type != NULL ? r->content_type : "application/json";
+        add(req, H2O_TOKEN_CONTENT_TYPE, type, strlen(type));
+    }
+    if (r->etag[0] != '\0') {
+        size_t length = strlen(r->etag);
+        add(req, H2O_TOKEN_ETAG, pooled(req, r->etag, length), length);
+    }
+    add(req, H2O_TOKEN_CACHE_CONTROL, H2O_STRLIT("private, no-cache"));
+    if (r->age_ms >= 0)
+        add_age(req, r->age_ms);
+    if (r->cache_status[0] != '\0') {
+        size_t length = strlen(r->cache_status);
+        ADD_NAMED(req, "cache-status", pooled(req, r->cache_status, length), length);
+    }
+    if (r->sync[0] != '\0')
+        ADD_NAMED(req, "cct-sync", pooled(req, r->sync, strlen(r->sync)), strlen(r->sync));
+    if (r->link.len > 0)
+        add(req, H2O_TOKEN_LINK, r->link.base, r->link.len);
+    send_body(request, r->body);
+}
+
+void respond_text(struct request *request, const char *content_type, const char *text, size_t length)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, content_type, {NULL, 0}};
+    r.body = h2o_strdup(&request->h2o->pool, text, length);
+    respond(request, 200, &r);
+}
+
+static h2o_iovec_t dump(h2o_req_t *req, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    h2o_iovec_t body = text != NULL ? h2o_strdup(&req->pool, text, SIZE_MAX) : h2o_iovec_init(H2O_STRLIT("{}"));
+    free(text);
+    json_decref(json);
+    return body;
+}
+
+void respond_json(struct request *request, int status, json_t *json)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};
+    r.body = dump(request->h2o, json);
+    respond(request, status, &r);
+}
+
+/* ---- problems ---- */
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 417: return "Expectation Failed";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    default: return "Error";
+    }
+}
+
+static json_t *problem_json(enum problem problem, const char *detail)
+{
+    const struct problem_row *row = &problem_rows[problem];
+    char type[64];
+    json_t *json;
+
+    snprintf(type, sizeof(type), "/problems/%s", row->slug);
+    json = json_pack("{s:s, s:s, s:i}", "type", type, "title", row->title, "status", row->status);
+    if (detail != NULL && *detail != '\0')
+        json_object_set_new(json, "detail", json_string(detail));
+    return json;
+}
+
+/* A request id helps to find the line in the log; it goes into a header, so that equal problems have equal bodies. */
+static void add_request_id(struct request *request)
+{
+    struct front *front = request->front;
+    char id[40];
+    int length = snprintf(id, sizeof(id), "%016" PRIx64 "-%" PRIx64, front->request_seed, ++front->request_sequence);
+    ADD_NAMED(request->h2o, "x-request-id", pooled(request->h2o, id, (size_t)length), (size_t)length);
+}
+
+static void send_problem(struct request *request, enum problem problem, json_t *json, int64_t retry_after_ms)
+{
+    h2o_req_t *req = request->h2o;
+    int status = problem_rows[problem].status;
+
+    req->res.status = status;
+    req->res.reason = reason_phrase(status);
+    count_status(request, status);
+    add(req, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/problem+json"));
+    add(req, H2O_TOKEN_CACHE_CONTROL, H2O_STRLIT("no-store"));
+    if (problem == PROBLEM_UNAUTHORIZED)
+        add(req, H2O_TOKEN_WWW_AUTHENTICATE, H2O_STRLIT("Bearer realm=\"cctgate\""));
+    if (problem == PROBLEM_METHOD_NOT_ALLOWED && request->route != NULL)
+        add(req, H2O_TOKEN_ALLOW, request->route->methods, strlen(request->route->methods));
+    if (status == 503) {
+        int64_t seconds = retry_after_ms > 0 ? (retry_after_ms + 999) / 1000 : 1;
+        char text[24];
+        int length = snprintf(text, sizeof(text), "%" PRId64, seconds);
+        add(req, H2O_TOKEN_RETRY_AFTER, pooled(req, text, (size_t)length), (size_t)length);
+        json_object_set_new(json, "retryAfter", json_integer(seconds));
+    }
+    add_request_id(request);
+    send_body(request, dump(req, json));
+}
+
+void respond_problem(struct request *request, enum problem problem, const char *pointer, const char *format, ...)
+{
+    char detail[512] = "";
+    va_list arguments;
+    json_t *json;
+
+    if (format != NULL) {
+        va_start(arguments, format);
+        vsnprintf(detail, sizeof(detail), format, arguments);
+        va_end(arguments);
+    }
+    if ((json = problem_json(problem, detail)) == NULL && (json = problem_json(problem, NULL)) == NULL)
+        json = json_object();
+    if (pointer != NULL)
+        json_object_set_new(json, "pointer", json_string(pointer));
+    send_problem(request, problem, json, 0);
+}
+
+void respond_outcome(struct request *request, const struct fetch_outcome *outcome)
+{
+    enum problem problem = problem_of_error(outcome->rc);
+    json_t *json = problem_json(problem, problem == PROBLEM_NOT_FOUND ? NULL : outcome->detail);
+
+    if (json == NULL)
+        json = problem_json(problem, NULL);
+    if (problem != PROBLEM_NOT_FOUND) {
+        char status[64];
+        int length = snprintf(status, sizeof(status), "cctgate; fwd=miss; detail=%s", cg_error_name(outcome->rc));
+        if (outcome->fault[0] != '\0')
+            json_object_set_new(json, "fault", json_string(outcome->fault));
+        if (outcome->service[0] != '\0') {
+            json_object_set_new(json, "service", json_string(outcome->service));
+            json_object_set_new(json, "operation", json_string(outcome->operation));
+        }
+        ADD_NAMED(request->h2o, "cache-status", pooled(request->h2o, status, (size_t)length), (size_t)length);
+    }
+    send_problem(request, problem, json, outcome->retry_after_ms);
+}
+
+/* ---- what the HTTP library refuses by itself, in our form ---- */
+
+struct replacement {
+    h2o_ostream_t super;
+    h2o_iovec_t body;
+    int sent;
+};
+
+static void replace_body(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t bufcnt, h2o_send_state_t state)
+{
+    struct replacement *replacement = (struct replacement *)self;
+    (void)bufs;
+    (void)bufcnt;
+    h2o_ostream_send_next(&replacement->super, req, &replacement->body, replacement->sent++ ? 0 : 1, state);
+}
+
+static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
+{
+    ssize_t type = h2o_find_header(&req->res.headers, H2O_TOKEN_CONTENT_TYPE, -1);
+    (void)self;
+    if (req->res.status >= 400 && type != -1 &&
+        h2o_memis(req->res.headers.entries[type].value.base, 10, H2O_STRLIT("text/plain"))) {
+        struct replacement *replacement = (struct replacement *)h2o_add_ostream(req, sizeof(*replacement), slot);
+        enum problem problem = problem_of_status(req->res.status);
+        replacement->super.do_send = replace_body;
+        replacement->body = dump(req, problem_json(problem, NULL));
+        replacement->sent = 0;
+        req->res.content_length = replacement->body.len;
+        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/problem+json"), 1);
+        slot = &replacement->super.next;
+    }
+    h2o_setup_next_ostream(req, slot);
+}
+
+void problem_filter_register(h2o_pathconf_t *pathconf)
+{
+    h2o_filter_t *filter = h2o_create_filter(pathconf, sizeof(*filter));
+    filter->on_setup_ostream = on_setup_ostream;
+}

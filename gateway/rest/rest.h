@@ -1,0 +1,149 @@
+/* What the files of the REST room share. Front threads only, unless said otherwise. */
+#ifndef CCTGATE_REST_REST_H
+#define CCTGATE_REST_REST_H
+
+#include <stdatomic.h>
+
+#include <h2o.h>
+#include <jansson.h>
+
+#include "cctgate/freshness.h"
+#include "cctgate/front.h"
+#include "cctgate/mailbox.h"
+#include "gateway/rest/problem.h"
+
+struct route;
+
+/* Counters are written by one thread and read by any: relaxed, never locked. */
+struct front_counters {
+    _Atomic uint64_t requests, hits, misses, stale, not_modified, problems[6]; /* problems by status / 100 */
+    _Atomic uint64_t connections, connections_refused, bytes_out;
+};
+
+/* When a refresh of a key was last asked for, so that a thousand readers of a stale record ask once. */
+#define FRONT_REFRESHES 1024
+struct refresh {
+    uint64_t hash;
+    int64_t asked_at_ms;
+};
+
+struct front {
+    struct fronts *fronts;
+    pthread_t thread;
+    int running;
+    h2o_evloop_t *loop;
+    h2o_context_t context;
+    h2o_accept_ctx_t *accept; /* one per listen entry */
+    h2o_socket_t **listeners;
+    struct mailbox mailbox;
+    h2o_socket_t *wake;
+    int wake_fd;
+    struct store_reader *reader;
+    struct policy *policy;
+    struct owner *owner;
+    struct front_counters counters;
+    h2o_timeout_t request_timeout;
+    struct refresh refreshes[FRONT_REFRESHES];
+    uint64_t request_seed, request_sequence;
+    size_t in_progress; /* requests that wait for the owner */
+    struct connection *connections;
+    unsigned open_connections, max_connections;
+    unsigned grace_ms;
+    int stopping;
+};
+
+struct fronts {
+    h2o_globalconf_t h2o;
+    h2o_handler_t *handler;
+    const struct contract *contract;
+    struct store *store;
+    size_t num_fronts, num_listen;
+    unsigned max_connections, request_timeout_ms;
+    int log_access;
+    struct front *front;
+    int *listen_fds; /* num_fronts x num_listen */
+    SSL_CTX **ssl;   /* one per listen entry, NULL: plain */
+    int64_t started_at_ms;
+};
+
+/* What a request asked for, checked. */
+struct request {
+    h2o_req_t *h2o;
+    struct front *front;
+    const struct route *route;
+    const struct access *access;
+    struct policy *policy; /* a reference, so that `access` lives as long as the request */
+    struct freshness_directives directives;
+    int is_head;
+    const struct access_user *user; /* CCT-User, or the only one; NULL: several, not chosen */
+    int user_chosen;                /* by the header */
+    char id[CG_ID_BYTES_MAX + 1];   /* the path's id, decoded */
+    size_t id_length;
+    unsigned limit; /* lists */
+    char after[CG_ID_BYTES_MAX + 1];
+    size_t after_length;
+    char traceparent[64];
+    struct asked *asked; /* a question to the owner that has not been answered */
+};
+
+typedef void (*route_handler)(struct request *request);
+
+struct route {
+    const char *path;    /* "/v1/agents/{loginId}" */
+    const char *methods; /* "GET, HEAD" */
+    unsigned roles;      /* any of these; 0: no token needed */
+    enum record_kind kind;
+    int takes_page;      /* limit and after */
+    route_handler handler;
+    const char *summary; /* for OpenAPI */
+};
+extern const struct route routes[];
+extern const size_t num_routes;
+
+/* routes.c */
+int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
+
+/* request.c: CG_OK, or a problem has been sent */
+int request_parse(struct request *request);
+h2o_iovec_t request_header(const struct request *request, const char *name);
+int path_decode(const char *at, size_t length, char *out, size_t out_size, size_t *out_length);
+
+/* read.c, list.c */
+void read_one(struct request *request);
+void read_list(struct request *request);
+
+/* respond.c */
+struct representation {
+    h2o_iovec_t body;          /* in the request's pool */
+    char etag[64];             /* with quotes; "" for none */
+    char cache_status[160];    /* "" for none */
+    char sync[64];             /* CCT-Sync, for bodies that have no place for it; "" for none */
+    int64_t age_ms;            /* negative: none */
+    const char *content_type;  /* NULL: application/json */
+    h2o_iovec_t link;          /* empty for none */
+};
+void respond(struct request *request, int status, const struct representation *representation);
+void respond_json(struct request *request, int status, json_t *json); /* takes the reference; no validators */
+void respond_text(struct request *request, const char *content_type, const char *text, size_t length);
+void respond_problem(struct request *request, enum problem problem, const char *detail, const char *format, ...);
+void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
+void problem_filter_register(h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
+size_t iso8601(char *out, size_t size, int64_t unix_ms);
+
+/* system.c */
+void get_health(struct request *request);
+void get_readiness(struct request *request);
+void get_metrics(struct request *request);
+void get_sessions(struct request *request);
+void get_capacity(struct request *request);
+void get_index(struct request *request);
+void get_problem(struct request *request);
+
+/* openapi.c */
+void get_openapi(struct request *request);
+
+#define COUNT(front, name)                                                                                             \
+    atomic_store_explicit(&(front)->counters.name,                                                                     \
+                          atomic_load_explicit(&(front)->counters.name, memory_order_relaxed) + 1, memory_order_relaxed)
+
+#endif

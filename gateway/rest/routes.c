@@ -1,0 +1,192 @@
+/* The route table: one row per resource. OpenAPI is made from it, and the tests walk it. */
+#include <string.h>
+#include <strings.h>
+
+#include "cctgate/error.h"
+#include "gateway/rest/rest.h"
+
+#define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
+#define GET     "GET, HEAD"
+
+/* clang-format off */
+const struct route routes[] = {
+    {"/v1/agents", GET, READERS, RECORD_AGENT, 1, read_list, "The agents that the token may see"},
+    {"/v1/agents/{loginId}", GET, READERS, RECORD_AGENT, 0, read_one, "An agent as a whole"},
+    {"/v1/agents/{loginId}/capabilities", GET, READERS, RECORD_AGENT_CAPABILITIES, 0, read_one, "What may be done with the agent now"},
+    {"/v1/terminals", GET, READERS, RECORD_TERMINAL, 1, read_list, "The terminals that the token may see"},
+    {"/v1/terminals/{name}", GET, READERS, RECORD_TERMINAL, 0, read_one, "A terminal"},
+    {"/v1/terminals/{name}/capabilities", GET, READERS, RECORD_TERMINAL_CAPABILITIES, 0, read_one, "What may be done with the terminal now"},
+    {"/v1/addresses", GET, READERS, RECORD_ADDRESS, 1, read_list, "The addresses that the token may see"},
+    {"/v1/addresses/{name}", GET, READERS, RECORD_ADDRESS, 0, read_one, "An address"},
+    {"/v1/addresses/{name}/capabilities", GET, READERS, RECORD_ADDRESS_CAPABILITIES, 0, read_one, "What may be done with the address now"},
+    {"/v1/calls", GET, READERS, RECORD_CALL, 1, read_list, "The calls in progress that the token may see"},
+    {"/v1/calls/{contactId}", GET, READERS, RECORD_CALL, 0, read_one, "A call as a whole"},
+    {"/v1/calls/{contactId}/capabilities", GET, READERS, RECORD_CALL_CAPABILITIES, 0, read_one, "What may be done with the call and its parts now"},
+    {"/v1/calls/{contactId}/data", GET, READERS, RECORD_CALL_DATA, 0, read_one, "The call's attached data"},
+    {"/v1/calls/{contactId}/intrinsics", GET, READERS, RECORD_CALL_INTRINSICS, 0, read_one, "The call's intrinsics"},
+    {"/v1/calls/{contactId}/uui", GET, READERS, RECORD_CALL_UUI, 0, read_one, "The call's user-to-user information"},
+    {"/v1/calls/{contactId}/messages", GET, READERS, RECORD_CALL_MESSAGES, 0, read_one, "The call's instant messages"},
+    {"/v1/users", GET, READERS, RECORD_USER, 1, read_list, "The CCT users that the token may act for"},
+    {"/v1/users/{user}", GET, READERS, RECORD_USER, 0, read_one, "A CCT user: what it owns, and its session; `me` where the token has one"},
+    {"/v1/sessions", GET, READERS, 0, 0, get_sessions, "The upstream sessions of the token's users; all of them for an operator"},
+    {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
+    {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
+    {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
+    {"/healthz", GET, 0, 0, 0, get_health, "Liveness: the loops turn"},
+    {"/readyz", GET, 0, 0, 0, get_readiness, "Readiness, with reasons"},
+    {"/problems/{slug}", GET, 0, 0, 0, get_problem, "What a problem type means"},
+    {"/", GET, 0, 0, 0, get_index, "Where to begin"},
+};
+/* clang-format on */
+const size_t num_routes = sizeof(routes) / sizeof(routes[0]);
+
+/* 1: the path fits; *id is the segment that stands for {…} */
+static int fits(const struct route *route, const char *path, size_t length, h2o_iovec_t *id)
+{
+    const char *pattern = route->path, *end = path + length;
+
+    *id = (h2o_iovec_t){NULL, 0};
+    while (*pattern != '\0') {
+        if (*pattern == '{') {
+            const char *start = path;
+            while (path < end && *path != '/')
+                ++path;
+            if (path == start)
+                return 0;
+            *id = h2o_iovec_init(start, (size_t)(path - start));
+            pattern = strchr(pattern, '}') + 1;
+        } else if (path == end || *path++ != *pattern++) {
+            return 0;
+        }
+    }
+    return path == end;
+}
+
+static const struct route *find_route(const h2o_req_t *req, h2o_iovec_t *id)
+{
+    size_t length = req->query_at != SIZE_MAX ? req->query_at : req->path.len, i;
+    for (i = 0; i < num_routes; ++i)
+        if (fits(&routes[i], req->path.base, length, id))
+            return &routes[i];
+    return NULL;
+}
+
+static int has_method(const struct route *route, h2o_iovec_t method)
+{
+    const char *at = route->methods;
+    while (at != NULL) {
+        size_t length = strcspn(at, ",");
+        if (method.len == length && memcmp(method.base, at, length) == 0)
+            return 1;
+        at = strchr(at, ' ');
+        if (at != NULL)
+            ++at;
+    }
+    return 0;
+}
+
+/* RFC 6750 section 2.1: one Authorization field, one b64token */
+static h2o_iovec_t bearer(const struct request *request)
+{
+    const h2o_headers_t *headers = &request->h2o->headers;
+    ssize_t at = h2o_find_header(headers, H2O_TOKEN_AUTHORIZATION, -1);
+    h2o_iovec_t value;
+
+    if (at == -1 || h2o_find_header(headers, H2O_TOKEN_AUTHORIZATION, at) != -1)
+        return (h2o_iovec_t){NULL, 0};
+    value = headers->entries[at].value;
+    if (value.len < 8 || value.len > CG_TOKEN_BYTES_MAX || strncasecmp(value.base, "Bearer ", 7) != 0)
+        return (h2o_iovec_t){NULL, 0};
+    for (value.base += 7, value.len -= 7; value.len > 0 && *value.base == ' '; ++value.base, --value.len)
+        ;
+    return value;
+}
+
+static int authorize(struct request *request)
+{
+    h2o_iovec_t token;
+
+    if (request->route->roles == 0)
+        return CG_OK;
+    token = bearer(request);
+    if (token.len == 0 || (request->access = policy_find(request->policy, token.base, token.len)) == NULL) {
+        respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
+        return CG_E_DENIED;
+    }
+    if ((request->access->roles & request->route->roles) == 0) {
+        respond_problem(request, PROBLEM_FORBIDDEN, NULL, "the token's roles do not cover this resource");
+        return CG_E_DENIED;
+    }
+    return CG_OK;
+}
+
+static int take_id(struct request *request, h2o_iovec_t id)
+{
+    int rc;
+
+    if (id.base == NULL)
+        return CG_OK;
+    rc = path_decode(id.base, id.len, request->id, sizeof(request->id), &request->id_length);
+    if (rc == CG_E_LIMIT) /* nothing has such a long name: absent, like any other */
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+    else if (rc != CG_OK)
+        respond_problem(request, PROBLEM_BAD_REQUEST, request->route->path,
+                        "expected UTF-8 text with valid percent-escapes in the path");
+    return rc;
+}
+
+static int check_form(struct request *request)
+{
+    h2o_req_t *req = request->h2o;
+
+    if (req->path.len > CG_PATH_BYTES_MAX) {
+        respond_problem(request, PROBLEM_URI_TOO_LONG, NULL, NULL);
+        return CG_E_LIMIT;
+    }
+    if (req->path.len == 0 || req->path.base[0] != '/' || memchr(req->path.base, '\0', req->path.len) != NULL) {
+        respond_problem(request, PROBLEM_BAD_REQUEST, NULL, "the request target is not a path");
+        return CG_E_INVALID;
+    }
+    return CG_OK;
+}
+
+static void dispatch(struct request *request)
+{
+    h2o_iovec_t id;
+
+    if (check_form(request) != CG_OK)
+        return;
+    if ((request->route = find_route(request->h2o, &id)) == NULL) {
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    if (!has_method(request->route, request->h2o->method)) {
+        respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, "the resource has %s", request->route->methods);
+        return;
+    }
+    request->is_head = h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("HEAD"));
+    if (authorize(request) == CG_OK && request_parse(request) == CG_OK && take_id(request, id) == CG_OK)
+        request->route->handler(request);
+}
+
+static void on_dispose(void *data)
+{
+    struct request *request = data;
+    policy_unref(&request->policy);
+}
+
+int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct front *front = h2o_context_get_handler_context(req->conn->ctx, self);
+    struct request *request = h2o_mem_alloc_shared(&req->pool, sizeof(*request), on_dispose);
+
+    memset(request, 0, offsetof(struct request, id));
+    request->id[0] = request->after[0] = request->traceparent[0] = '\0';
+    request->id_length = request->after_length = 0;
+    request->h2o = req;
+    request->front = front;
+    request->policy = policy_ref(front->policy);
+    COUNT(front, requests);
+    dispatch(request);
+    return 0;
+}

@@ -1,0 +1,515 @@
+/* The one file that knows libh2o's ways: contexts, listeners, TLS, threads, and how they end. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+#include "cctgate/loop.h"
+#include "cctgate/version.h"
+#include "gateway/rest/rest.h"
+
+#define ACCEPTS_PER_TURN 32
+#define LAST_WRITES_MS 200
+
+/* An accepted connection; known so that it can be counted, capped and, in the end, shut down. */
+struct connection {
+    struct connection *next, **link;
+    struct front *front;
+    int fd;
+};
+
+/* ---- listening sockets ---- */
+
+static int parse_address(const struct config_listen *listen, struct sockaddr_storage *sa, socklen_t *length)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)sa;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)sa;
+
+    memset(sa, 0, sizeof(*sa));
+    if (inet_pton(AF_INET, listen->address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)listen->port);
+        *length = sizeof(*v4);
+        return CG_OK;
+    }
+    if (inet_pton(AF_INET6, listen->address, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)listen->port);
+        *length = sizeof(*v6);
+        return CG_OK;
+    }
+    return CG_E_INVALID;
+}
+
+static unsigned bound_port(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t length = sizeof(sa);
+    if (getsockname(fd, (struct sockaddr *)&sa, &length) != 0)
+        return 0;
+    return ntohs(sa.ss_family == AF_INET ? ((struct sockaddr_in *)&sa)->sin_port : ((struct sockaddr_in6 *)&sa)->sin6_port);
+}
+
+/* `shared`: another thread's socket is bound there already; the kernel spreads connections over them. */
+static int open_listener(const struct config_listen *listen_on, unsigned port, char *error, size_t error_size)
+{
+    struct config_listen at = *listen_on;
+    struct sockaddr_storage sa;
+    socklen_t length;
+    int fd, on = 1;
+
+    at.port = port;
+    if (parse_address(&at, &sa, &length) != CG_OK) {
+        snprintf(error, error_size, "%s is not a numeric address", at.address);
+        return -1;
+    }
+    if ((fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
+        bind(fd, (struct sockaddr *)&sa, length) == 0 && listen(fd, H2O_SOMAXCONN) == 0)
+        return fd;
+    snprintf(error, error_size, "cannot listen on %s port %u: %s", at.address, at.port, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* Another process on the same port would share it silently through SO_REUSEPORT: a socket without it finds out. */
+static int port_is_free(const struct config_listen *listen_on, char *error, size_t error_size)
+{
+    struct sockaddr_storage sa;
+    socklen_t length;
+    int fd, on = 1, rc;
+
+    if (listen_on->port == 0 || parse_address(listen_on, &sa, &length) != CG_OK)
+        return 1;
+    if ((fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+        return 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    rc = bind(fd, (struct sockaddr *)&sa, length);
+    if (rc != 0)
+        snprintf(error, error_size, "cannot listen on %s port %u: %s", listen_on->address, listen_on->port, strerror(errno));
+    close(fd);
+    return rc == 0;
+}
+
+static SSL_CTX *tls_new(const struct config_tls_server *tls, char *error, size_t error_size)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    if (ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+        SSL_CTX_use_certificate_chain_file(ctx, tls->certificate_file) == 1 &&
+        SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1) {
+        SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+        return ctx; /* no ALPN is registered: HTTP/2 stays shut */
+    }
+    snprintf(error, error_size, "cannot use certificate %s with key %s", tls->certificate_file, tls->key_file);
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index, char *error, size_t error_size)
+{
+    unsigned port = listen_on->port;
+    size_t i;
+
+    if (listen_on->tls.certificate_file != NULL &&
+        (fronts->ssl[index] = tls_new(&listen_on->tls, error, error_size)) == NULL)
+        return CG_E_INVALID;
+    if (!port_is_free(listen_on, error, error_size))
+        return CG_E_IO;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        int fd = open_listener(listen_on, port, error, error_size);
+        if (fd < 0)
+            return CG_E_IO;
+        fronts->listen_fds[i * fronts->num_listen + index] = fd;
+        port = bound_port(fd);
+    }
+    log_write(LOG_LEVEL_INFO, "listening", "Listening", LOG_S("address", listen_on->address), LOG_I("port", port),
+              LOG_B("tls", fronts->ssl[index] != NULL));
+    return CG_OK;
+}
+
+static int bind_all(struct fronts *fronts, const struct config *config, char *error, size_t error_size)
+{
+    size_t i;
+    int rc = CG_OK;
+    for (i = 0; i < fronts->num_listen && rc == CG_OK; ++i)
+        rc = bind_one(fronts, &config->listen[i], i, error, error_size);
+    return rc;
+}
+
+/* Descriptors are what connections cost: the cap leaves room for everything else. */
+static unsigned connection_cap(unsigned wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur > 512 && wanted > limit.rlim_cur - 256)
+        wanted = (unsigned)limit.rlim_cur - 256;
+    return wanted > CG_CONNECTIONS_MAX ? CG_CONNECTIONS_MAX : wanted;
+}
+
+static void configure_h2o(struct fronts *fronts, const struct config *config)
+{
+    h2o_hostconf_t *host;
+    h2o_pathconf_t *path;
+
+    h2o_config_init(&fronts->h2o);
+    fronts->h2o.server_name = h2o_iovec_init(H2O_STRLIT("cctgate/" CCTGATE_VERSION));
+    fronts->h2o.max_request_entity_size = config->limits.max_body_bytes;
+    fronts->h2o.http1.req_timeout = config->limits.request_timeout_ms;
+    fronts->h2o.http1.upgrade_to_http2 = 0; /* closes `Upgrade: h2c` and the `PRI *` preface */
+    host = h2o_config_register_host(&fronts->h2o, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    path = h2o_config_register_path(host, "/", 0);
+    fronts->handler = h2o_create_handler(path, sizeof(*fronts->handler));
+    fronts->handler->on_req = rest_on_request;
+    problem_filter_register(path);
+    problem_filter_register(&host->fallback_path);
+}
+
+int fronts_new(struct fronts **out, const struct fronts_settings *settings, char *error, size_t error_size)
+{
+    const struct config *config = settings->config;
+    struct fronts *fronts = calloc(1, sizeof(*fronts));
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t i;
+    int rc;
+
+    *out = NULL;
+    if (fronts == NULL)
+        return CG_E_NOMEM;
+    fronts->contract = settings->contract;
+    fronts->store = settings->store;
+    fronts->num_fronts = config->threads != 0 ? config->threads : cores > 0 ? (size_t)cores : 1;
+    fronts->num_listen = config->num_listen;
+    fronts->max_connections = connection_cap(config->limits.max_connections);
+    fronts->log_access = config->log.access;
+    fronts->request_timeout_ms = config->limits.request_timeout_ms;
+    fronts->started_at_ms = clock_unix_ms();
+    fronts->front = calloc(fronts->num_fronts, sizeof(*fronts->front));
+    fronts->listen_fds = malloc(fronts->num_fronts * fronts->num_listen * sizeof(int));
+    fronts->ssl = calloc(fronts->num_listen + 1, sizeof(*fronts->ssl));
+    if (fronts->front == NULL || fronts->listen_fds == NULL || fronts->ssl == NULL)
+        abort();
+    for (i = 0; i < fronts->num_fronts * fronts->num_listen; ++i)
+        fronts->listen_fds[i] = -1;
+    configure_h2o(fronts, config);
+    if ((rc = bind_all(fronts, config, error, error_size)) != CG_OK) {
+        fronts_free(&fronts);
+        return rc;
+    }
+    *out = fronts;
+    return CG_OK;
+}
+
+/* ---- connections ---- */
+
+static void on_accept(h2o_socket_t *listener, const char *err);
+
+static void listen_again(struct front *front)
+{
+    size_t i;
+    for (i = 0; i < front->fronts->num_listen; ++i)
+        if (front->listeners[i] != NULL && !h2o_socket_is_reading(front->listeners[i]))
+            h2o_socket_read_start(front->listeners[i], on_accept);
+}
+
+static void listen_no_more(struct front *front)
+{
+    size_t i;
+    for (i = 0; i < front->fronts->num_listen; ++i)
+        if (front->listeners[i] != NULL)
+            h2o_socket_read_stop(front->listeners[i]);
+}
+
+static void on_close(void *data)
+{
+    struct connection *connection = data;
+    struct front *front = connection->front;
+
+    if ((*connection->link = connection->next) != NULL)
+        connection->next->link = connection->link;
+    free(connection);
+    if (front->open_connections-- == front->max_connections && !front->stopping)
+        listen_again(front);
+}
+
+static void track(struct front *front, h2o_socket_t *sock)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL)
+        abort();
+    connection->front = front;
+    connection->fd = h2o_socket_get_fd(sock);
+    if ((connection->next = front->connections) != NULL)
+        connection->next->link = &connection->next;
+    connection->link = &front->connections;
+    front->connections = connection;
+    sock->on_close.cb = on_close;
+    sock->on_close.data = connection;
+    ++front->open_connections;
+    COUNT(front, connections);
+}
+
+static void on_accept(h2o_socket_t *listener, const char *err)
+{
+    h2o_accept_ctx_t *accept = listener->data;
+    struct front *front = (struct front *)((char *)accept->ctx - offsetof(struct front, context));
+    int i;
+
+    for (i = 0; err == NULL && i < ACCEPTS_PER_TURN; ++i) {
+        h2o_socket_t *sock;
+        if (front->open_connections >= front->max_connections) {
+            listen_no_more(front);
+            return;
+        }
+        if ((sock = h2o_evloop_socket_accept(listener)) == NULL)
+            return;
+        track(front, sock);
+        h2o_accept(accept, sock);
+    }
+}
+
+/* ---- messages ---- */
+
+static void wake(void *data)
+{
+    struct front *front = data;
+    uint64_t one = 1;
+    ssize_t written;
+    do
+        written = write(front->wake_fd, &one, sizeof(one));
+    while (written < 0 && errno == EINTR);
+}
+
+static void on_wake(h2o_socket_t *sock, const char *err)
+{
+    struct front *front = sock->data;
+    uint64_t count;
+    if (err == NULL && read(front->wake_fd, &count, sizeof(count)) > 0)
+        mailbox_deliver(&front->mailbox);
+}
+
+struct policy_message {
+    struct message message;
+    struct front *front;
+    struct policy *policy;
+};
+
+static void on_policy(struct message *message)
+{
+    struct policy_message *set = (struct policy_message *)message;
+    policy_unref(&set->front->policy);
+    set->front->policy = set->policy;
+    free(set);
+}
+
+void fronts_set_policy(struct fronts *fronts, struct policy *policy)
+{
+    size_t i;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        struct policy_message *set = calloc(1, sizeof(*set));
+        if (set == NULL)
+            abort();
+        set->message.on_deliver = on_policy;
+        set->front = &fronts->front[i];
+        set->policy = policy_ref(policy);
+        mailbox_send(&fronts->front[i].mailbox, &set->message);
+    }
+}
+
+static void on_stop(struct message *message)
+{
+    struct policy_message *stop = (struct policy_message *)message;
+    stop->front->stopping = 1;
+    free(stop);
+}
+
+/* ---- the thread ---- */
+
+static void close_listeners(struct front *front)
+{
+    size_t i;
+    for (i = 0; i < front->fronts->num_listen; ++i) {
+        if (front->listeners[i] != NULL)
+            h2o_socket_close(front->listeners[i]);
+        front->listeners[i] = NULL;
+    }
+}
+
+static void shut_down_connections(struct front *front)
+{
+    struct connection *connection;
+    for (connection = front->connections; connection != NULL; connection = connection->next)
+        shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Requests in progress end; then what was written leaves; then connections are told to go, and h2o closes them by itself. */
+static void drain(struct front *front)
+{
+    int64_t deadline = clock_monotonic_ms() + front->grace_ms, last;
+
+    close_listeners(front);
+    h2o_context_request_shutdown(&front->context);
+    while (front->in_progress > 0 && clock_monotonic_ms() < deadline)
+        h2o_evloop_run(front->loop, 50);
+    last = clock_monotonic_ms() + LAST_WRITES_MS;
+    while (front->open_connections > 0 && clock_monotonic_ms() < last)
+        h2o_evloop_run(front->loop, 20);
+    shut_down_connections(front);
+    last = clock_monotonic_ms() + 1000;
+    while (front->open_connections > 0 && clock_monotonic_ms() < last)
+        h2o_evloop_run(front->loop, 20);
+}
+
+static void *front_main(void *data)
+{
+    struct front *front = data;
+    pthread_setname_np(pthread_self(), "front");
+    mailbox_deliver(&front->mailbox);
+    listen_again(front);
+    while (!front->stopping)
+        h2o_evloop_run(front->loop, INT32_MAX);
+    drain(front);
+    return NULL;
+}
+
+static void init_listeners(struct front *front, size_t number)
+{
+    struct fronts *fronts = front->fronts;
+    size_t i;
+
+    front->accept = calloc(fronts->num_listen + 1, sizeof(*front->accept));
+    front->listeners = calloc(fronts->num_listen + 1, sizeof(*front->listeners));
+    if (front->accept == NULL || front->listeners == NULL)
+        abort();
+    for (i = 0; i < fronts->num_listen; ++i) {
+        int *fd = &fronts->listen_fds[number * fronts->num_listen + i];
+        front->accept[i].ctx = &front->context;
+        front->accept[i].hosts = fronts->h2o.hosts;
+        front->accept[i].ssl_ctx = fronts->ssl[i];
+        front->listeners[i] = h2o_evloop_socket_create(front->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
+        front->listeners[i]->data = &front->accept[i];
+        *fd = -1;
+    }
+}
+
+static int front_init(struct fronts *fronts, size_t number)
+{
+    struct front *front = &fronts->front[number];
+    size_t share = fronts->max_connections / fronts->num_fronts;
+
+    front->fronts = fronts;
+    front->max_connections = share < 1 ? 1 : (unsigned)share;
+    if ((front->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        return CG_E_IO;
+    mailbox_init(&front->mailbox, wake, front);
+    front->loop = h2o_evloop_create();
+    h2o_context_init(&front->context, front->loop, &fronts->h2o);
+    h2o_context_set_handler_context(&front->context, fronts->handler, front);
+    h2o_timeout_init(front->loop, &front->request_timeout, fronts->request_timeout_ms);
+    front->wake = h2o_evloop_socket_create(front->loop, front->wake_fd, H2O_SOCKET_FLAG_DONT_READ);
+    front->wake->data = front;
+    h2o_socket_read_start(front->wake, on_wake);
+    init_listeners(front, number);
+    if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) != (ssize_t)sizeof(front->request_seed))
+        front->request_seed = (uint64_t)clock_unix_ms();
+    return store_reader_new(&front->reader, fronts->store);
+}
+
+int fronts_prepare(struct fronts *fronts)
+{
+    size_t i;
+    int rc = CG_OK;
+    for (i = 0; i < fronts->num_fronts && rc == CG_OK; ++i)
+        rc = front_init(fronts, i);
+    return rc;
+}
+
+int fronts_run(struct fronts *fronts, struct owner *owner)
+{
+    size_t i;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        struct front *front = &fronts->front[i];
+        front->owner = owner;
+        if (pthread_create(&front->thread, NULL, front_main, front) != 0)
+            return CG_E_NOMEM;
+        front->running = 1;
+    }
+    return CG_OK;
+}
+
+void fronts_stop(struct fronts *fronts, unsigned grace_ms)
+{
+    size_t i;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        struct policy_message *stop = calloc(1, sizeof(*stop));
+        if (stop == NULL)
+            abort();
+        fronts->front[i].grace_ms = grace_ms;
+        stop->message.on_deliver = on_stop;
+        stop->front = &fronts->front[i];
+        mailbox_send(&fronts->front[i].mailbox, &stop->message);
+    }
+    for (i = 0; i < fronts->num_fronts; ++i)
+        if (fronts->front[i].running)
+            pthread_join(fronts->front[i].thread, NULL);
+}
+
+static void front_release(struct front *front)
+{
+    if (front->loop == NULL)
+        return;
+    close_listeners(front);
+    while (mailbox_deliver(&front->mailbox) > 0)
+        ;
+    h2o_socket_close(front->wake);
+    h2o_timeout_dispose(front->loop, &front->request_timeout);
+    h2o_context_dispose(&front->context);
+    /* the loop is not destroyed: libh2o 2.2 frees it without its last closed sockets, which another turn still owns */
+    h2o_evloop_run(front->loop, 0);
+    mailbox_release(&front->mailbox);
+    store_reader_free(&front->reader);
+    policy_unref(&front->policy);
+    free(front->accept);
+    free(front->listeners);
+}
+
+void fronts_free(struct fronts **in)
+{
+    struct fronts *fronts = *in;
+    size_t i;
+
+    if (fronts == NULL)
+        return;
+    *in = NULL;
+    for (i = 0; i < fronts->num_fronts; ++i)
+        front_release(&fronts->front[i]);
+    for (i = 0; i < fronts->num_fronts * fronts->num_listen; ++i)
+        if (fronts->listen_fds[i] >= 0)
+            close(fronts->listen_fds[i]);
+    for (i = 0; i < fronts->num_listen; ++i)
+        SSL_CTX_free(fronts->ssl[i]);
+    h2o_config_dispose(&fronts->h2o);
+    free(fronts->listen_fds);
+    free(fronts->ssl);
+    free(fronts->front);
+    free(fronts);
+}

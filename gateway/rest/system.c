@@ -1,0 +1,251 @@
+/* Resources about the gateway itself. What only the owner knows is asked of it by message; nothing here waits. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/loop.h"
+#include "cctgate/version.h"
+#include "gateway/rest/rest.h"
+
+#define OWNER_SILENT_MS 30000
+
+struct asking {
+    struct request *request; /* NULL: it is gone */
+    struct front *front;
+    void (*answer)(struct request *request, json_t *result); /* takes the result */
+};
+
+struct asked {
+    struct asking *asking;
+};
+
+static void on_dispose(void *data)
+{
+    struct asked *asked = data;
+    if (asked->asking != NULL)
+        asked->asking->request = NULL;
+}
+
+static void on_answer(struct message *message)
+{
+    struct owner_query *query = (struct owner_query *)message;
+    struct asking *asking = query->data;
+    json_t *result = query->result != NULL ? query->result : json_object();
+
+    --asking->front->in_progress;
+    if (asking->request != NULL) {
+        struct request *request = asking->request;
+        request->asked->asking = NULL;
+        asking->answer(request, result);
+    } else {
+        json_decref(result);
+    }
+    policy_unref(&query->policy);
+    free(asking);
+    free(query);
+}
+
+static void ask(struct request *request, json_t *(*run)(struct owner *, const struct owner_query *),
+                void (*answer)(struct request *, json_t *))
+{
+    struct owner_query *query = calloc(1, sizeof(*query));
+    struct asking *asking = calloc(1, sizeof(*asking));
+
+    if (query == NULL || asking == NULL)
+        abort();
+    request->asked = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*request->asked), on_dispose);
+    request->asked->asking = asking;
+    asking->request = request;
+    asking->front = request->front;
+    asking->answer = answer;
+    query->data = asking;
+    query->run = run;
+    query->policy = policy_ref(request->policy);
+    query->access = request->access;
+    query->reply_to = &request->front->mailbox;
+    query->on_reply = on_answer;
+    ++request->front->in_progress;
+    owner_query_send(request->front->owner, query);
+}
+
+/* The owner speaks in Unix ms, clients read RFC 3339. */
+static void to_time(json_t *object, const char *from, const char *to)
+{
+    json_t *ms = json_object_get(object, from);
+    char text[32];
+    if (json_is_integer(ms) && iso8601(text, sizeof(text), json_integer_value(ms)) > 0)
+        json_object_set_new(object, to, json_string(text));
+    else
+        json_object_set_new(object, to, json_null());
+    json_object_del(object, from);
+}
+
+static void answer_sessions(struct request *request, json_t *result)
+{
+    json_t *item;
+    size_t i;
+    json_array_foreach(json_object_get(result, "items"), i, item)
+    {
+        to_time(item, "sinceMs", "since");
+        to_time(item, "staleSinceMs", "staleSince");
+    }
+    respond_json(request, 200, result);
+}
+
+void get_sessions(struct request *request)
+{
+    ask(request, owner_describe_sessions, answer_sessions);
+}
+
+static void answer_ok(struct request *request, json_t *result)
+{
+    respond_json(request, 200, result);
+}
+
+void get_capacity(struct request *request)
+{
+    ask(request, owner_describe_capacity, answer_ok);
+}
+
+static void answer_readiness(struct request *request, json_t *result)
+{
+    const char *status = json_string_value(json_object_get(result, "status"));
+    respond_json(request, status != NULL && strcmp(status, "ready") == 0 ? 200 : 503, result);
+}
+
+void get_readiness(struct request *request)
+{
+    ask(request, owner_describe_readiness, answer_readiness);
+}
+
+/* This answer shows that this front's loop turns; the owner's last turn shows the other one. */
+void get_health(struct request *request)
+{
+    int64_t silent = clock_monotonic_ms() - owner_last_turn_ms(request->front->owner);
+    int alive = silent < OWNER_SILENT_MS;
+    respond_json(request, alive ? 200 : 503,
+                 json_pack("{s:s, s:s}", "status", alive ? "ok" : "ownerSilent", "version", CCTGATE_VERSION));
+}
+
+/* ---- metrics ---- */
+
+struct text {
+    char *bytes;
+    size_t length, capacity;
+};
+
+static void print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void print(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    if (text->capacity - text->length < 256) {
+        size_t capacity = text->capacity * 2 + 4096;
+        char *bytes = realloc(text->bytes, capacity);
+        if (bytes == NULL)
+            abort();
+        text->bytes = bytes;
+        text->capacity = capacity;
+    }
+    va_start(arguments, format);
+    length = vsnprintf(text->bytes + text->length, text->capacity - text->length, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        text->length += (size_t)length < text->capacity - text->length ? (size_t)length : 0;
+}
+
+/* OpenMetrics: a counter's family is named without _total, its sample with it */
+static void metric(struct text *text, const char *name, uint64_t value)
+{
+    size_t length = strlen(name);
+    int counter = length > 6 && strcmp(name + length - 6, "_total") == 0;
+    print(text, "# TYPE cctgate_%.*s %s\ncctgate_%s %" PRIu64 "\n", (int)(counter ? length - 6 : length), name,
+          counter ? "counter" : "gauge", name, value);
+}
+
+static const struct {
+    const char *name;
+    size_t offset;
+} front_metrics[] = {
+    {"requests_total", offsetof(struct front_counters, requests)},
+    {"cache_hits_total", offsetof(struct front_counters, hits)},
+    {"cache_misses_total", offsetof(struct front_counters, misses)},
+    {"stale_answers_total", offsetof(struct front_counters, stale)},
+    {"not_modified_total", offsetof(struct front_counters, not_modified)},
+    {"client_errors_total", offsetof(struct front_counters, problems[4])},
+    {"server_errors_total", offsetof(struct front_counters, problems[5])},
+    {"connections_total", offsetof(struct front_counters, connections)},
+};
+
+static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)
+{
+    uint64_t sum = 0;
+    size_t i;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        const char *counters = (const char *)&fronts->front[i].counters;
+        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counters + offset), memory_order_relaxed);
+    }
+    return sum;
+}
+
+static void answer_metrics(struct request *request, json_t *result)
+{
+    struct text text = {NULL, 0, 0};
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    for (i = 0; i < sizeof(front_metrics) / sizeof(front_metrics[0]); ++i)
+        metric(&text, front_metrics[i].name, sum_fronts(request->front->fronts, front_metrics[i].offset));
+    json_object_foreach(result, name, value)
+        metric(&text, name, (uint64_t)json_integer_value(value));
+    metric(&text, "log_dropped_total", log_dropped());
+    metric(&text, "uptime_seconds", (uint64_t)((clock_unix_ms() - request->front->fronts->started_at_ms) / 1000));
+    print(&text, "# TYPE cctgate_build info\ncctgate_build_info{version=\"%s\"} 1\n# EOF\n", CCTGATE_VERSION);
+    json_decref(result);
+    respond_text(request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text.bytes, text.length);
+    free(text.bytes);
+}
+
+void get_metrics(struct request *request)
+{
+    ask(request, owner_describe_metrics, answer_metrics);
+}
+
+/* ---- for people ---- */
+
+void get_index(struct request *request)
+{
+    struct text text = {NULL, 0, 0};
+    size_t i;
+
+    print(&text, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>cctgate</title>"
+                 "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:3rem auto;padding:0 1rem;color:#1b2733}");
+    print(&text, "h1{font-size:1.6rem}table{border-collapse:collapse;width:100%%}td{padding:.3rem .6rem .3rem 0;"
+                 "border-bottom:1px solid #dde4ea;vertical-align:top}code{font-size:.95em;white-space:nowrap}</style>");
+    print(&text, "<h1>cctgate %s</h1><p>A caching gateway in front of the contact centre. Resources under <code>/v1</code> "
+                 "want <code>Authorization: Bearer &lt;token&gt;</code>.</p><table>",
+          CCTGATE_VERSION);
+    for (i = 0; i < num_routes; ++i)
+        print(&text, "<tr><td><code>%s</code><td>%s</tr>", routes[i].path, routes[i].summary);
+    print(&text, "</table></html>\n");
+    respond_text(request, "text/html; charset=utf-8", text.bytes, text.length);
+    free(text.bytes);
+}
+
+void get_problem(struct request *request)
+{
+    size_t i;
+    for (i = 0; i < PROBLEMS; ++i) {
+        const struct problem_row *row = &problem_rows[i];
+        if (strcmp(row->slug, request->id) == 0) {
+            respond_json(request, 200, json_pack("{s:s, s:s, s:i, s:s}", "type", row->slug, "title", row->title, "status",
+                                                 row->status, "meaning", row->meaning));
+            return;
+        }
+    }
+    respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+}

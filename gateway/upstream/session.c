@@ -1,0 +1,363 @@
+/* The table of sessions: what exists, and what others may know of it. */
+#include "cctgate/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+#include "gateway/upstream/session_private.h"
+
+struct session_view session_views[SESSION_VIEWS_MAX];
+
+/* The operations that a session itself needs: the facade's mapping for the session manager. */
+static const struct {
+    const char *service, *operation;
+    size_t offset;
+} needed[] = {
+    {"UserService", "LogInToCCTServer", offsetof(struct sessions, login)},
+    {"UserService", "LogOffFromCCTServer", offsetof(struct sessions, logoff)},
+    {"SessionService", "GetCurrentTerminalCount", offsetof(struct sessions, heartbeat)},
+};
+
+const char *session_state_name(enum session_state state)
+{
+    static const char *const names[] = {"connecting", "up", "down", "denied"};
+    return names[state];
+}
+
+struct freshness_source session_view_source(uint32_t user)
+{
+    static const struct freshness_source none = {0, 0};
+    if (user >= SESSION_VIEWS_MAX)
+        return none;
+    return (struct freshness_source){atomic_load_explicit(&session_views[user].healthy_since_ms, memory_order_acquire),
+                                     atomic_load_explicit(&session_views[user].lost_at_ms, memory_order_acquire)};
+}
+
+static int resolve(struct sessions *sessions, char *error, size_t error_size)
+{
+    size_t i;
+    for (i = 0; i < sizeof(needed) / sizeof(needed[0]); ++i) {
+        const struct contract_operation *op =
+            contract_find(sessions->contract, needed[i].service, needed[i].operation);
+        if (op == NULL) {
+            snprintf(error, error_size, "the contract has no operation %s.%s, which sessions need", needed[i].service,
+                     needed[i].operation);
+            return CG_E_INVALID;
+        }
+        memcpy((char *)sessions + needed[i].offset, &op, sizeof(op));
+    }
+    return CG_OK;
+}
+
+int sessions_new(struct sessions **out, const struct sessions_settings *settings, char *error, size_t error_size)
+{
+    struct sessions *sessions;
+    int rc;
+
+    *out = NULL;
+    if ((sessions = calloc(1, sizeof(*sessions))) == NULL)
+        return CG_E_NOMEM;
+    sessions->loop = settings->loop;
+    sessions->upstream = settings->upstream;
+    sessions->contract = settings->contract;
+    sessions->config = config_ref(settings->config);
+    sessions->on_up = settings->on_up;
+    sessions->data = settings->data;
+    sessions->login_end = &sessions->login_first;
+    sessions->login_timer.on_due = sessions_on_login_timer;
+    sessions->probe.on_due = sessions_on_probe;
+    sessions->by_number = calloc(SESSION_VIEWS_MAX, sizeof(*sessions->by_number));
+    if (sessions->by_number == NULL || (rc = resolve(sessions, error, error_size)) != CG_OK) {
+        rc = sessions->by_number == NULL ? CG_E_NOMEM : CG_E_INVALID;
+        sessions_free(&sessions);
+        return rc;
+    }
+    *out = sessions;
+    return CG_OK;
+}
+
+static void wipe_free(char **secret)
+{
+    if (*secret != NULL)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
+void session_forget_token(struct session *session)
+{
+    wipe_free(&session->token);
+}
+
+static void session_free(struct session *session)
+{
+    if (session->last_fault != NULL)
+        codec_fault_release(session->last_fault);
+    free(session->last_fault);
+    wipe_free(&session->token);
+    wipe_free(&session->password);
+    free(session->user);
+    free(session->domain);
+    free(session->agent);
+    free(session);
+}
+
+/* Nothing of its own may happen to it any more; what is in flight keeps the memory. */
+static void retire(struct session *session)
+{
+    timer_disarm(session->all->loop, &session->retry);
+    timer_disarm(session->all->loop, &session->heartbeat);
+    session->removed = 1;
+    if (session->references == 0)
+        session_free(session);
+}
+
+struct session *session_hold(struct session *session)
+{
+    ++session->references;
+    return session;
+}
+
+void session_drop(struct session *session)
+{
+    if (--session->references == 0 && session->removed)
+        session_free(session);
+}
+
+void sessions_free(struct sessions **in)
+{
+    struct sessions *sessions = *in;
+    struct session *session, *next;
+
+    if (sessions == NULL)
+        return;
+    *in = NULL;
+    timer_disarm(sessions->loop, &sessions->login_timer);
+    timer_disarm(sessions->loop, &sessions->probe);
+    timer_disarm(sessions->loop, &sessions->logoff_timer);
+    for (session = sessions->first; session != NULL; session = next) {
+        next = session->next;
+        session_hold(session);
+        session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
+        session_drop(session);
+        retire(session);
+    }
+    free(sessions->by_number);
+    config_unref(&sessions->config);
+    free(sessions);
+}
+
+static struct session *session_new(struct sessions *sessions, const struct config_session *config, uint32_t number)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    if (session == NULL)
+        return NULL;
+    session->all = sessions;
+    session->number = number;
+    session->shared = config->shared;
+    session->waiting_end = &session->waiting;
+    session->retry.on_due = session_on_retry;
+    session->heartbeat.on_due = session_on_heartbeat;
+    session->user = strdup(config->user);
+    session->domain = strdup(config->domain != NULL ? config->domain : "");
+    session->password = strdup(config->password);
+    session->agent = config->agent != NULL ? strdup(config->agent) : NULL;
+    if (session->user == NULL || session->domain == NULL || session->password == NULL ||
+        (config->agent != NULL && session->agent == NULL)) {
+        session_free(session);
+        return NULL;
+    }
+    return session;
+}
+
+int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t number)
+{
+    struct session *session;
+    struct session_view *view;
+
+    if (number == 0 || number >= SESSION_VIEWS_MAX)
+        return CG_E_LIMIT;
+    if (sessions->by_number[number] != NULL)
+        return CG_E_INVALID;
+    if ((session = session_new(sessions, config, number)) == NULL)
+        return CG_E_NOMEM;
+    session->next = sessions->first;
+    sessions->first = session;
+    sessions->by_number[number] = session;
+    ++sessions->total;
+    view = &session_views[number];
+    atomic_store(&view->healthy_since_ms, 0);
+    atomic_store(&view->lost_at_ms, clock_unix_ms());
+    atomic_store(&view->configured, 1);
+    session_set_state(session, SESSION_CONNECTING);
+    session_connect(session);
+    return CG_OK;
+}
+
+static void unlink_session(struct session *session)
+{
+    struct session **at;
+    for (at = &session->all->first; *at != session; at = &(*at)->next)
+        ;
+    *at = session->next;
+    for (at = &session->all->login_first; *at != NULL && *at != session; at = &(*at)->login_next)
+        ;
+    if (*at == session) {
+        *at = session->login_next;
+        if (session->login_next == NULL)
+            session->all->login_end = at;
+    }
+    session->all->by_number[session->number] = NULL;
+    --session->all->total;
+}
+
+struct farewell {
+    char *user;
+};
+
+static void on_farewell(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct farewell *farewell = call->data;
+    log_write(LOG_LEVEL_INFO, "sessionRemoved", "Logged off a session that is no longer configured",
+              LOG_S("user", farewell->user), LOG_S("result", cg_error_name(call->rc)));
+    free(farewell->user);
+    free(farewell);
+    upstream_call_free(&call);
+}
+
+void sessions_remove(struct sessions *sessions, uint32_t number)
+{
+    struct session *session = sessions_find(sessions, number);
+    struct farewell *farewell;
+    struct upstream_call *call;
+
+    if (session == NULL)
+        return;
+    session_hold(session);
+    session->removed = 1;
+    session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
+    session->removed = 0;
+    session_drop(session);
+    if (session->token != NULL && (farewell = calloc(1, sizeof(*farewell))) != NULL) {
+        struct codec_error error;
+        farewell->user = strdup(session->user);
+        call = session_new_call(sessions, sessions->logoff, on_farewell, farewell);
+        if (call != NULL &&
+            codec_encode_request(call->op, call->version, NULL, session->token, &call->request, &error) == CG_OK) {
+            upstream_submit(sessions->upstream, call);
+        } else {
+            free(farewell->user);
+            free(farewell);
+            upstream_call_free(&call);
+        }
+    }
+    atomic_store(&session_views[number].configured, 0);
+    atomic_store(&session_views[number].healthy_since_ms, 0);
+    atomic_store(&session_views[number].lost_at_ms, clock_unix_ms());
+    unlink_session(session);
+    retire(session);
+}
+
+struct session *sessions_find(struct sessions *sessions, uint32_t number)
+{
+    return number < SESSION_VIEWS_MAX ? sessions->by_number[number] : NULL;
+}
+
+struct session *sessions_find_by_name(struct sessions *sessions, const char *user)
+{
+    struct session *session;
+    for (session = sessions->first; session != NULL; session = session->next)
+        if (strcmp(session->user, user) == 0)
+            return session;
+    return NULL;
+}
+
+void sessions_configure(struct sessions *sessions, struct config *config)
+{
+    config_ref(config);
+    config_unref(&sessions->config);
+    sessions->config = config;
+}
+
+const char *session_user(const struct session *session)
+{
+    return session->user;
+}
+
+const char *session_domain(const struct session *session)
+{
+    return session->domain;
+}
+
+const char *session_agent(const struct session *session)
+{
+    return session->agent;
+}
+
+uint32_t session_number(const struct session *session)
+{
+    return session->number;
+}
+
+int session_is_shared(const struct session *session)
+{
+    return session->shared;
+}
+
+static json_t *describe_one(const struct session *session)
+{
+    const struct session_view *view = &session_views[session->number];
+    int64_t since = atomic_load(&view->healthy_since_ms);
+    json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain", session->domain,
+                               "agent", session->agent, "state", session_state_name(session->state), "endpoint",
+                               session->all->config->upstream.endpoints[0].name, "shared", session->shared);
+    if (object == NULL)
+        return NULL;
+    json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
+    json_object_set_new(object, "staleSinceMs", since == 0 ? json_integer(atomic_load(&view->lost_at_ms)) : json_null());
+    if (session->state != SESSION_UP && session->attempted)
+        json_object_set_new(object, "reason", json_string(cg_error_name(session->last_rc)));
+    if (session->shared)
+        json_object_set_new(object, "unsupportedMapping", json_true());
+    return object;
+}
+
+static int is_among(uint32_t number, const uint32_t *users, size_t num_users)
+{
+    size_t i;
+    for (i = 0; i < num_users; ++i)
+        if (users[i] == number)
+            return 1;
+    return users == NULL;
+}
+
+json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users)
+{
+    json_t *array = json_array();
+    const struct session *session;
+    for (session = sessions->first; array != NULL && session != NULL; session = session->next)
+        if (is_among(session->number, users, num_users))
+            json_array_append_new(array, describe_one(session));
+    return array;
+}
+
+void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary)
+{
+    const struct session *session;
+    memset(summary, 0, sizeof(*summary));
+    for (session = sessions->first; session != NULL; session = session->next) {
+        ++summary->total;
+        summary->up += session->state == SESSION_UP;
+        summary->denied += session->state == SESSION_DENIED;
+        summary->attempted += session->attempted != 0;
+    }
+    summary->endpoint_down = sessions->endpoint_down;
+    summary->logins = sessions->logins;
+    summary->login_failures = sessions->login_failures;
+    summary->losses = sessions->losses;
+    summary->heartbeats = sessions->heartbeats;
+}

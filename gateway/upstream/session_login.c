@@ -1,0 +1,456 @@
+/* How a session comes to life, is lost, and is had back: log in, verify, heartbeat, probe, log off. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+#include "gateway/upstream/session_private.h"
+
+static int64_t jittered(int64_t ms)
+{
+    uint32_t random = 0;
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        random = 0;
+    return ms - (int64_t)(random % (uint64_t)(ms / 4 + 1));
+}
+
+static int64_t backoff(int failures, int64_t min_ms, int64_t max_ms)
+{
+    int64_t ms = min_ms;
+    while (--failures > 0 && ms < max_ms)
+        ms *= 2;
+    return jittered(ms < max_ms ? ms : max_ms);
+}
+
+/* ---- state, as others see it ---- */
+
+void session_set_state(struct session *session, enum session_state state)
+{
+    session->state = state;
+    atomic_store(&session_views[session->number].state, (int)state);
+}
+
+/* From here on, what is read through the session is covered; what was read before is not. */
+static void publish_healthy(struct session *session)
+{
+    struct session_view *view = &session_views[session->number];
+    if (atomic_load(&view->healthy_since_ms) == 0)
+        atomic_store_explicit(&view->healthy_since_ms, clock_unix_ms(), memory_order_release);
+}
+
+static void publish_lost(struct session *session)
+{
+    struct session_view *view = &session_views[session->number];
+    if (atomic_load(&view->healthy_since_ms) == 0)
+        return;
+    atomic_store_explicit(&view->lost_at_ms, clock_unix_ms(), memory_order_release);
+    atomic_store_explicit(&view->healthy_since_ms, 0, memory_order_release);
+}
+
+static void remember_failure(struct session *session, int rc, struct codec_fault *fault)
+{
+    session->last_rc = rc;
+    if (session->last_fault != NULL)
+        codec_fault_release(session->last_fault);
+    free(session->last_fault);
+    session->last_fault = NULL;
+    if (fault == NULL || fault->name == NULL || (session->last_fault = calloc(1, sizeof(*fault))) == NULL)
+        return;
+    *session->last_fault = *fault;
+    session->last_fault->detail = NULL;
+    snprintf(session->last_fault->storage, sizeof(session->last_fault->storage), "%s", fault->name);
+    session->last_fault->name = session->last_fault->storage;
+}
+
+/* ---- pacing: at most logins_per_second in any second ---- */
+
+static unsigned cap(const struct sessions *sessions)
+{
+    unsigned n = sessions->config->upstream.logins_per_second;
+    return n < 1 ? 1 : n > LOGINS_PER_SECOND_MAX ? LOGINS_PER_SECOND_MAX : n;
+}
+
+/* The login that is `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too. */
+static int64_t login_wait_ms(const struct sessions *sessions)
+{
+    unsigned back = (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
+    int64_t then = sessions->login_ring[back];
+    return then == 0 ? 0 : then + 1005 - clock_monotonic_ms();
+}
+
+static void on_login(struct message *message);
+static void on_verified(struct message *message);
+
+static void submit(struct session *session, const struct contract_operation *op, json_t *arguments, const char *token,
+                   void (*on_deliver)(struct message *))
+{
+    struct upstream_call *call = session_new_call(session->all, op, on_deliver, session_hold(session));
+    if (call == NULL)
+        abort();
+    call->command = op == session->all->login;
+    call->rc = codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
+    if (call->rc != CG_OK)
+        mailbox_send(call->reply_to, &call->message);
+    else
+        upstream_submit(session->all->upstream, call);
+}
+
+static void wipe_string(json_t *string)
+{
+    /* jansson keeps its own copy of the password; it must not outlive the call */
+    const char *value = json_string_value(string);
+    if (value != NULL)
+        explicit_bzero((char *)(uintptr_t)value, json_string_length(string));
+}
+
+static void start_login(struct session *session)
+{
+    struct sessions *sessions = session->all;
+    json_t *password = json_string(session->password);
+    json_t *arguments = json_pack("{s:{s:s, s:O, s:s}}", "authenticationLevel", "username", session->user, "password",
+                                  password, "domain", session->domain);
+
+    sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
+    sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
+    ++sessions->logins;
+    submit(session, sessions->login, arguments, NULL, on_login);
+    wipe_string(password);
+    json_decref(arguments);
+    json_decref(password);
+}
+
+void sessions_run_logins(struct sessions *sessions)
+{
+    struct session *session;
+    int64_t wait;
+
+    while ((session = sessions->login_first) != NULL) {
+        if ((wait = login_wait_ms(sessions)) > 0) {
+            timer_arm(sessions->loop, &sessions->login_timer, wait);
+            return;
+        }
+        if ((sessions->login_first = session->login_next) == NULL)
+            sessions->login_end = &sessions->login_first;
+        session->login_next = NULL;
+        start_login(session);
+    }
+}
+
+void sessions_on_login_timer(struct timer *timer)
+{
+    sessions_run_logins((struct sessions *)((char *)timer - offsetof(struct sessions, login_timer)));
+}
+
+void session_connect(struct session *session)
+{
+    struct sessions *sessions = session->all;
+
+    if (session->busy || session->logging_off)
+        return;
+    session->busy = 1;
+    timer_disarm(sessions->loop, &session->retry);
+    session_set_state(session, SESSION_CONNECTING);
+    if (session->token != NULL) {
+        submit(session, sessions->heartbeat, NULL, session->token, on_verified);
+        return;
+    }
+    session->login_next = NULL;
+    *sessions->login_end = session;
+    sessions->login_end = &session->login_next;
+    sessions_run_logins(sessions);
+}
+
+/* ---- how an attempt ends ---- */
+
+static void arm_heartbeat(struct session *session)
+{
+    unsigned ms = session->all->config->upstream.heartbeat_ms;
+    if (ms != 0)
+        timer_arm(session->all->loop, &session->heartbeat, jittered((int64_t)ms));
+}
+
+static void came_up(struct session *session)
+{
+    struct sessions *sessions = session->all;
+
+    session->busy = 0;
+    session->attempted = 1;
+    session->failed_attempts = 0;
+    session->last_activity_ms = sessions->loop->now_ms;
+    remember_failure(session, CG_OK, NULL);
+    session_set_state(session, SESSION_UP);
+    publish_healthy(session);
+    arm_heartbeat(session);
+    session_release_waiting(session);
+    sessions->on_up(sessions->data, session);
+}
+
+static void attempt_failed(struct session *session, int rc, struct codec_fault *fault)
+{
+    struct sessions *sessions = session->all;
+    int denied = rc == CG_E_FAULT || rc == CG_E_DENIED;
+    int64_t wait;
+
+    session->busy = 0;
+    session->attempted = 1;
+    ++session->failed_attempts;
+    ++sessions->login_failures;
+    remember_failure(session, denied ? CG_E_DENIED : rc, fault);
+    session_set_state(session, denied ? SESSION_DENIED : SESSION_DOWN);
+    wait = denied ? backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS, DENIED_BACKOFF_MAX_MS)
+                  : backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS, LOGIN_BACKOFF_MAX_MS);
+    session->retry_at_ms = sessions->loop->now_ms + wait;
+    log_write(LOG_LEVEL_WARNING, "loginFailed", "Could not log in to the contact centre", LOG_S("user", session->user),
+              LOG_S("reason", cg_error_name(session->last_rc)), LOG_S("fault", fault != NULL ? fault->name : NULL),
+              LOG_I("retryAfterMs", wait));
+    if (!sessions->endpoint_down)
+        timer_arm(sessions->loop, &session->retry, wait);
+    session_fail_waiting(session, session->last_rc, session->last_fault);
+}
+
+static int take_token(struct session *session, const json_t *result)
+{
+    const char *token = json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
+    session_forget_token(session);
+    if (token == NULL || *token == '\0' || (session->token = strdup(token)) == NULL)
+        return CG_E_PROTOCOL;
+    ++session->generation;
+    return CG_OK;
+}
+
+/* The call's session, unless it was removed meanwhile. The reference goes when the message has been dealt with. */
+static struct session *session_of(struct upstream_call *call)
+{
+    struct session *session = call->data;
+    return session->removed ? NULL : session;
+}
+
+static void end_call(struct upstream_call *call)
+{
+    session_drop(call->data);
+    upstream_call_free(&call);
+}
+
+static void on_logged_off(struct message *message);
+
+static void on_login(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct session *session = session_of(call);
+    int rc = call->rc;
+
+    if (session == NULL) {
+        end_call(call);
+        return;
+    }
+    if (rc == CG_OK)
+        rc = take_token(session, call->result);
+    if (rc == CG_OK && session->logging_off) {
+        ++session->all->logoffs_left; /* it came too late: leave no session behind */
+        submit(session, session->all->logoff, NULL, session->token, on_logged_off);
+    } else if (rc == CG_OK) {
+        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre", LOG_S("user", session->user),
+                  LOG_I("elapsedMs", call->elapsed_us / 1000));
+        came_up(session);
+    } else {
+        if (rc == CG_E_REFUSED)
+            sessions_endpoint_lost(session->all);
+        attempt_failed(session, rc, call->rc == CG_E_FAULT ? &call->fault : NULL);
+    }
+    end_call(call);
+}
+
+static void on_verified(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct session *session = session_of(call);
+
+    if (session != NULL) {
+        ++session->all->heartbeats;
+        session->busy = 0;
+        if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
+            came_up(session);
+        } else if (call->rc == CG_E_FAULT) {
+            session_lose(session, CG_E_SESSION);
+        } else {
+            if (call->rc == CG_E_REFUSED)
+                sessions_endpoint_lost(session->all);
+            attempt_failed(session, call->rc, NULL);
+        }
+    }
+    end_call(call);
+}
+
+void session_on_retry(struct timer *timer)
+{
+    session_connect((struct session *)((char *)timer - offsetof(struct session, retry)));
+}
+
+/* ---- loss ---- */
+
+void session_lose(struct session *session, int rc)
+{
+    ++session->all->losses;
+    log_write(LOG_LEVEL_WARNING, "sessionLost", "The upstream session is gone; logging in again",
+              LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
+    publish_lost(session);
+    session_forget_token(session);
+    timer_disarm(session->all->loop, &session->heartbeat);
+    session_set_state(session, SESSION_DOWN);
+    remember_failure(session, rc, NULL);
+    session_connect(session);
+}
+
+/* ---- heartbeat ---- */
+
+static void on_heartbeat_reply(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct session *session = session_of(call);
+
+    if (session != NULL && session->state == SESSION_UP) {
+        ++session->all->heartbeats;
+        if (call->rc == CG_E_FAULT && call->fault.session_lost)
+            session_lose(session, CG_E_SESSION);
+        else if (call->rc == CG_E_REFUSED)
+            sessions_endpoint_lost(session->all);
+    }
+    end_call(call);
+}
+
+void session_on_heartbeat(struct timer *timer)
+{
+    struct session *session = (struct session *)((char *)timer - offsetof(struct session, heartbeat));
+    int64_t idle = session->all->loop->now_ms - session->last_activity_ms;
+
+    if (session->state != SESSION_UP)
+        return;
+    if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms) {
+        session->last_activity_ms = session->all->loop->now_ms;
+        submit(session, session->all->heartbeat, NULL, session->token, on_heartbeat_reply);
+    }
+    arm_heartbeat(session);
+}
+
+/* ---- the endpoint ---- */
+
+void sessions_endpoint_lost(struct sessions *sessions)
+{
+    struct session *session;
+
+    if (sessions->endpoint_down)
+        return;
+    sessions->endpoint_down = 1;
+    sessions->endpoint_down_since_ms = clock_unix_ms();
+    sessions->probe_failures = 0;
+    log_write(LOG_LEVEL_ERROR, "endpointLost", "The contact centre refuses connections; serving stale",
+              LOG_S("endpoint", sessions->config->upstream.endpoints[0].name));
+    for (session = sessions->first; session != NULL; session = session->next) {
+        publish_lost(session);
+        timer_disarm(sessions->loop, &session->retry);
+        timer_disarm(sessions->loop, &session->heartbeat);
+        if (session->state == SESSION_UP) {
+            session_set_state(session, SESSION_DOWN);
+            remember_failure(session, CG_E_REFUSED, NULL);
+        }
+    }
+    timer_arm(sessions->loop, &sessions->probe, jittered(PROBE_BACKOFF_MIN_MS));
+}
+
+static void endpoint_back(struct sessions *sessions)
+{
+    struct session *session;
+
+    sessions->endpoint_down = 0;
+    log_write(LOG_LEVEL_INFO, "endpointBack", "The contact centre accepts connections again",
+              LOG_S("endpoint", sessions->config->upstream.endpoints[0].name),
+              LOG_I("downMs", clock_unix_ms() - sessions->endpoint_down_since_ms));
+    for (session = sessions->first; session != NULL; session = session->next)
+        if (session->state != SESSION_DENIED)
+            session_connect(session);
+}
+
+static void on_probed(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct sessions *sessions = ((struct session *)call->data)->all;
+    int away = call->rc == CG_E_REFUSED || call->rc == CG_E_TLS || call->rc == CG_E_TIMEOUT;
+
+    sessions->probing = 0;
+    if (call->rc != CG_E_SHUTDOWN && sessions->endpoint_down) {
+        if (away)
+            timer_arm(sessions->loop, &sessions->probe,
+                      backoff(++sessions->probe_failures, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
+        else
+            endpoint_back(sessions);
+    }
+    end_call(call);
+}
+
+/* Any answer will do, so the probe needs neither a token that lives nor a login: an empty token is a well-formed request. */
+void sessions_on_probe(struct timer *timer)
+{
+    struct sessions *sessions = (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
+    struct session *session = sessions->first;
+
+    if (session == NULL || sessions->probing)
+        return;
+    sessions->probing = 1;
+    submit(session, sessions->heartbeat, NULL, session->token != NULL ? session->token : "none", on_probed);
+}
+
+/* ---- the end ---- */
+
+static void logoff_finished(struct sessions *sessions)
+{
+    void (*done)(void *) = sessions->logoff_done;
+    if (done == NULL)
+        return;
+    sessions->logoff_done = NULL;
+    timer_disarm(sessions->loop, &sessions->logoff_timer);
+    done(sessions->logoff_data);
+}
+
+static void on_logged_off(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    struct session *session = call->data;
+    struct sessions *sessions = session->all;
+
+    log_write(call->rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "loggedOff", "Logged off from the contact centre",
+              LOG_S("user", session->user), LOG_S("result", cg_error_name(call->rc)));
+    end_call(call);
+    if (--sessions->logoffs_left == 0)
+        logoff_finished(sessions);
+}
+
+static void on_logoff_timer(struct timer *timer)
+{
+    logoff_finished((struct sessions *)((char *)timer - offsetof(struct sessions, logoff_timer)));
+}
+
+void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *), void *data)
+{
+    struct session *session;
+
+    sessions->logoff_done = done;
+    sessions->logoff_data = data;
+    sessions->logoffs_left = 1;
+    sessions->logoff_timer.on_due = on_logoff_timer;
+    timer_arm(sessions->loop, &sessions->logoff_timer, timeout_ms);
+    timer_disarm(sessions->loop, &sessions->probe);
+    timer_disarm(sessions->loop, &sessions->login_timer);
+    for (session = sessions->first; session != NULL; session = session->next) {
+        session->logging_off = 1;
+        timer_disarm(sessions->loop, &session->retry);
+        timer_disarm(sessions->loop, &session->heartbeat);
+        session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
+        if (session->token == NULL || sessions->endpoint_down)
+            continue;
+        ++sessions->logoffs_left;
+        submit(session, sessions->logoff, NULL, session->token, on_logged_off);
+    }
+    if (--sessions->logoffs_left == 0)
+        logoff_finished(sessions);
+}

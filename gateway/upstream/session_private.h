@@ -1,0 +1,106 @@
+/* What the files of the session manager share. Owner's thread only. */
+#ifndef CCTGATE_SESSION_PRIVATE_H
+#define CCTGATE_SESSION_PRIVATE_H
+
+#include "cctgate/session.h"
+
+#define LOGIN_BACKOFF_MIN_MS 500
+#define LOGIN_BACKOFF_MAX_MS 30000
+#define DENIED_BACKOFF_MIN_MS 30000 /* a wrong password must not lock the account out */
+#define DENIED_BACKOFF_MAX_MS 300000
+#define PROBE_BACKOFF_MIN_MS 200
+#define PROBE_BACKOFF_MAX_MS 5000
+#define LOGINS_PER_SECOND_MAX 1000
+
+struct pending_call {
+    struct pending_call *next;
+    struct session *session;
+    const struct contract_operation *op;
+    json_t *arguments;
+    int command, repeated;
+    unsigned generation; /* of the token it was sent with */
+    char traceparent[64];
+    session_done done;
+    void *data;
+};
+
+struct session {
+    struct sessions *all;
+    struct session *next;
+    char *user, *domain, *agent, *password;
+    uint32_t number;
+    int shared;
+    enum session_state state;
+    int attempted;
+    char *token;
+    unsigned generation;       /* counts tokens */
+    int busy;                  /* a login or a verification is in flight or queued */
+    int logging_off;
+    int removed;               /* out of the table; freed with its last reference */
+    size_t references;         /* by calls that wait or are in flight */
+    int failed_attempts;
+    int last_rc;               /* why it is not up */
+    struct codec_fault *last_fault;
+    int64_t last_activity_ms;  /* monotonic */
+    int64_t retry_at_ms;       /* monotonic */
+    struct timer retry, heartbeat;
+    struct pending_call *waiting, **waiting_end;
+    struct session *login_next; /* in the queue of logins */
+};
+
+struct sessions {
+    struct loop *loop;
+    struct upstream *upstream;
+    const struct contract *contract;
+    struct config *config;
+    void (*on_up)(void *, struct session *);
+    void *data;
+    const struct contract_operation *login, *logoff, *heartbeat;
+    struct session *first;
+    struct session **by_number; /* SESSION_VIEWS_MAX */
+    size_t total;
+
+    /* pacing: when the last logins_per_second logins were started, a ring */
+    int64_t login_ring[LOGINS_PER_SECOND_MAX];
+    unsigned login_at;
+    struct session *login_first, **login_end;
+    struct timer login_timer;
+
+    /* the endpoint */
+    int endpoint_down, probing;
+    int probe_failures;
+    int64_t endpoint_down_since_ms; /* Unix */
+    struct timer probe;
+
+    /* shutting down */
+    size_t logoffs_left;
+    struct timer logoff_timer;
+    void (*logoff_done)(void *);
+    void *logoff_data;
+
+    uint64_t logins, login_failures, losses, heartbeats;
+};
+
+/* session_login.c */
+void session_connect(struct session *session);            /* log in or verify; joins what is under way */
+void session_lose(struct session *session, int rc);       /* the token is void, or the endpoint is away */
+void session_forget_token(struct session *session);
+void session_set_state(struct session *session, enum session_state state);
+void sessions_run_logins(struct sessions *sessions);
+void sessions_endpoint_lost(struct sessions *sessions);
+void sessions_on_login_timer(struct timer *timer);
+void sessions_on_probe(struct timer *timer);
+void session_on_retry(struct timer *timer);
+void session_on_heartbeat(struct timer *timer);
+
+/* session.c */
+struct session *session_hold(struct session *session);
+void session_drop(struct session *session);
+
+/* session_call.c */
+struct upstream_call *session_new_call(struct sessions *sessions, const struct contract_operation *op,
+                                       void (*on_deliver)(struct message *), void *data);
+void session_release_waiting(struct session *session);             /* it is up: send them */
+void session_fail_waiting(struct session *session, int rc, const struct codec_fault *fault);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * What the contact centre looks like now, as far as it is known: the owner's side of every read.
+ *
+ * A front thread answers from the store; what the store cannot answer it asks for by key: (record kind, id). A fetch belongs
+ * to its key: whoever asks for a key that is being fetched waits for that fetch, and nobody's hanging up ends it. A fetch is a plan
+ * (gateway/model/plan.c): the upstream calls that a resource is made of, each launched the moment the handle it needs is known, so
+ * that independent calls run side by side and a composite costs as many round trips as its longest chain. The outcome is rendered,
+ * committed to the store, and only then told.
+ *
+ * Owner's thread only, but for fetch_outcome_unref.
+ */
+#ifndef CCTGATE_MODEL_H
+#define CCTGATE_MODEL_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cctgate/config.h"
+#include "cctgate/contract.h"
+#include "cctgate/loop.h"
+#include "cctgate/session.h"
+#include "cctgate/store.h"
+
+struct model;
+
+/* Why a fetch ended as it did; shared by all who waited. */
+struct fetch_outcome {
+    atomic_int references;
+    int rc;
+    int64_t retry_after_ms; /* 0: not known */
+    char service[64], operation[64], fault[128];
+    char detail[256]; /* a sentence without secrets */
+};
+struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome);
+void fetch_outcome_unref(struct fetch_outcome **outcome); /* any thread */
+
+struct fetch_waiter {
+    struct fetch_waiter *next;
+    void (*on_done)(struct fetch_waiter *waiter, struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */
+    int collapsed; /* set by model_fetch: joined a fetch that was under way */
+};
+
+struct model_settings {
+    struct loop *loop;
+    struct store *store;
+    const struct contract *contract;
+    struct config *config;
+};
+
+int model_new(struct model **model, const struct model_settings *settings);
+void model_free(struct model **model);
+void model_set_sessions(struct model *model, struct sessions *sessions);
+void model_configure(struct model *model, struct config *config);
+
+/* Starts or joins the fetch of a key. `traceparent` ("" for none) is passed upstream when the fetch starts. on_done never runs inside. */
+void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length, const char *traceparent,
+                 struct fetch_waiter *waiter);
+
+/* Forgets a user who is no longer configured. */
+void model_forget_user(struct model *model, uint32_t user);
+
+struct model_stats {
+    uint64_t fetches, collapsed, failures, calls;
+    size_t fetching;       /* now */
+    size_t users_read;     /* sessions whose lists have been read by this process */
+    size_t contacts_last_hour;
+    size_t agents_known, agents_logged_in;
+};
+void model_get_stats(struct model *model, struct model_stats *stats);
+
+#endif

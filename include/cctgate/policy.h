@@ -1,0 +1,40 @@
+/*
+ * Who may see what: the configuration's tokens with their users resolved to numbers. Immutable, reference-counted, read by all
+ * front threads without a lock; a reload makes a new one.
+ */
+#ifndef CCTGATE_POLICY_H
+#define CCTGATE_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cctgate/config.h"
+
+struct policy;
+
+struct access_user {
+    uint32_t number;
+    const char *name;
+};
+
+struct access {
+    const char *application;
+    unsigned roles; /* enum config_role, or'ed */
+    int every_user;
+    const struct access_user *users; /* ascending by number; for every_user: all configured users */
+    size_t num_users;
+};
+
+/* `numbers` holds the number of each config->sessions[i]. Takes a reference to `config`. NULL without memory. */
+struct policy *policy_new(struct config *config, const uint32_t *numbers);
+struct policy *policy_ref(struct policy *policy);
+void policy_unref(struct policy **policy);
+const struct config *policy_config(const struct policy *policy);
+
+/* The access of a bearer token's bytes; NULL: unknown. The time it takes does not depend on how nearly the token fits. */
+const struct access *policy_find(const struct policy *policy, const char *token, size_t length);
+
+int access_has_user(const struct access *access, uint32_t number);
+const struct access_user *access_find_user(const struct access *access, const char *name, size_t length);
+
+#endif

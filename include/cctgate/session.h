@@ -1,0 +1,105 @@
+/*
+ * Upstream sessions: one per CCT user, shared by all clients of that user. The owner's thread only, but for the views.
+ *
+ * Life of a session. It exists because the configuration names it. LogIn is paced (never more than upstream.loginsPerSecond
+ * in any second, over all sessions) and single-flight: every call that needs the session meanwhile waits for that one login.
+ * A failure backs off exponentially with jitter; until the next attempt calls are answered at once with the reason. A refused connection takes the
+ * endpoint down: all its sessions turn stale at once, and one probe at a time, not one per session, finds out when it is back;
+ * then each session proves its token by a real call or logs in anew. When a call is told that the session does not exist
+ * (by the fault's qualified name, DOMAIN rule 10) the session is logged in again, once for all, and the call, if it is a read,
+ * is repeated once. A call that takes a token counts as activity; when there was none for heartbeatMs, the heartbeat makes a
+ * small real call (never GetVersion, DOMAIN rule 7).
+ */
+#ifndef CCTGATE_SESSION_H
+#define CCTGATE_SESSION_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "cctgate/config.h"
+#include "cctgate/contract.h"
+#include "cctgate/freshness.h"
+#include "cctgate/loop.h"
+#include "cctgate/upstream.h"
+
+struct sessions;
+struct session;
+
+enum session_state { SESSION_CONNECTING, SESSION_UP, SESSION_DOWN, SESSION_DENIED };
+const char *session_state_name(enum session_state state);
+
+/*
+ * What front threads see of a session, indexed by the user's number (store_user_id): written by the owner, read by anybody,
+ * without a lock. A slot whose `configured` is 0 is not a session (any more).
+ */
+#define SESSION_VIEWS_MAX 65536
+struct session_view {
+    _Atomic int64_t healthy_since_ms, lost_at_ms;
+    _Atomic int state; /* enum session_state */
+    _Atomic int configured;
+};
+extern struct session_view session_views[SESSION_VIEWS_MAX];
+struct freshness_source session_view_source(uint32_t user);
+
+struct sessions_settings {
+    struct loop *loop;
+    struct upstream *upstream;
+    const struct contract *contract;
+    struct config *config;
+    /* A session came (back) up: its user's lists are to be read. Owner's thread. */
+    void (*on_up)(void *data, struct session *session);
+    void *data;
+};
+
+/* CG_E_INVALID: the contract at hand lacks an operation that sessions need (`error` names it). CG_E_NOMEM. */
+int sessions_new(struct sessions **sessions, const struct sessions_settings *settings, char *error, size_t error_size);
+void sessions_free(struct sessions **sessions);
+
+/* Adds a session under the user's number and starts to log it in. The configuration entry is copied. */
+int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t user);
+/* Logs off and forgets; calls that wait are answered with CG_E_SHUTDOWN. */
+void sessions_remove(struct sessions *sessions, uint32_t user);
+struct session *sessions_find(struct sessions *sessions, uint32_t user);
+struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
+/* Takes over pacing, heartbeat and time-outs of a new configuration. */
+void sessions_configure(struct sessions *sessions, struct config *config);
+
+const char *session_user(const struct session *session);
+const char *session_domain(const struct session *session);
+const char *session_agent(const struct session *session); /* NULL: not configured */
+uint32_t session_number(const struct session *session);
+int session_is_shared(const struct session *session);
+
+struct session_outcome {
+    int rc;
+    const struct contract_operation *op;
+    json_t *result;                  /* CG_OK: borrowed, take a reference to keep it */
+    const struct codec_fault *fault; /* CG_E_FAULT, CG_E_SESSION, CG_E_DENIED (may be NULL) */
+    const struct codec_error *error; /* may be NULL */
+    int64_t retry_after_ms;          /* > 0: when it is worth asking again */
+};
+typedef void (*session_done)(void *data, const struct session_outcome *outcome);
+
+/*
+ * Calls an operation in the session; `arguments` is borrowed. `done` runs exactly once, later, on the owner's loop, never from within this call.
+ * `traceparent` may be NULL.
+ */
+void session_call(struct session *session, const struct contract_operation *op, json_t *arguments, int command,
+                  const char *traceparent, session_done done, void *data);
+
+/* [{"user","domain","agent","state","endpoint","since","staleSince","shared"}], for those of `users` (numbers; NULL: all). New reference. */
+json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users);
+
+struct sessions_summary {
+    size_t total, up, denied, attempted; /* attempted: the first login has ended, however */
+    int endpoint_down;
+    uint64_t logins, login_failures, losses, heartbeats;
+};
+void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary);
+
+/* Logs off every session; `done` runs when all have been answered, or never later than `timeout_ms`. */
+void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *data), void *data);
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef CCTGATE_VERSION_H
+#define CCTGATE_VERSION_H
+#define CCTGATE_VERSION "0.1.0"
+#endif

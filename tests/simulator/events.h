@@ -1,0 +1,50 @@
+/*
+ * The one place every change of the contact centre passes. Whoever delivers notifications registers a sink; the state
+ * already holds the new value when the sink runs, and what the event points to lives until the end of the loop's turn.
+ */
+#ifndef CCTSIM_EVENTS_H
+#define CCTSIM_EVENTS_H
+
+#include <stdint.h>
+
+#include "world.h"
+
+enum event_kind {
+    EVENT_CONNECTION_STATE,
+    EVENT_TERMINAL_CONNECTION_STATE,
+    EVENT_CONTACT_PROPERTY,
+    EVENT_AGENT_PROPERTY,
+    EVENT_TERMINAL_PROPERTY,
+    EVENT_ADDRESS_PROPERTY,
+    EVENT_SESSION_TERMINATION,
+    EVENT_KINDS
+};
+
+struct session;
+
+/* Only the fields that belong to the kind are set. */
+struct sim_event {
+    enum event_kind kind;
+    const struct connection *connection; /* connection and terminal connection state */
+    const struct termconn *termconn;     /* terminal connection state */
+    const struct contact *contact;       /* the two above and contact property */
+    const struct agent *agent;
+    const struct terminal *terminal;
+    const struct address *address;
+    const struct session *session;
+    const char *property; /* the contract's name, e.g. "READY_STATUS" */
+    int new_state;        /* enum connection_state or terminal_connection_state */
+    int previous_state;
+    const char *reason;   /* the contract's name, e.g. "DEFAULT" */
+};
+
+typedef void (*sim_event_sink)(const struct sim_event *event);
+
+void sim_emit(const struct sim_event *event);
+/* NULL takes the sink away. */
+void sim_set_sink(sim_event_sink sink);
+/* How many events of a kind were emitted so far. */
+uint64_t sim_event_count(enum event_kind kind);
+const char *sim_event_kind_name(enum event_kind kind);
+
+#endif
