@@ -25,7 +25,7 @@
 
 #define MAP_BYTES_MIN     (1024u * 1024)
 #define READERS_DEFAULT   126
-#define READERS_OWN       2 /* the owner's gauge, and whoever asks for figures */
+#define READERS_OWN     8 /* the owner's gauge, and whoever asks for figures */
 
 static const struct environment_layout cache_layout = {
     .name = "cache",
@@ -160,24 +160,27 @@ static int cache_exists(const struct store *store)
     return lstat(path, &status) == 0;
 }
 
-static int open_cache(struct opening *opening)
-{
-    struct store *store = opening->store;
-    const char *reason = NULL;
-    if (!store->lock.cache_believable && cache_exists(store))
-        reason = "the machine went down while it was in use";
-    int rc = open_environment(opening, &store->cache, &cache_layout, opening->settings->cache_map_bytes, &reason);
-    opening->opened->cache_reason = reason;
-    opening->opened->cache_set_aside = reason != NULL;
-    return rc;
-}
-
 static uint64_t highest_epoch(const struct store *store)
 {
     uint64_t epoch = store->lock.epoch;
     if (store->cache.state.epoch > epoch)
         epoch = store->cache.state.epoch;
     return store->durable.state.epoch > epoch ? store->durable.state.epoch : epoch;
+}
+
+static int open_cache(struct opening *opening)
+{
+    struct store *store = opening->store;
+    const char *reason = NULL;
+    /* From here on there may be pages that are not on the disk. */
+    if (lockfile_write(&store->lock, highest_epoch(store), 0) != CG_OK)
+        return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory, strerror(errno));
+    if (!store->lock.cache_believable && cache_exists(store))
+        reason = "the machine went down while it was in use";
+    int rc = open_environment(opening, &store->cache, &cache_layout, opening->settings->cache_map_bytes, &reason);
+    opening->opened->cache_reason = reason;
+    opening->opened->cache_set_aside = reason != NULL;
+    return rc;
 }
 
 static int sync_directory(const char *path)
@@ -339,7 +342,6 @@ void store_get_stats(const struct store *store, struct store_stats *stats)
         .durable_map_bytes = store->durable.map_pages * store->durable.page_bytes,
         .corrupt_records = atomic_load_explicit(&store->corrupt_records, memory_order_relaxed),
         .commits = atomic_load_explicit(&store->commits, memory_order_relaxed)};
-    /* One at a time: LMDB has one place for a reader who asks for figures. */
     pthread_mutex_lock(lock);
     stats->readers = store->num_readers;
     pthread_mutex_unlock(lock);

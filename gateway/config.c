@@ -14,8 +14,8 @@
 #include "gateway/config_internal.h"
 
 /*
- * The text, read whole. Nothing of it stays in memory after the parse: somebody may have written a password into it, which is refused,
- * but only after it was read.
+ * The text, read whole. Nothing of it stays in memory after the parse: somebody may have written a
+ * password into it, which is refused, but only after it was read.
  */
 static int read_text(struct config_reader *reader, const char *file, char **text, size_t *length)
 {
@@ -30,7 +30,8 @@ static int read_text(struct config_reader *reader, const char *file, char **text
     if ((*text = malloc(size)) == NULL)
         rc = config_refuse(reader, CG_E_NOMEM, "no memory");
     else if ((rc = secret_read_bytes(fd, *text, size, length)) != CG_OK)
-        config_refuse(reader, rc, "expected a readable file, found %s: %s", quoted, strerror(errno));
+        config_refuse(reader, rc, "expected a readable file, found %s: %s", quoted,
+                      strerror(errno));
     else if (*length > CG_CONFIG_BYTES_MAX)
         rc = config_refuse(reader, CG_E_INVALID, "expected at most %u MiB, found more",
                            CG_CONFIG_BYTES_MAX / (1024 * 1024));
@@ -38,15 +39,21 @@ static int read_text(struct config_reader *reader, const char *file, char **text
     return rc;
 }
 
-/* Jansson's text ends in what stands near the error, which may be a secret; the place is enough. */
+/*
+ * Jansson's text ends in what stands near the error, which may be a secret; the place is enough. When
+ * it has no memory it may leave no text at all.
+ */
 static int refuse_syntax(struct config_reader *reader, const json_error_t *at)
 {
     const char *near = strstr(at->text, " near ");
     int length = near != NULL ? (int)(near - at->text) : (int)strlen(at->text);
+    if (at->text[0] == '\0' || json_error_code(at) == json_error_out_of_memory)
+        return config_refuse(reader, CG_E_NOMEM, "no memory");
     if (json_error_code(at) == json_error_duplicate_key)
-        return config_refuse(reader, CG_E_INVALID,
-                             "expected each name once in an object, found one again before line %d, column %d",
-                             at->line, at->column);
+        return config_refuse(
+            reader, CG_E_INVALID,
+            "expected each name once in an object, found one again before line %d, column %d",
+            at->line, at->column);
     return config_refuse(reader, CG_E_INVALID, "expected JSON, found at line %d, column %d: %.*s",
                          at->line, at->column, length, at->text);
 }
@@ -58,9 +65,7 @@ static int parse(struct config_reader *reader, const char *file, json_t **root)
     size_t length = 0;
     int rc = read_text(reader, file, &text, &length);
     if (rc == CG_OK && (*root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at)) == NULL)
-        rc = json_error_code(&at) == json_error_out_of_memory
-                 ? config_refuse(reader, CG_E_NOMEM, "no memory")
-                 : refuse_syntax(reader, &at);
+        rc = refuse_syntax(reader, &at);
     if (text != NULL)
         explicit_bzero(text, length);
     free(text);

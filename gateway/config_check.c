@@ -1,4 +1,7 @@
-/* What a table can't say: addresses, names that must differ or refer to each other, settings that go together. */
+/*
+ * What a table can't say: addresses, names that must differ or refer to each other, settings that
+ * go together.
+ */
 #include "gateway/config_internal.h"
 
 #include <arpa/inet.h>
@@ -82,8 +85,8 @@ static int compare_entries(const void *left, const void *right)
 }
 
 /*
- * Sorts, and gives the first index whose key an earlier one has; SIZE_MAX when all differ. Ten thousand sessions are
- * allowed, so not by comparing each with each.
+ * Sorts, and gives the first index whose key an earlier one has; SIZE_MAX when all differ. Ten
+ * thousand sessions are allowed, so not by comparing each with each.
  */
 static size_t sort_and_find_repeat(struct entry *entries, size_t count)
 {
@@ -127,7 +130,8 @@ static int check_texts_differ(struct config_reader *reader, const void *items, s
 
 #define TEXTS_DIFFER(reader, items, count, member, array, name)                                    \
     check_texts_differ(reader, items, count, sizeof *(items),                                      \
-                       (size_t)((const char *)&(items)->member - (const char *)(items)), array, name)
+                       (size_t)((const char *)&(items)->member - (const char *)(items)), array,    \
+                       name)
 
 static int check_digests_differ(struct config_reader *reader, const struct config *config)
 {
@@ -161,8 +165,9 @@ static int check_user(struct config_reader *reader, const struct entry *known, s
 static int check_token_users(struct config_reader *reader, const struct config *config)
 {
     int rc = CG_OK;
-    struct entry *known = list_texts(config->sessions, config->num_sessions,
-                                     sizeof *config->sessions, offsetof(struct config_session, user));
+    struct entry *known =
+        list_texts(config->sessions, config->num_sessions, sizeof *config->sessions,
+                   offsetof(struct config_session, user));
     if (known == NULL)
         return config_refuse(reader, CG_E_NOMEM, "no memory");
     qsort(known, config->num_sessions, sizeof *known, compare_entries);
@@ -213,7 +218,8 @@ int config_check(struct config_reader *reader, const struct config *config)
         rc = TEXTS_DIFFER(reader, config->upstream.endpoints, config->upstream.num_endpoints, name,
                           "/upstream/endpoints", "name");
     if (rc == CG_OK)
-        rc = TEXTS_DIFFER(reader, config->sessions, config->num_sessions, user, "/sessions", "user");
+        rc =
+            TEXTS_DIFFER(reader, config->sessions, config->num_sessions, user, "/sessions", "user");
     if (rc == CG_OK)
         rc = TEXTS_DIFFER(reader, config->control.reserved, config->control.num_reserved, agent,
                           "/control/reserved", "agent");

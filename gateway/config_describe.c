@@ -1,6 +1,6 @@
 /*
- * How the configuration speaks of its errors. What is found is repeated only where it can't be a secret: a string in the place of
- * a string that is no secret. Everything else is told by its kind.
+ * How the configuration speaks of its errors. What is found is repeated only where it can't be a
+ * secret: a string in the place of a string that is no secret. Everything else is told by its kind.
  */
 #include "gateway/config_internal.h"
 
@@ -14,9 +14,9 @@
 #define QUOTE_BYTES_MAX 100
 #define NAME_BYTES_MAX  64
 
-static const char secret_words[] =
-    "one of {\"file\": \"<path>\"}, {\"env\": \"<variable>\"} or {\"credential\": \"<name>\"}, since a "
-    "secret is never written into the configuration";
+static const char secret_words[] = "one of {\"file\": \"<path>\"}, {\"env\": \"<variable>\"} or "
+                                   "{\"credential\": \"<name>\"}, since a "
+                                   "secret is never written into the configuration";
 
 /* snprintf at the end of what is there; returns the new length. */
 static size_t append(char *buffer, size_t size, size_t length, const char *format, ...)
@@ -219,7 +219,10 @@ static void describe_found(char *buffer, size_t size, const struct config_row *r
     else if (json_is_real(found))
         snprintf(buffer, size, "%.15g", json_real_value(found));
     else
-        snprintf(buffer, size, json_is_null(found) ? "null" : json_is_true(found) ? "true" : "false");
+        snprintf(buffer, size,
+                 json_is_null(found)   ? "null"
+                 : json_is_true(found) ? "true"
+                                       : "false");
 }
 
 int config_unexpected(struct config_reader *reader, const struct config_row *row,
@@ -235,7 +238,7 @@ int config_unexpected_item(struct config_reader *reader, const struct config_row
                            const json_t *found)
 {
     struct config_row item = *row;
-    item.kind = row->kind == CONFIG_CHOICES      ? CONFIG_CHOICE
+    item.kind = row->kind == CONFIG_CHOICES   ? CONFIG_CHOICE
                 : row->check == config_is_url ? CONFIG_URL
                                               : CONFIG_STRING;
     item.minimum = 1;
@@ -294,11 +297,12 @@ int config_unknown(struct config_reader *reader, const struct config_row *rows, 
     const char *meant = nearest(rows, name);
     config_quote(quoted, sizeof quoted, name);
     size_t mark = config_enter(reader, name);
-    int rc = config_refuse(reader, CG_E_INVALID,
-                           "expected a known setting, found %s%s%s%s (a name that begins with // is "
-                           "a comment)",
-                           quoted, meant != NULL ? "; is \"" : "", meant != NULL ? meant : "",
-                           meant != NULL ? "\" meant?" : "");
+    int rc =
+        config_refuse(reader, CG_E_INVALID,
+                      "expected a known setting, found %s%s%s%s (a name that begins with // is "
+                      "a comment)",
+                      quoted, meant != NULL ? "; is \"" : "", meant != NULL ? meant : "",
+                      meant != NULL ? "\" meant?" : "");
     config_leave(reader, mark);
     return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * The reader: obeys the tables, knows no setting. It calls itself for objects in objects, as deep as the tables are (five), however
- * deep a file is.
+ * The reader: obeys the tables, knows no setting. It calls itself for objects in objects, as deep
+ * as the tables are (five), however deep a file is.
  */
 #include "gateway/config_internal.h"
 
@@ -88,9 +88,8 @@ static int fits(const struct config_row *row, const json_t *json, int64_t least,
            (row->check == NULL || row->check(text));
 }
 
-static int index_of(const char *const *choices, const json_t *json)
+static int index_of(const char *const *choices, const char *text)
 {
-    const char *text = json_string_value(json);
     for (int i = 0; text != NULL && choices[i] != NULL; i++)
         if (strcmp(choices[i], text) == 0)
             return i;
@@ -170,7 +169,8 @@ static int check_readable(struct config_reader *reader, const char *path)
         close(fd);
     config_quote(quoted, sizeof quoted, path);
     if (!fine)
-        return config_refuse(reader, CG_E_IO, "expected a readable file, found %s: %s", quoted, why);
+        return config_refuse(reader, CG_E_IO, "expected a readable file, found %s: %s", quoted,
+                             why);
     if (S_ISDIR(about.st_mode))
         return config_refuse(reader, CG_E_IO, "expected a readable file, found %s: a directory",
                              quoted);
@@ -192,7 +192,7 @@ static int read_path(struct config_reader *reader, const struct config_row *row,
 static int read_choice(struct config_reader *reader, const struct config_row *row,
                        const json_t *json, char *base)
 {
-    int index = index_of(row->choices, json);
+    int index = index_of(row->choices, json_string_value(json));
     if (index < 0)
         return config_unexpected(reader, row, json);
     return keep_text(reader, row, base, strdup(row->choices[index]));
@@ -201,7 +201,7 @@ static int read_choice(struct config_reader *reader, const struct config_row *ro
 static int read_choice_index(struct config_reader *reader, const struct config_row *row,
                              const json_t *json, char *base)
 {
-    int index = index_of(row->choices, json);
+    int index = index_of(row->choices, json_string_value(json));
     if (index < 0)
         return config_unexpected(reader, row, json);
     store_int(base, row->offset, index);
@@ -224,7 +224,7 @@ static int read_choices(struct config_reader *reader, const struct config_row *r
     int rc = check_array(reader, row, json);
     for (size_t i = 0; rc == CG_OK && i < json_array_size(json); i++) {
         size_t mark = config_enter_item(reader, i);
-        int index = index_of(row->choices, json_array_get(json, i));
+        int index = index_of(row->choices, json_string_value(json_array_get(json, i)));
         if (index < 0)
             rc = config_unexpected_item(reader, row, json_array_get(json, i));
         else if ((bits & 1u << index) != 0)
@@ -238,7 +238,10 @@ static int read_choices(struct config_reader *reader, const struct config_row *r
     return rc;
 }
 
-/* Puts an array of zeroed items in place before they are read, so that what is half read can be freed. */
+/*
+ * Puts an array of zeroed items in place before they are read, so that what is half read can be
+ * freed.
+ */
 static int new_array(struct config_reader *reader, const struct config_row *row, char *base,
                      size_t count, size_t size)
 {
@@ -283,7 +286,10 @@ static int is_comment(const char *name)
     return strncmp(name, "//", 2) == 0;
 }
 
-/* The one member that says where the secret is: its index in config_secret_sources, -1 unless exactly one. */
+/*
+ * The one member that says where the secret is: its index in config_secret_sources, -1 unless
+ * exactly one.
+ */
 static int secret_source(const json_t *json, const char **value)
 {
     const char *name;
@@ -293,9 +299,7 @@ static int secret_source(const json_t *json, const char **value)
     {
         if (is_comment(name))
             continue;
-        json_t *key = json_string(name);
-        int index = index_of(config_secret_sources, key);
-        json_decref(key);
+        int index = index_of(config_secret_sources, name);
         if (index < 0 || found >= 0)
             return -1;
         found = index;
@@ -333,8 +337,8 @@ static int read_secret(struct config_reader *reader, const struct config_row *ro
     size_t mark = config_enter(reader, config_secret_sources[source]);
     int rc;
     if (value == NULL || characters(value) < 1 || characters(value) > CONFIG_STRING_MAX) {
-        rc = config_refuse(reader, CG_E_INVALID,
-                           "expected the name of %s, found no such string", words[source]);
+        rc = config_refuse(reader, CG_E_INVALID, "expected the name of %s, found no such string",
+                           words[source]);
     } else if ((rc = fetch_secret(reader, source, value, &secret, why, sizeof why)) == CG_OK) {
         store_pointer(base, row->offset, secret);
     } else {
@@ -367,29 +371,21 @@ static int read_objects(struct config_reader *reader, const struct config_row *r
         const json_t *item = json_array_get(json, i);
         char *items = load_pointer(base, row->offset);
         size_t mark = config_enter_item(reader, i);
-        rc = json_is_object(item)
-                 ? read_object(reader, row->rows, item, items + i * row->item_size)
-                 : config_unexpected(reader, &one, item);
+        rc = json_is_object(item) ? read_object(reader, row->rows, item, items + i * row->item_size)
+                                  : config_unexpected(reader, &one, item);
         config_leave(reader, mark);
     }
     return rc;
 }
 
 static const read_cb readers[] = {
-    [CONFIG_IGNORED] = read_ignored,
-    [CONFIG_INTEGER] = read_integer,
-    [CONFIG_BOOLEAN] = read_boolean,
-    [CONFIG_STRING] = read_string,
-    [CONFIG_URL] = read_url,
-    [CONFIG_PATH] = read_path,
-    [CONFIG_CHOICE] = read_choice,
-    [CONFIG_CHOICE_INDEX] = read_choice_index,
-    [CONFIG_CHOICES] = read_choices,
-    [CONFIG_STRINGS] = read_strings,
-    [CONFIG_SHA256] = read_sha256,
-    [CONFIG_SECRET] = read_secret,
-    [CONFIG_OBJECT] = read_nested,
-    [CONFIG_OBJECTS] = read_objects,
+    [CONFIG_IGNORED] = read_ignored, [CONFIG_INTEGER] = read_integer,
+    [CONFIG_BOOLEAN] = read_boolean, [CONFIG_STRING] = read_string,
+    [CONFIG_URL] = read_url,         [CONFIG_PATH] = read_path,
+    [CONFIG_CHOICE] = read_choice,   [CONFIG_CHOICE_INDEX] = read_choice_index,
+    [CONFIG_CHOICES] = read_choices, [CONFIG_STRINGS] = read_strings,
+    [CONFIG_SHA256] = read_sha256,   [CONFIG_SECRET] = read_secret,
+    [CONFIG_OBJECT] = read_nested,   [CONFIG_OBJECTS] = read_objects,
 };
 
 static int read_row(struct config_reader *reader, const struct config_row *row,
@@ -438,8 +434,7 @@ static int read_object(struct config_reader *reader, const struct config_row *ro
 
 int config_read(struct config_reader *reader, const json_t *root, struct config *config)
 {
-    static const struct config_row whole = {
-        .name = "", .kind = CONFIG_OBJECT, .rows = config_rows};
+    static const struct config_row whole = {.name = "", .kind = CONFIG_OBJECT, .rows = config_rows};
     return read_nested(reader, &whole, root, (char *)config);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Every setting, its type, range and default. conf/cctgate.schema.json says the same for editors, and tests/unit/test_config.c
- * walks both.
+ * Every setting, its type, range and default. conf/cctgate.schema.json says the same for editors,
+ * and tests/unit/test_config.c walks both.
  */
 #include "gateway/config_internal.h"
 
@@ -14,38 +14,66 @@
     .item_size = sizeof(*((type *)0)->array)
 
 #define INTEGER(key, low, high, value, ...)                                                        \
-    {.name = key, .kind = CONFIG_INTEGER, .minimum = low, .maximum = high, .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_INTEGER, .minimum = low, .maximum = high, .fallback = value,   \
+        __VA_ARGS__                                                                                \
+    }
 #define MILLISECONDS(key, low, high, value, ...) INTEGER(key, low, high, value, __VA_ARGS__)
 #define BOOLEAN(key, value, ...)                                                                   \
-    {.name = key, .kind = CONFIG_BOOLEAN, .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_BOOLEAN, .fallback = value, __VA_ARGS__                        \
+    }
 #define NAME(key, ...)                                                                             \
-    {.name = key, .kind = CONFIG_STRING, .minimum = 1, .maximum = CG_ID_BYTES_MAX, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_STRING, .minimum = 1, .maximum = CG_ID_BYTES_MAX, __VA_ARGS__  \
+    }
 #define PATH(key, ...)                                                                             \
-    {.name = key, .kind = CONFIG_PATH, .minimum = 1, .maximum = CONFIG_STRING_MAX, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_PATH, .minimum = 1, .maximum = CONFIG_STRING_MAX, __VA_ARGS__  \
+    }
 #define URL(key, ...)                                                                              \
-    {.name = key, .kind = CONFIG_URL, .minimum = 1, .maximum = 2048, .pattern = URL_PATTERN,       \
-     .expected = URL_WORDS, .check = config_is_url, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_URL, .minimum = 1, .maximum = 2048, .pattern = URL_PATTERN,    \
+        .expected = URL_WORDS, .check = config_is_url, __VA_ARGS__                                 \
+    }
 #define ADDRESS(key, value, ...)                                                                   \
-    {.name = key, .kind = CONFIG_STRING, .minimum = 1, .maximum = 64, .pattern = "^[0-9A-Fa-f.:]+$", \
-     .expected = "a numeric IPv4 or IPv6 address", .check = config_is_address, .fallback = value,  \
-     __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_STRING, .minimum = 1, .maximum = 64,                           \
+        .pattern = "^[0-9A-Fa-f.:]+$", .expected = "a numeric IPv4 or IPv6 address",               \
+        .check = config_is_address, .fallback = value, __VA_ARGS__                                 \
+    }
 #define CHOICE(key, names, value, ...)                                                             \
-    {.name = key, .kind = CONFIG_CHOICE, .choices = names, .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_CHOICE, .choices = names, .fallback = value, __VA_ARGS__       \
+    }
 #define CHOICE_INDEX(key, names, value, ...)                                                       \
-    {.name = key, .kind = CONFIG_CHOICE_INDEX, .choices = names, .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_CHOICE_INDEX, .choices = names, .fallback = value, __VA_ARGS__ \
+    }
 #define STRINGS(key, low, value, ...)                                                              \
-    {.name = key, .kind = CONFIG_STRINGS, .minimum = low, .maximum = CONFIG_STRINGS_MAX,           \
-     .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_STRINGS, .minimum = low, .maximum = CONFIG_STRINGS_MAX,        \
+        .fallback = value, __VA_ARGS__                                                             \
+    }
 #define SECRET(key, ...)                                                                           \
-    {.name = key, .kind = CONFIG_SECRET, .flags = CONFIG_REQUIRED, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_SECRET, .flags = CONFIG_REQUIRED, __VA_ARGS__                  \
+    }
 #define OBJECT(key, table, value, ...)                                                             \
-    {.name = key, .kind = CONFIG_OBJECT, .rows = table, .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_OBJECT, .rows = table, .fallback = value, __VA_ARGS__          \
+    }
 #define OBJECTS(key, table, low, high, value, ...)                                                 \
-    {.name = key, .kind = CONFIG_OBJECTS, .rows = table, .minimum = low, .maximum = high,          \
-     .fallback = value, __VA_ARGS__}
+    {                                                                                              \
+        .name = key, .kind = CONFIG_OBJECTS, .rows = table, .minimum = low, .maximum = high,       \
+        .fallback = value, __VA_ARGS__                                                             \
+    }
 #define REQUIRED .flags = CONFIG_REQUIRED
 #define READABLE .flags = CONFIG_READABLE
-#define END      {.name = NULL}
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 #define HOST_PATTERN "^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?"
 #define URL_PATTERN  HOST_PATTERN "(/[^?#@ ]*)?$"
@@ -65,8 +93,8 @@ static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const formats[] = {"auto", "json", "human", NULL};
 
 const char *const config_secret_sources[] = {"file", "env", "credential", NULL};
-const char *const config_role_names[] = {"viewer",   "controller", "supervisor",
-                                         "recorder", "operator",   "campaigner", NULL};
+const char *const config_role_names[] = {"viewer",   "controller", "supervisor", "recorder",
+                                         "operator", "campaigner", NULL};
 
 static const struct config_row listen_tls[] = {
     PATH("certificateFile", IN(struct config_listen, tls.certificate_file),
@@ -78,31 +106,26 @@ static const struct config_row listen_tls[] = {
 static const struct config_row listens[] = {
     ADDRESS("address", "\"127.0.0.1\"", IN(struct config_listen, address)),
     INTEGER("port", 0, 65535, "8080", IN(struct config_listen, port)),
-    OBJECT("tls", listen_tls, NULL),
-    END};
+    OBJECT("tls", listen_tls, NULL), END};
 
 static const struct config_row event_log[] = {
     INTEGER("maxEvents", 1, 1000000000, "1000000", AT(data.event_log_max_events)),
-    INTEGER("maxMiB", 1, 1048576, "512", AT(data.event_log_max_mib)),
-    END};
+    INTEGER("maxMiB", 1, 1048576, "512", AT(data.event_log_max_mib)), END};
 
 static const struct config_row data[] = {
     PATH("directory", AT(data.directory), .fallback = "\"/var/lib/cctgate\""),
     INTEGER("mapSizeMiB", 16, 1048576, "4096", AT(data.map_size_mib)),
-    OBJECT("eventLog", event_log, "{}"),
-    END};
+    OBJECT("eventLog", event_log, "{}"), END};
 
 static const struct config_row endpoints[] = {
     NAME("name", IN(struct config_endpoint, name), REQUIRED),
     URL("url", IN(struct config_endpoint, url), REQUIRED),
-    CHOICE_INDEX("role", roles_of_endpoint, "\"campus\"", IN(struct config_endpoint, is_rgn)),
-    END};
+    CHOICE_INDEX("role", roles_of_endpoint, "\"campus\"", IN(struct config_endpoint, is_rgn)), END};
 
 static const struct config_row upstream_tls[] = {
     PATH("caFile", AT(upstream.tls.ca_file), READABLE),
     PATH("certificateFile", AT(upstream.tls.certificate_file), READABLE),
-    PATH("keyFile", AT(upstream.tls.key_file), READABLE),
-    END};
+    PATH("keyFile", AT(upstream.tls.key_file), READABLE), END};
 
 static const struct config_row upstream[] = {
     OBJECTS("endpoints", endpoints, 1, CONFIG_ENDPOINT_MAX, NULL,
@@ -122,8 +145,7 @@ static const struct config_row upstream[] = {
 
 static const struct config_row consumer[] = {
     ADDRESS("address", "\"127.0.0.1\"", AT(consumer.address)),
-    INTEGER("port", 0, 65535, "9091", AT(consumer.port)),
-    URL("publicUrl", AT(consumer.public_url)),
+    INTEGER("port", 0, 65535, "9091", AT(consumer.port)), URL("publicUrl", AT(consumer.public_url)),
     STRINGS("allow", 0, "[\"127.0.0.0/8\", \"::1/128\"]",
             ITEMS(struct config, consumer.allow, consumer.num_allow),
             .pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
@@ -133,7 +155,10 @@ static const struct config_row consumer[] = {
 
 static const struct config_row sessions[] = {
     NAME("user", IN(struct config_session, user), REQUIRED),
-    {.name = "domain", .kind = CONFIG_STRING, .maximum = CG_ID_BYTES_MAX, .fallback = "\"\"",
+    {.name = "domain",
+     .kind = CONFIG_STRING,
+     .maximum = CG_ID_BYTES_MAX,
+     .fallback = "\"\"",
      IN(struct config_session, domain)},
     SECRET("password", IN(struct config_session, password)),
     NAME("agent", IN(struct config_session, agent)),
@@ -145,35 +170,40 @@ static const struct config_row session[] = {
 
 static const struct config_row tokens[] = {
     NAME("application", IN(struct config_token, application), REQUIRED),
-    {.name = "sha256", .kind = CONFIG_SHA256, REQUIRED, .minimum = 64, .maximum = 64,
-     .pattern = "^[0-9A-Fa-f]{64}$", IN(struct config_token, sha256)},
+    {.name = "sha256",
+     .kind = CONFIG_SHA256,
+     REQUIRED,
+     .minimum = 64,
+     .maximum = 64,
+     .pattern = "^[0-9A-Fa-f]{64}$",
+     IN(struct config_token, sha256)},
     STRINGS("users", 1, NULL, ITEMS(struct config_token, users, num_users), REQUIRED),
-    {.name = "roles", .kind = CONFIG_CHOICES, REQUIRED, .minimum = 1, .maximum = 6,
-     .choices = config_role_names, IN(struct config_token, roles)},
+    {.name = "roles",
+     .kind = CONFIG_CHOICES,
+     REQUIRED,
+     .minimum = 1,
+     .maximum = 6,
+     .choices = config_role_names,
+     IN(struct config_token, roles)},
     END};
 
 #define TTL(key, kind, value) MILLISECONDS(key, 0, LONG_MS, value, AT(cache.ttl_ms[kind]))
-static const struct config_row ttl[] = {TTL("agent", TTL_AGENT, "30000"),
-                                        TTL("terminal", TTL_TERMINAL, "30000"),
-                                        TTL("address", TTL_ADDRESS, "300000"),
-                                        TTL("user", TTL_USER, "300000"),
-                                        TTL("call", TTL_CALL, "5000"),
-                                        TTL("capabilities", TTL_CAPABILITIES, "60000"),
-                                        TTL("outbound", TTL_OUTBOUND, "30000"),
-                                        END};
+static const struct config_row ttl[] = {
+    TTL("agent", TTL_AGENT, "30000"),       TTL("terminal", TTL_TERMINAL, "30000"),
+    TTL("address", TTL_ADDRESS, "300000"),  TTL("user", TTL_USER, "300000"),
+    TTL("call", TTL_CALL, "5000"),          TTL("capabilities", TTL_CAPABILITIES, "60000"),
+    TTL("outbound", TTL_OUTBOUND, "30000"), END};
 
 static const struct config_row cache[] = {
     OBJECT("ttlMs", ttl, "{}"),
     MILLISECONDS("staleWhileRevalidateMs", 0, LONG_MS, "30000",
                  AT(cache.stale_while_revalidate_ms)),
     MILLISECONDS("staleIfErrorMs", 0, LONG_MS, "86400000", AT(cache.stale_if_error_ms)),
-    INTEGER("jitterPercent", 0, 50, "10", AT(cache.jitter_percent)),
-    END};
+    INTEGER("jitterPercent", 0, 50, "10", AT(cache.jitter_percent)), END};
 
 static const struct config_row reserved[] = {
     NAME("agent", IN(struct config_reservation, agent), REQUIRED),
-    NAME("application", IN(struct config_reservation, application), REQUIRED),
-    END};
+    NAME("application", IN(struct config_reservation, application), REQUIRED), END};
 
 static const struct config_row control[] = {
     MILLISECONDS("ttlMs", 100, HOUR_MS, "30000", AT(control.ttl_ms)),
@@ -189,8 +219,7 @@ static const struct config_row events[] = {
             .check = config_is_url),
     INTEGER("maxQueuedFrames", 1, 1000000, "1024", AT(events.max_queued_frames)),
     INTEGER("maxQueuedKiB", 1, 1048576, "256", AT(events.max_queued_kib)),
-    MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)),
-    END};
+    MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)), END};
 
 static const struct config_row outbound[] = {
     URL("url", AT(outbound.url), REQUIRED),
@@ -207,26 +236,22 @@ static const struct config_row limits[] = {
     INTEGER("maxConnections", 1, CG_CONNECTIONS_MAX, "10000", AT(limits.max_connections)),
     INTEGER("maxBodyKiB", 1, CG_REQUEST_BODY_BYTES_MAX / 1024, "1024", AT(limits.max_body_bytes),
             .scale = 1024),
-    MILLISECONDS("requestTimeoutMs", 100, HOUR_MS, "30000", AT(limits.request_timeout_ms)),
-    END};
+    MILLISECONDS("requestTimeoutMs", 100, HOUR_MS, "30000", AT(limits.request_timeout_ms)), END};
 
 static const struct config_row presence[] = {
-    STRINGS("afterCallWorkCodes", 0, "[]",
-            ITEMS(struct config, presence.after_call_work_codes,
-                  presence.num_after_call_work_codes)),
+    STRINGS(
+        "afterCallWorkCodes", 0, "[]",
+        ITEMS(struct config, presence.after_call_work_codes, presence.num_after_call_work_codes)),
     END};
 
 static const struct config_row jwt[] = {
-    NAME("issuer", AT(jwt.issuer), REQUIRED),
-    NAME("audience", AT(jwt.audience), REQUIRED),
-    PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE),
-    END};
+    NAME("issuer", AT(jwt.issuer), REQUIRED), NAME("audience", AT(jwt.audience), REQUIRED),
+    PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE), END};
 
 static const struct config_row log_rows[] = {
     CHOICE_INDEX("level", levels, "\"info\"", AT(log.level)),
     CHOICE_INDEX("format", formats, "\"auto\"", AT(log.format)),
-    BOOLEAN("access", "false", AT(log.access)),
-    END};
+    BOOLEAN("access", "false", AT(log.access)), END};
 
 const struct config_row config_rows[] = {
     {.name = "$schema", .kind = CONFIG_IGNORED, .maximum = CONFIG_STRING_MAX},

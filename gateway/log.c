@@ -1,12 +1,16 @@
 /*
- * A line is built in a buffer on the stack and leaves in one write, so there is no lock and nothing to wait for:
+ * A line is built in a buffer on the stack and leaves in one write, so there is no lock and nothing
+ * to wait for:
  *
- * - Standard error may be a pipe or a terminal whose reader has stopped. Its descriptor is shared with other processes, so it can't be made
- *   non-blocking; log_configure therefore opens the same pipe or terminal a second time, non-blocking, for us alone. A socket
- *   (the journal) is written with MSG_DONTWAIT instead, and a regular file does not block.
- * - A pipe takes up to PIPE_BUF bytes whole or not at all; a longer line may be torn. It counts as dropped, and the next
- *   line begins with a line break, so that at most one line is ever unreadable.
- * - A line that would be too long loses whole members, never its closing brace, and says `"cut":true`.
+ * - Standard error may be a pipe or a terminal whose reader has stopped. Its descriptor is shared
+ *   with other processes, so it can't be made non-blocking; log_configure therefore opens the same
+ *   pipe or terminal a second time, non-blocking, for us alone. A socket (the journal) is written
+ *   with MSG_DONTWAIT instead, and a regular file does not block.
+ * - A pipe takes up to PIPE_BUF bytes whole or not at all; a longer line may be torn. It counts as
+ *   dropped, and the next line begins with a line break, so that at most one line is ever
+ *   unreadable.
+ * - A line that would be too long loses whole members, never its closing brace, and says
+ *   `"cut":true`.
  */
 #include "cctgate/log.h"
 
@@ -31,7 +35,8 @@ enum target { TARGET_FILE, TARGET_SOCKET };
 static atomic_int current_level = LOG_LEVEL_INFO;
 static atomic_int current_format = LOG_FORMAT_AUTO;
 static atomic_int on_terminal = -1; /* -1: not looked at yet */
-static atomic_int own_fd = -1;      /* our non-blocking second descriptor; once open, its number never changes */
+static atomic_int own_fd =
+    -1; /* our non-blocking second descriptor; once open, its number never changes */
 static atomic_int write_fd = STDERR_FILENO;
 static atomic_int write_target = TARGET_FILE;
 static atomic_int torn;
@@ -63,13 +68,18 @@ static void put(struct line *line, const char *text)
 }
 
 /*
- * The length of the UTF-8 sequence at `s` (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF) and its code point;
- * 0 when there is none. The terminating NUL ends every sequence that is cut off.
+ * The length of the UTF-8 sequence at `s` (RFC 3629: no overlong form, no surrogate, nothing above
+ * U+10FFFF) and its code point; 0 when there is none. The terminating NUL ends every sequence that
+ * is cut off.
  */
 static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+    size_t length = s[0] < 0x80       ? 1
+                    : s[0] >> 5 == 6  ? 2
+                    : s[0] >> 4 == 14 ? 3
+                    : s[0] >> 3 == 30 ? 4
+                                      : 0;
     if (length == 0)
         return 0;
     uint32_t value = length == 1 ? s[0] : s[0] & (0x7fu >> length);
@@ -84,7 +94,10 @@ static size_t utf8_sequence(const unsigned char *s, uint32_t *code)
     return length;
 }
 
-/* What moves a cursor, ends a line or turns the direction of writing must not reach a reader's screen. */
+/*
+ * What moves a cursor, ends a line or turns the direction of writing must not reach a reader's
+ * screen.
+ */
 static int is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029 ||
@@ -102,7 +115,10 @@ static void put_code(struct line *line, uint32_t code)
     put(line, text);
 }
 
-/* Up to VALUE_BYTES_MAX bytes of `text`, escaped as in a JSON string; `quoted` also escapes '"' and '\'. */
+/*
+ * Up to VALUE_BYTES_MAX bytes of `text`, escaped as in a JSON string; `quoted` also escapes '"' and
+ * '\'.
+ */
 static void put_escaped(struct line *line, const char *text, int quoted)
 {
     const unsigned char *start = (const unsigned char *)text, *s = start;
@@ -183,8 +199,10 @@ static int put_json_member(struct line *line, const struct log_member *member)
 static void build_json(struct line *line, enum log_level level, const char *event, const char *text,
                        const struct log_member *members)
 {
-    const struct log_member head[] = {LOG_S("level", level_names[level]), LOG_S("event", event),
-                                      LOG_S("message", text), {LOG_END, 0, 0, 0, 0}};
+    const struct log_member head[] = {LOG_S("level", level_names[level]),
+                                      LOG_S("event", event),
+                                      LOG_S("message", text),
+                                      {LOG_END, 0, 0, 0, 0}};
     int whole = 1;
     put(line, "{\"time\":\"");
     put_time(line);
@@ -261,7 +279,8 @@ static ssize_t write_once(const char *bytes, size_t length)
 
 static void send_line(const struct line *line)
 {
-    size_t skip = atomic_exchange(&torn, 0) ? 0 : 1; /* the first byte is the line break after a torn line */
+    size_t skip =
+        atomic_exchange(&torn, 0) ? 0 : 1; /* the first byte is the line break after a torn line */
     size_t length = line->length - skip;
     ssize_t wrote = write_once(line->bytes + skip, length);
     if (wrote == (ssize_t)length)
@@ -308,7 +327,10 @@ uint64_t log_dropped(void)
     return atomic_load_explicit(&dropped, memory_order_relaxed);
 }
 
-/* Opens what standard error is a second time, non-blocking; -1 where that is not possible or not needed. */
+/*
+ * Opens what standard error is a second time, non-blocking; -1 where that is not possible or not
+ * needed.
+ */
 static int open_second(const struct stat *about)
 {
     if (!S_ISFIFO(about->st_mode) && !(S_ISCHR(about->st_mode) && isatty(STDERR_FILENO)))
@@ -316,7 +338,10 @@ static int open_second(const struct stat *about)
     return open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* The number of our descriptor stays the same, so that a thread that is writing never meets a closed or foreign one. */
+/*
+ * The number of our descriptor stays the same, so that a thread that is writing never meets a
+ * closed or foreign one.
+ */
 static int keep_second(int fd)
 {
     int none = -1, own = atomic_load(&own_fd);

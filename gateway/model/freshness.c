@@ -147,7 +147,8 @@ struct freshness freshness_decide(const struct freshness_record *record, const s
     }
     if (!d->only_if_cached)
         return f;
-    if (record == NULL || d->no_cache || refused_by_request(&f, record, d, now))
+    if (record == NULL || d->no_cache || refused_by_request(&f, record, d, now) ||
+        (f.label == SYNC_STALE && !f.serve_on_error))
         f.action = FRESHNESS_NOTHING;
     else
         f.action = FRESHNESS_SERVE; /* never upstream, not even behind */

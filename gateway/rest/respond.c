@@ -9,7 +9,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
-#include "gateway/rest/rest.h"
+#include "gateway/rest/reading.h"
 
 static h2o_generator_t nothing_more;
 
@@ -100,8 +100,30 @@ static void count_status(struct request *request, int status)
 static void add_age(h2o_req_t *req, int64_t age_ms)
 {
     char text[24];
-    int length = snprintf(text, sizeof(text), "%" PRId64, age_ms / 1000);
-    add(req, H2O_TOKEN_AGE, pooled(req, text, (size_t)length), (size_t)length);
+    size_t length = (size_t)(put_decimal(text, age_ms / 1000) - text);
+    add(req, H2O_TOKEN_AGE, pooled(req, text, length), length);
+}
+
+/*
+ * A request id helps to find the line in the log: the client's own, if it is harmless, else a new one. It goes into a
+ * header, so that equal problems have equal bodies.
+ */
+static void add_request_id(struct request *request)
+{
+    struct front *front = request->front;
+    h2o_iovec_t given = request_header(request, "x-request-id");
+    char id[40], *end;
+    size_t i;
+
+    for (i = 0; i < given.len; ++i)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", given.base[i]) == NULL)
+            break;
+    if (given.len > 0 && given.len <= 64 && i == given.len) {
+        ADD_NAMED(request->h2o, "x-request-id", given.base, given.len);
+        return;
+    }
+    end = put_hex(put_text(put_hex(id, front->request_seed), "-"), ++front->request_sequence);
+    ADD_NAMED(request->h2o, "x-request-id", pooled(request->h2o, id, (size_t)(end - id)), (size_t)(end - id));
 }
 
 void respond(struct request *request, int status, const struct representation *r)
@@ -130,6 +152,8 @@ void respond(struct request *request, int status, const struct representation *r
         ADD_NAMED(req, "cct-sync", pooled(req, r->sync, strlen(r->sync)), strlen(r->sync));
     if (r->link.len > 0)
         add(req, H2O_TOKEN_LINK, r->link.base, r->link.len);
+    if (request->front->fronts->log_access)
+        add_request_id(request);
     send_body(request, r->body);
 }
 
@@ -190,15 +214,6 @@ static json_t *problem_json(enum problem problem, const char *detail)
     if (detail != NULL && *detail != '\0')
         json_object_set_new(json, "detail", json_string(detail));
     return json;
-}
-
-/* A request id helps to find the line in the log; it goes into a header, so that equal problems have equal bodies. */
-static void add_request_id(struct request *request)
-{
-    struct front *front = request->front;
-    char id[40];
-    int length = snprintf(id, sizeof(id), "%016" PRIx64 "-%" PRIx64, front->request_seed, ++front->request_sequence);
-    ADD_NAMED(request->h2o, "x-request-id", pooled(request->h2o, id, (size_t)length), (size_t)length);
 }
 
 static void send_problem(struct request *request, enum problem problem, json_t *json, int64_t retry_after_ms)

@@ -180,6 +180,8 @@ static void configure_h2o(struct fronts *fronts, const struct config *config)
     path = h2o_config_register_path(host, "/", 0);
     fronts->handler = h2o_create_handler(path, sizeof(*fronts->handler));
     fronts->handler->on_req = rest_on_request;
+    if (config->log.access)
+        access_log_register(path);
     problem_filter_register(path);
     problem_filter_register(&host->fallback_path);
 }

@@ -50,6 +50,14 @@ int codec_encode_request(const struct contract_operation *op, enum soap_version 
 int codec_encode_response(const struct contract_operation *op, enum soap_version version, const json_t *result,
                           struct codec_buffer *out, struct codec_error *error);
 
+/*
+ * A fault, for the same users. `name` is one that the operation declares, `detail` its detail element as JSON; NULL for both gives an
+ * empty detail. `code` is the local part: Client or Server in SOAP 1.1, Sender or Receiver in 1.2.
+ */
+int codec_encode_fault(const struct contract_operation *op, enum soap_version version, const char *name,
+                       const json_t *detail, const char *code, const char *text, struct codec_buffer *out,
+                       struct codec_error *error);
+
 struct codec_fault {
     const char *name; /* the declared fault's name, else the local name of the first detail element, else "Fault"; points into `storage` or the contract */
     int declared;     /* the operation declares it */
@@ -72,7 +80,8 @@ int codec_decode_response(const struct contract_operation *op, const char *xml, 
 
 /*
  * Decodes a request, found by dispatch in `service`; *op tells which operation it is. The session token, where the request has one,
- * is returned apart in *token (malloc'ed, may be NULL) and is not in *arguments.
+ * is returned apart in *token (malloc'ed, may be NULL) and is not in *arguments. Errors as of a response, and CG_E_NOTFOUND: the service
+ * has no operation with this request. *op is set as soon as it is known, also when the arguments are bad then.
  */
 int codec_decode_request(const struct contract *contract, const char *service, const char *xml, size_t length,
                          const struct contract_operation **op, json_t **arguments, char **token, struct codec_error *error);

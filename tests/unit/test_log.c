@@ -1,5 +1,6 @@
 /*
- * The log: the shape of a line, what is escaped and cut, lines of several threads, and a reader that has stopped.
+ * The log: the shape of a line, what is escaped and cut, lines of several threads, and a reader
+ * that has stopped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +44,10 @@ static void restore(void)
     log_configure(LOG_LEVEL_INFO, LOG_FORMAT_AUTO);
 }
 
-/* A real file: the position of a memfd is not locked, so lines of several threads would overwrite each other. */
+/*
+ * A real file: the position of a memfd is not locked, so lines of several threads would overwrite
+ * each other.
+ */
 static int new_file(void)
 {
     char name[] = "/tmp/cctgate-log-XXXXXX";
@@ -126,8 +130,9 @@ static void test_json_line(void **state)
 
 static void test_json_escapes(void **state)
 {
-    static const char nasty[] = "q\" b\\ n\n r\r t\t v\v e\033[31m d\x7f c\xc2\x9b l\xe2\x80\xa8 o\xe2\x80"
-                                "\xae i\xe2\x81\xa6 \xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80";
+    static const char nasty[] =
+        "q\" b\\ n\n r\r t\t v\v e\033[31m d\x7f c\xc2\x9b l\xe2\x80\xa8 o\xe2\x80"
+        "\xae i\xe2\x81\xa6 \xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80";
     const struct log_member members[] = {LOG_S("na\"me", nasty), {LOG_END, 0, 0, 0, 0}};
     (void)state;
     json_t *json = emit_json("e", nasty, members);
@@ -135,8 +140,9 @@ static void test_json_escapes(void **state)
     assert_string_equal(text_of(json, "message"), nasty);
     json_decref(json);
     char *line = emit_text(LOG_FORMAT_JSON, "e", nasty, members);
-    assert_non_null(strstr(line, "q\\\" b\\\\ n\\n r\\r t\\t v\\u000b e\\u001b[31m d\\u007f c\\u009b "
-                                 "l\\u2028 o\\u202e i\\u2066 \xc3\xa9"));
+    assert_non_null(strstr(line,
+                           "q\\\" b\\\\ n\\n r\\r t\\t v\\u000b e\\u001b[31m d\\u007f c\\u009b "
+                           "l\\u2028 o\\u202e i\\u2066 \xc3\xa9"));
     free(line);
 }
 
@@ -145,14 +151,18 @@ static void test_invalid_utf8(void **state)
     static const struct {
         const char *bytes, *shown;
     } cases[] = {
-        {"a\xff" "b", "a\xef\xbf\xbd" "b"},
+        {"a\xff"
+         "b",
+         "a\xef\xbf\xbd"
+         "b"},
         {"\xc3", "\xef\xbf\xbd"},
         {"\xc3(", "\xef\xbf\xbd("},
         {"\x80", "\xef\xbf\xbd"},
-        {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},                         /* overlong */
-        {"\xe0\x80\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},         /* overlong */
-        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},         /* surrogate */
-        {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* above U+10FFFF */
+        {"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong */
+        {"\xe0\x80\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* overlong */
+        {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* surrogate */
+        {"\xf4\x90\x80\x80",
+         "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* above U+10FFFF */
         {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},
         {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
     };
@@ -242,9 +252,10 @@ static void test_human_line(void **state)
     memcpy(time, line, 24);
     time[24] = '\0';
     assert_time(time);
-    assert_string_equal(line + 24, " WARN  listening: On \"x\"\\u001b[2J\\n plain=a/b:c blank=\"a b\" "
-                                   "quote=\"\\\"\" empty=\"\" equal=\"a=b\" bell=\"\\u0007\" none=null "
-                                   "n=-1 no=false");
+    assert_string_equal(line + 24,
+                        " WARN  listening: On \"x\"\\u001b[2J\\n plain=a/b:c blank=\"a b\" "
+                        "quote=\"\\\"\" empty=\"\" equal=\"a=b\" bell=\"\\u0007\" none=null "
+                        "n=-1 no=false");
     free(line);
     line = emit_text(LOG_FORMAT_HUMAN, "listening", NULL, NULL);
     assert_string_equal(line + 24, " WARN  listening");
@@ -407,7 +418,10 @@ static void test_threads_to_a_pipe(void **state)
     run_threads();
     restore();
     close(ends[1]);
-    /* the log's own descriptor of the pipe still is open; another pipe takes its place and gives the reader its end */
+    /*
+     * the log's own descriptor of the pipe still is open; another pipe takes its place and gives
+     * the reader its end
+     */
     int other[2];
     assert_int_equal(pipe2(other, O_CLOEXEC), 0);
     redirect(other[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON);
