@@ -44,7 +44,7 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py))
+PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py) $(if $(MAIN_SOURCES),$(wildcard tests/integration/test_*.py)))
 
 ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(FUZZ_SOURCES)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
@@ -52,6 +52,7 @@ SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libcctgate.a
+PROGRAMS := $(if $(MAIN_SOURCES),$(OUT)/cctgate) $(if $(SIM_SOURCES),$(OUT)/cctsim)
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
@@ -68,7 +69,7 @@ FUZZ_SECONDS ?= 30
 .PHONY: all build run test tests-of-variant bench benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
 all: build
 
-build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
+build: $(PROGRAMS) ## compile the gateway and the simulator of VARIANT (the default target)
 
 run: ## install what is missing, build, start the simulator with the gateway in front of it, say what to try
 	@deploy/install-deps.sh run

@@ -25,8 +25,9 @@ static inline uint32_t step_8_portable(uint32_t crc, uint8_t byte)
     return (crc >> 4) ^ nibbles[crc & 15];
 }
 
-static inline uint32_t step_64_portable(uint32_t crc, uint64_t word)
+static inline uint64_t step_64_portable(uint64_t from, uint64_t word)
 {
+    uint32_t crc = (uint32_t)from;
     for (unsigned i = 0; i < 8; i++, word >>= 8)
         crc = step_8_portable(crc, (uint8_t)word);
     return crc;
@@ -40,21 +41,21 @@ static inline uint32_t step_64_portable(uint32_t crc, uint64_t word)
     attribute uint32_t name(uint32_t seed, const void *bytes, size_t length)                        \
     {                                                                                               \
         const uint8_t *at = bytes;                                                                  \
-        uint32_t a = ~seed, b = LANE_B, c = LANE_C;                                                 \
+        uint64_t a = (uint32_t)~seed, b = LANE_B, c = LANE_C; /* high halves stay 0 */              \
         if (length >= 24) {                                                                         \
             for (; length >= 24; at += 24, length -= 24) {                                          \
-                a = (uint32_t)step_64(a, load_64(at));                                              \
-                b = (uint32_t)step_64(b, load_64(at + 8));                                          \
-                c = (uint32_t)step_64(c, load_64(at + 16));                                         \
+                a = step_64(a, load_64(at));                                                        \
+                b = step_64(b, load_64(at + 8));                                                    \
+                c = step_64(c, load_64(at + 16));                                                   \
             }                                                                                       \
-            a = (uint32_t)step_64(a, (uint64_t)b << 32);                                            \
-            a = (uint32_t)step_64(a, (uint64_t)c << 32);                                            \
+            a = step_64(a, b << 32);                                                                \
+            a = step_64(a, c << 32);                                                                \
         }                                                                                           \
         for (; length >= 8; at += 8, length -= 8)                                                   \
-            a = (uint32_t)step_64(a, load_64(at));                                                  \
+            a = step_64(a, load_64(at));                                                            \
         for (; length != 0; at++, length--)                                                         \
-            a = step_8(a, *at);                                                                     \
-        return ~a;                                                                                  \
+            a = step_8((uint32_t)a, *at);                                                           \
+        return ~(uint32_t)a;                                                                        \
     }
 
 DEFINE_CHECKSUM(checksum_portable, , step_64_portable, step_8_portable)

@@ -40,8 +40,8 @@ static int read_text(struct config_reader *reader, const char *file, char **text
 }
 
 /*
- * Jansson's text ends in what stands near the error, which may be a secret; the place is enough. When
- * it has no memory it may leave no text at all.
+ * Jansson's text ends in what stands near the error, which may be a secret; the place is enough.
+ * When it has no memory it may leave no text at all.
  */
 static int refuse_syntax(struct config_reader *reader, const json_error_t *at)
 {

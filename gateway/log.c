@@ -28,7 +28,7 @@
 
 #define LINE_BYTES_MAX  8192
 #define VALUE_BYTES_MAX 1024
-#define TAIL_BYTES      16 /* room kept for the mark that members are missing, '}' and the line break */
+#define TAIL_BYTES      16 /* room kept for the mark that members are missing and the end */
 
 enum target { TARGET_FILE, TARGET_SOCKET };
 

@@ -182,11 +182,10 @@ static void take_result(struct fetch *fetch, struct node *node, const struct pla
         json_object_set(node->facts, step->field, value);
 }
 
-static void fail(struct fetch *fetch, const struct session_outcome *outcome)
+struct fetch_outcome *model_outcome(const struct session_outcome *outcome)
 {
     struct outcome_detail detail = {outcome->rc, outcome->op->service->name, outcome->op->name, NULL, NULL,
                                     outcome->retry_after_ms};
-    struct fetch_outcome *shared;
 
     if (outcome->fault != NULL && outcome->fault->name != NULL) {
         detail.fault = outcome->fault->name;
@@ -194,10 +193,17 @@ static void fail(struct fetch *fetch, const struct session_outcome *outcome)
     } else if (outcome->error != NULL) {
         detail.detail = outcome->error->text;
     }
-    shared = fetch_outcome_new(&detail);
+    return fetch_outcome_new(&detail);
+}
+
+static void fail(struct fetch *fetch, const struct session_outcome *outcome)
+{
+    struct fetch_outcome *shared = model_outcome(outcome);
+
     log_write(LOG_LEVEL_WARNING, "upstreamCallFailed", "An upstream call failed", LOG_S("service", shared->service),
               LOG_S("operation", shared->operation), LOG_S("reason", cg_error_name(shared->rc)),
-              LOG_S("fault", detail.fault), LOG_S("detail", outcome->rc == CG_E_FAULT ? NULL : shared->detail));
+              LOG_S("fault", shared->fault[0] != '\0' ? shared->fault : NULL),
+              LOG_S("detail", shared->fault[0] != '\0' ? NULL : shared->detail));
     fetch_end(fetch, shared);
     fetch_outcome_unref(&shared);
 }

@@ -15,10 +15,14 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", "Only JSON is available", 406, "`Accept` excludes application/json."},
     [PROBLEM_BODY_TOO_LARGE] = {"body-too-large", "The body is too large", 413, "See limits.maxBodyKiB."},
     [PROBLEM_URI_TOO_LONG] = {"uri-too-long", "The request target is too long", 414, ""},
+    [PROBLEM_MEDIA_TYPE] = {"unsupported-media-type", "The body is not of a type that is understood", 415,
+                            "Bodies are application/json."},
     [PROBLEM_HEADERS_TOO_LARGE] = {"headers-too-large", "The header fields are too large", 431, ""},
     [PROBLEM_EXPECTATION_FAILED] = {"expectation-failed", "The expectation cannot be met", 417, ""},
     [PROBLEM_USER_REQUIRED] = {"user-required", "The request must say for which CCT user", 400,
                                "The token has several users: name one in `CCT-User`."},
+    [PROBLEM_NOT_A_READ] = {"not-a-read", "The operation is not a read", 501,
+                            "Only operations that read can be called: those that act belong to whoever controls the agent."},
     [PROBLEM_INTERNAL] = {"internal", "The gateway failed", 500, "This is our defect; the log says more."},
     [PROBLEM_NOT_CACHED] = {"not-cached", "There is no stored answer that may be used", 504,
                             "`only-if-cached` was asked, and nothing is stored."},
@@ -63,7 +67,7 @@ enum problem problem_of_error(int rc)
 
 enum problem problem_of_status(int status)
 {
-    static const enum problem by_status[] = {PROBLEM_BAD_REQUEST,        PROBLEM_NOT_FOUND,     PROBLEM_METHOD_NOT_ALLOWED,
+    static const enum problem by_status[] = {PROBLEM_MEDIA_TYPE,         PROBLEM_BAD_REQUEST,        PROBLEM_NOT_FOUND,     PROBLEM_METHOD_NOT_ALLOWED,
                                              PROBLEM_BODY_TOO_LARGE,     PROBLEM_URI_TOO_LONG,  PROBLEM_HEADERS_TOO_LARGE,
                                              PROBLEM_EXPECTATION_FAILED, PROBLEM_SHUTTING_DOWN, PROBLEM_FORBIDDEN};
     size_t i;

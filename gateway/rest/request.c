@@ -230,8 +230,20 @@ static int take_user(struct request *request)
     return CG_OK;
 }
 
+/* A body is JSON (RFC 8259), and only POST has one here. */
 static int check_body(struct request *request)
 {
+    ssize_t type = h2o_find_header(&request->h2o->headers, H2O_TOKEN_CONTENT_TYPE, -1);
+    h2o_iovec_t value;
+
+    if (strcmp(request->route->methods, "POST") == 0) {
+        value = type != -1 ? request->h2o->headers.entries[type].value : (h2o_iovec_t){NULL, 0};
+        if (value.len >= 16 && strncasecmp(value.base, "application/json", 16) == 0 &&
+            (value.len == 16 || value.base[16] == ';' || value.base[16] == ' '))
+            return CG_OK;
+        respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json");
+        return CG_E_INVALID;
+    }
     if (request->h2o->entity.len == 0)
         return CG_OK;
     respond_problem(request, PROBLEM_BAD_REQUEST, "", "expected no body, found one");

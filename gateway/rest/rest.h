@@ -79,12 +79,26 @@ struct request {
     int user_chosen;                /* by the header */
     char id[CG_ID_BYTES_MAX + 1];   /* the path's id, decoded */
     size_t id_length;
+    char sub_id[CG_ID_BYTES_MAX + 1]; /* the second one, where the path has two */
+    size_t sub_id_length;
     unsigned limit; /* lists */
     char after[CG_ID_BYTES_MAX + 1];
     size_t after_length;
     char traceparent[64];
-    struct asked *asked; /* a question to the owner that has not been answered */
+    struct asking **asked; /* the question that has not been answered */
 };
+
+/*
+ * A question to the owner that one answer ends: the request may be gone by then. `request` is nulled when it is, and the front
+ * counts it as in progress until asking_end.
+ */
+struct asking {
+    struct request *request;
+    struct front *front;
+};
+struct asking *asking_begin(struct request *request);
+/* The request, or NULL; frees. */
+struct request *asking_end(struct asking *asking);
 
 typedef void (*route_handler)(struct request *request);
 
@@ -141,6 +155,10 @@ void get_sessions(struct request *request);
 void get_capacity(struct request *request);
 void get_index(struct request *request);
 void get_problem(struct request *request);
+
+/* services.c */
+void get_services(struct request *request);
+void post_operation(struct request *request);
 
 /* openapi.c */
 void get_openapi(struct request *request);

@@ -7,6 +7,7 @@
 
 #define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
 #define GET     "GET, HEAD"
+#define POST    "POST"
 
 /* clang-format off */
 const struct route routes[] = {
@@ -30,6 +31,8 @@ const struct route routes[] = {
     {"/v1/users/{user}", GET, READERS, RECORD_USER, 0, read_one, "A CCT user: what it owns, and its session; `me` where the token has one"},
     {"/v1/sessions", GET, READERS, 0, 0, get_sessions, "The upstream sessions of the token's users; all of them for an operator"},
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
+    {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
+    {"/v1/services/{service}/{operation}", POST, READERS, 0, 0, post_operation, "Calls a reading operation of the contract; JSON as on the wire"},
     {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
     {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
     {"/healthz", GET, 0, 0, 0, get_health, "Liveness: the loops turn"},
@@ -40,12 +43,13 @@ const struct route routes[] = {
 /* clang-format on */
 const size_t num_routes = sizeof(routes) / sizeof(routes[0]);
 
-/* 1: the path fits; *id is the segment that stands for {…} */
-static int fits(const struct route *route, const char *path, size_t length, h2o_iovec_t *id)
+/* 1: the path fits; `ids` are the segments that stand for {…} */
+static int fits(const struct route *route, const char *path, size_t length, h2o_iovec_t ids[2])
 {
     const char *pattern = route->path, *end = path + length;
+    size_t n = 0;
 
-    *id = (h2o_iovec_t){NULL, 0};
+    ids[0] = ids[1] = (h2o_iovec_t){NULL, 0};
     while (*pattern != '\0') {
         if (*pattern == '{') {
             const char *start = path;
@@ -53,7 +57,7 @@ static int fits(const struct route *route, const char *path, size_t length, h2o_
                 ++path;
             if (path == start)
                 return 0;
-            *id = h2o_iovec_init(start, (size_t)(path - start));
+            ids[n++] = h2o_iovec_init(start, (size_t)(path - start));
             pattern = strchr(pattern, '}') + 1;
         } else if (path == end || *path++ != *pattern++) {
             return 0;
@@ -62,11 +66,11 @@ static int fits(const struct route *route, const char *path, size_t length, h2o_
     return path == end;
 }
 
-static const struct route *find_route(const h2o_req_t *req, h2o_iovec_t *id)
+static const struct route *find_route(const h2o_req_t *req, h2o_iovec_t ids[2])
 {
     size_t length = req->query_at != SIZE_MAX ? req->query_at : req->path.len, i;
     for (i = 0; i < num_routes; ++i)
-        if (fits(&routes[i], req->path.base, length, id))
+        if (fits(&routes[i], req->path.base, length, ids))
             return &routes[i];
     return NULL;
 }
@@ -120,18 +124,26 @@ static int authorize(struct request *request)
     return CG_OK;
 }
 
-static int take_id(struct request *request, h2o_iovec_t id)
+static int take_id(struct request *request, h2o_iovec_t id, char *out, size_t size, size_t *length)
 {
     int rc;
 
     if (id.base == NULL)
         return CG_OK;
-    rc = path_decode(id.base, id.len, request->id, sizeof(request->id), &request->id_length);
+    rc = path_decode(id.base, id.len, out, size, length);
     if (rc == CG_E_LIMIT) /* nothing has such a long name: absent, like any other */
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
     else if (rc != CG_OK)
         respond_problem(request, PROBLEM_BAD_REQUEST, request->route->path,
                         "expected UTF-8 text with valid percent-escapes in the path");
+    return rc;
+}
+
+static int take_ids(struct request *request, const h2o_iovec_t ids[2])
+{
+    int rc = take_id(request, ids[0], request->id, sizeof(request->id), &request->id_length);
+    if (rc == CG_OK)
+        rc = take_id(request, ids[1], request->sub_id, sizeof(request->sub_id), &request->sub_id_length);
     return rc;
 }
 
@@ -152,11 +164,11 @@ static int check_form(struct request *request)
 
 static void dispatch(struct request *request)
 {
-    h2o_iovec_t id;
+    h2o_iovec_t ids[2];
 
     if (check_form(request) != CG_OK)
         return;
-    if ((request->route = find_route(request->h2o, &id)) == NULL) {
+    if ((request->route = find_route(request->h2o, ids)) == NULL) {
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
         return;
     }
@@ -165,7 +177,7 @@ static void dispatch(struct request *request)
         return;
     }
     request->is_head = h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("HEAD"));
-    if (authorize(request) == CG_OK && request_parse(request) == CG_OK && take_id(request, id) == CG_OK)
+    if (authorize(request) == CG_OK && request_parse(request) == CG_OK && take_ids(request, ids) == CG_OK)
         request->route->handler(request);
 }
 
@@ -181,8 +193,9 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     struct request *request = h2o_mem_alloc_shared(&req->pool, sizeof(*request), on_dispose);
 
     memset(request, 0, offsetof(struct request, id));
-    request->id[0] = request->after[0] = request->traceparent[0] = '\0';
-    request->id_length = request->after_length = 0;
+    request->id[0] = request->sub_id[0] = request->after[0] = request->traceparent[0] = '\0';
+    request->id_length = request->sub_id_length = request->after_length = 0;
+    request->asked = NULL;
     request->h2o = req;
     request->front = front;
     request->policy = policy_ref(front->policy);

@@ -11,63 +11,64 @@
 
 #define OWNER_SILENT_MS 30000
 
-struct asking {
-    struct request *request; /* NULL: it is gone */
-    struct front *front;
-    void (*answer)(struct request *request, json_t *result); /* takes the result */
-};
-
-struct asked {
-    struct asking *asking;
-};
-
 static void on_dispose(void *data)
 {
-    struct asked *asked = data;
-    if (asked->asking != NULL)
-        asked->asking->request = NULL;
+    struct asking **asked = data;
+    if (*asked != NULL)
+        (*asked)->request = NULL;
 }
 
-static void on_answer(struct message *message)
+struct asking *asking_begin(struct request *request)
 {
-    struct owner_query *query = (struct owner_query *)message;
-    struct asking *asking = query->data;
-    json_t *result = query->result != NULL ? query->result : json_object();
+    struct asking *asking = calloc(1, sizeof(*asking));
+    if (asking == NULL)
+        abort();
+    request->asked = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*request->asked), on_dispose);
+    *request->asked = asking;
+    asking->request = request;
+    asking->front = request->front;
+    ++request->front->in_progress;
+    return asking;
+}
 
+struct request *asking_end(struct asking *asking)
+{
+    struct request *request = asking->request;
     --asking->front->in_progress;
-    if (asking->request != NULL) {
-        struct request *request = asking->request;
-        request->asked->asking = NULL;
-        asking->answer(request, result);
-    } else {
-        json_decref(result);
-    }
-    policy_unref(&query->policy);
+    if (request != NULL)
+        *request->asked = NULL;
     free(asking);
-    free(query);
+    return request;
 }
 
 static void ask(struct request *request, json_t *(*run)(struct owner *, const struct owner_query *),
-                void (*answer)(struct request *, json_t *))
+                void (*on_reply)(struct message *))
 {
     struct owner_query *query = calloc(1, sizeof(*query));
-    struct asking *asking = calloc(1, sizeof(*asking));
 
-    if (query == NULL || asking == NULL)
+    if (query == NULL)
         abort();
-    request->asked = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*request->asked), on_dispose);
-    request->asked->asking = asking;
-    asking->request = request;
-    asking->front = request->front;
-    asking->answer = answer;
-    query->data = asking;
+    query->data = asking_begin(request);
     query->run = run;
     query->policy = policy_ref(request->policy);
     query->access = request->access;
     query->reply_to = &request->front->mailbox;
-    query->on_reply = on_answer;
-    ++request->front->in_progress;
+    query->on_reply = on_reply;
     owner_query_send(request->front->owner, query);
+}
+
+/* The request (NULL: it is gone) and the answer, which the caller owns. */
+static struct request *take_answer(struct message *message, json_t **result)
+{
+    struct owner_query *query = (struct owner_query *)message;
+    struct request *request = asking_end(query->data);
+
+    *result = query->result != NULL ? query->result : json_object();
+    policy_unref(&query->policy);
+    free(query);
+    if (request == NULL)
+        json_decref(*result);
+    return request;
 }
 
 /* The owner speaks in Unix ms, clients read RFC 3339. */
@@ -82,10 +83,15 @@ static void to_time(json_t *object, const char *from, const char *to)
     json_object_del(object, from);
 }
 
-static void answer_sessions(struct request *request, json_t *result)
+static void answer_sessions(struct message *message)
 {
+    json_t *result;
+    struct request *request = take_answer(message, &result);
     json_t *item;
     size_t i;
+
+    if (request == NULL)
+        return;
     json_array_foreach(json_object_get(result, "items"), i, item)
     {
         to_time(item, "sinceMs", "since");
@@ -99,9 +105,12 @@ void get_sessions(struct request *request)
     ask(request, owner_describe_sessions, answer_sessions);
 }
 
-static void answer_ok(struct request *request, json_t *result)
+static void answer_ok(struct message *message)
 {
-    respond_json(request, 200, result);
+    json_t *result;
+    struct request *request = take_answer(message, &result);
+    if (request != NULL)
+        respond_json(request, 200, result);
 }
 
 void get_capacity(struct request *request)
@@ -109,9 +118,15 @@ void get_capacity(struct request *request)
     ask(request, owner_describe_capacity, answer_ok);
 }
 
-static void answer_readiness(struct request *request, json_t *result)
+static void answer_readiness(struct message *message)
 {
-    const char *status = json_string_value(json_object_get(result, "status"));
+    json_t *result;
+    struct request *request = take_answer(message, &result);
+    const char *status;
+
+    if (request == NULL)
+        return;
+    status = json_string_value(json_object_get(result, "status"));
     respond_json(request, status != NULL && strcmp(status, "ready") == 0 ? 200 : 503, result);
 }
 
@@ -191,13 +206,17 @@ static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)
     return sum;
 }
 
-static void answer_metrics(struct request *request, json_t *result)
+static void answer_metrics(struct message *message)
 {
+    json_t *result;
+    struct request *request = take_answer(message, &result);
     struct text text = {NULL, 0, 0};
     const char *name;
     json_t *value;
     size_t i;
 
+    if (request == NULL)
+        return;
     for (i = 0; i < sizeof(front_metrics) / sizeof(front_metrics[0]); ++i)
         metric(&text, front_metrics[i].name, sum_fronts(request->front->fronts, front_metrics[i].offset));
     json_object_foreach(result, name, value)

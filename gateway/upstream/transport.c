@@ -138,7 +138,8 @@ static void leave_queue(struct upstream *upstream, struct transport_endpoint *en
 }
 
 /* Ends a call that has been taken out of the queue and was never started. */
-static void answer_unsent(struct upstream *upstream, struct transport_call *call, int rc, const char *text)
+static void answer_unsent(struct upstream *upstream, struct transport_call *call, int rc,
+                          const char *text)
 {
     struct transport_endpoint *endpoint = &upstream->endpoints[call->call.endpoint];
 
@@ -170,7 +171,8 @@ static struct transport_exchange *take_exchange(struct transport_endpoint *endpo
     return exchange;
 }
 
-static void give_exchange_back(struct transport_endpoint *endpoint, struct transport_exchange *exchange)
+static void give_exchange_back(struct transport_endpoint *endpoint,
+                               struct transport_exchange *exchange)
 {
     transport_exchange_clear(exchange);
     exchange->next = endpoint->spare;
@@ -201,7 +203,8 @@ static void unlink_active(struct upstream *upstream, struct transport_exchange *
 }
 
 /* On the wire or, when that cannot be, answered. */
-static void start_call(struct upstream *upstream, struct transport_endpoint *endpoint, struct transport_call *call)
+static void start_call(struct upstream *upstream, struct transport_endpoint *endpoint,
+                       struct transport_call *call)
 {
     struct transport_exchange *exchange = take_exchange(endpoint);
     int64_t now = now_us();
@@ -218,7 +221,8 @@ static void start_call(struct upstream *upstream, struct transport_endpoint *end
     if (exchange != NULL)
         give_exchange_back(endpoint, exchange);
     answer_unsent(upstream, call, rc,
-                  rc == CG_E_INVALID ? "the service's name or SOAPAction cannot go into a request" : "out of memory");
+                  rc == CG_E_INVALID ? "the service's name or SOAPAction cannot go into a request"
+                                     : "out of memory");
 }
 
 static void expire_waiting(struct upstream *upstream, struct transport_endpoint *endpoint)
@@ -227,7 +231,8 @@ static void expire_waiting(struct upstream *upstream, struct transport_endpoint 
     struct transport_call *call;
 
     while ((call = transport_queue_pop_expired(&endpoint->queue, now)) != NULL)
-        answer_unsent(upstream, call, CG_E_TIMEOUT, "the deadline passed while the call waited for a free connection");
+        answer_unsent(upstream, call, CG_E_TIMEOUT,
+                      "the deadline passed while the call waited for a free connection");
 }
 
 static void start_waiting(struct upstream *upstream)
@@ -292,7 +297,8 @@ static void abort_active(struct upstream *upstream)
         struct transport_exchange *exchange = upstream->active;
         struct upstream_call *call = &exchange->call->call;
         call->sent = transport_exchange_sent(exchange);
-        transport_set_error(call, CG_E_SHUTDOWN, "%s: the gateway is stopping", exchange->endpoint->name);
+        transport_set_error(call, CG_E_SHUTDOWN, "%s: the gateway is stopping",
+                            exchange->endpoint->name);
         finish(upstream, exchange);
     }
 }
@@ -314,7 +320,8 @@ static int poll_ms(const struct upstream *upstream)
 
 static int is_over(const struct upstream *upstream)
 {
-    return upstream->stop_begun && (upstream->active == NULL || now_us() >= upstream->stop_deadline_us);
+    return upstream->stop_begun &&
+           (upstream->active == NULL || now_us() >= upstream->stop_deadline_us);
 }
 
 static void *run(void *data)
@@ -332,7 +339,8 @@ static void *run(void *data)
         collect_finished(upstream);
         if (is_over(upstream))
             break;
-        start_waiting(upstream); /* what came free just now; libcurl does not wait when it has something new */
+        start_waiting(
+            upstream); /* what came free just now; libcurl does not wait when it has something new */
         curl_multi_poll(upstream->multi, NULL, 0, poll_ms(upstream), NULL);
     }
     abort_active(upstream);
@@ -384,7 +392,8 @@ void upstream_submit(struct upstream *upstream, struct upstream_call *public_cal
 {
     struct transport_call *call = (struct transport_call *)public_call;
 
-    assert(public_call->op != NULL && public_call->reply_to != NULL && public_call->message.on_deliver != NULL);
+    assert(public_call->op != NULL && public_call->reply_to != NULL &&
+           public_call->message.on_deliver != NULL);
     atomic_fetch_add(&upstream->submitting, 1);
     forget_outcome(public_call);
     call->started_us = 0;
@@ -396,7 +405,8 @@ void upstream_submit(struct upstream *upstream, struct upstream_call *public_cal
     atomic_fetch_sub(&upstream->submitting, 1);
 }
 
-void upstream_get_stats(const struct upstream *upstream, unsigned endpoint, struct upstream_stats *stats)
+void upstream_get_stats(const struct upstream *upstream, unsigned endpoint,
+                        struct upstream_stats *stats)
 {
     const struct transport_counters *counters;
 
@@ -428,8 +438,8 @@ static void destroy(struct upstream *upstream)
     curl_global_cleanup();
 }
 
-static int init_endpoints(struct upstream *upstream, const struct upstream_endpoint *endpoints, size_t count,
-                          char *error, size_t error_size)
+static int init_endpoints(struct upstream *upstream, const struct upstream_endpoint *endpoints,
+                          size_t count, char *error, size_t error_size)
 {
     int rc = CG_OK;
 
@@ -453,8 +463,9 @@ static int init_multi(struct upstream *upstream)
     size_t i;
 
     for (i = 0; i < upstream->num_endpoints && pool < TRANSPORT_POOL_MAX; ++i)
-        pool += upstream->endpoints[i].max_concurrent < TRANSPORT_POOL_MAX ? upstream->endpoints[i].max_concurrent
-                                                                           : TRANSPORT_POOL_MAX;
+        pool += upstream->endpoints[i].max_concurrent < TRANSPORT_POOL_MAX
+                    ? upstream->endpoints[i].max_concurrent
+                    : TRANSPORT_POOL_MAX;
     if (pool > TRANSPORT_POOL_MAX)
         pool = TRANSPORT_POOL_MAX;
     upstream->multi = curl_multi_init();
@@ -478,14 +489,15 @@ static int start_thread(struct upstream *upstream)
     return failed ? CG_E_NOMEM : CG_OK;
 }
 
-int upstream_start(struct upstream **result, const struct upstream_endpoint *endpoints, size_t num_endpoints,
-                   char *error, size_t error_size)
+int upstream_start(struct upstream **result, const struct upstream_endpoint *endpoints,
+                   size_t num_endpoints, char *error, size_t error_size)
 {
     struct upstream *upstream;
     int rc;
 
     *result = NULL;
-    if ((upstream = calloc(1, sizeof(*upstream))) == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if ((upstream = calloc(1, sizeof(*upstream))) == NULL ||
+        curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         snprintf(error, error_size, "out of memory");
         free(upstream);
         return CG_E_NOMEM;
@@ -516,7 +528,8 @@ void upstream_stop(struct upstream **upstream_pointer, unsigned grace_ms)
     pthread_join(upstream->thread, NULL);
     while (atomic_load(&upstream->submitting) > 0)
         sched_yield();
-    mailbox_deliver(&upstream->mailbox); /* what came in after the thread had looked for the last time */
+    mailbox_deliver(
+        &upstream->mailbox); /* what came in after the thread had looked for the last time */
     destroy(upstream);
     *upstream_pointer = NULL;
 }

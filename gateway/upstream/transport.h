@@ -75,8 +75,9 @@ struct transport_endpoint {
 };
 
 /* Copies and checks; on failure nothing is left to release. Errors as upstream_start. */
-int transport_endpoint_init(struct transport_endpoint *endpoint, const struct upstream_endpoint *settings,
-                            char *error, size_t error_size);
+int transport_endpoint_init(struct transport_endpoint *endpoint,
+                            const struct upstream_endpoint *settings, char *error,
+                            size_t error_size);
 /* Nothing may be queued or active. */
 void transport_endpoint_release(struct transport_endpoint *endpoint);
 
@@ -84,14 +85,14 @@ void transport_endpoint_release(struct transport_endpoint *endpoint);
 struct transport_exchange {
     CURL *easy;
     struct transport_endpoint *endpoint;
-    struct transport_call *call;                  /* NULL when spare */
+    struct transport_call *call;                /* NULL when spare */
     struct transport_exchange *next, *previous; /* among the active, or (next alone) the spare */
     struct curl_slist *headers;
     char *reply;
     size_t reply_length, reply_capacity, header_bytes;
-    unsigned attempts;    /* how often libcurl was about to write the request */
-    int sent_before;      /* an earlier attempt had bytes accepted by the system */
-    int resend_refused;   /* libcurl wanted to send again and was not let */
+    unsigned attempts;  /* how often libcurl was about to write the request */
+    int sent_before;    /* an earlier attempt had bytes accepted by the system */
+    int resend_refused; /* libcurl wanted to send again and was not let */
     int limit_passed, out_of_memory;
     char curl_text[CURL_ERROR_SIZE];
 };
@@ -101,7 +102,8 @@ struct transport_exchange *transport_exchange_new(struct transport_endpoint *end
 /* Not while it is in a multi handle. */
 void transport_exchange_free(struct transport_exchange **exchange);
 /* Makes it ready to carry `call`, to be given to curl_multi_add_handle. CG_E_INVALID (the operation's names cannot go into a header), CG_E_NOMEM. */
-int transport_exchange_prepare(struct transport_exchange *exchange, struct transport_call *call, int64_t now_us);
+int transport_exchange_prepare(struct transport_exchange *exchange, struct transport_call *call,
+                               int64_t now_us);
 /* Forgets the call and its reply. */
 void transport_exchange_clear(struct transport_exchange *exchange);
 /* Whether any byte of the request was accepted by the system, in any attempt. */

@@ -84,7 +84,9 @@ static int check_readable(const char *file, const struct report *report)
         return CG_OK;
     }
     snprintf(reason, sizeof(reason), "%s: %s", file,
-             stream == NULL ? strerror(errno) : ferror(stream) ? "cannot be read" : "is empty");
+             stream == NULL   ? strerror(errno)
+             : ferror(stream) ? "cannot be read"
+                              : "is empty");
     if (stream != NULL)
         fclose(stream);
     return fail(report, CG_E_IO, "TLS file", reason);
@@ -148,26 +150,31 @@ static int copy_settings(struct transport_endpoint *endpoint, const struct upstr
 
     endpoint->name = copy(from->name != NULL ? from->name : "", &out_of_memory);
     endpoint->url = copy(from->url, &out_of_memory);
-    endpoint->suffix = copy(from->service_suffix != NULL ? from->service_suffix : "", &out_of_memory);
+    endpoint->suffix =
+        copy(from->service_suffix != NULL ? from->service_suffix : "", &out_of_memory);
     endpoint->ca_file = copy(from->tls.ca_file, &out_of_memory);
     endpoint->certificate_file = copy(from->tls.certificate_file, &out_of_memory);
     endpoint->key_file =
-        copy(from->tls.key_file != NULL ? from->tls.key_file : from->tls.certificate_file, &out_of_memory);
+        copy(from->tls.key_file != NULL ? from->tls.key_file : from->tls.certificate_file,
+             &out_of_memory);
     if (out_of_memory)
         return CG_E_NOMEM;
     for (length = strlen(endpoint->url); length > 0 && endpoint->url[length - 1] == '/'; --length)
         endpoint->url[length - 1] = '\0';
     endpoint->max_concurrent = from->max_concurrent;
     endpoint->timeout_ms = from->timeout_ms;
-    endpoint->connect_timeout_ms = from->connect_timeout_ms ? from->connect_timeout_ms : from->timeout_ms;
-    endpoint->max_reply_bytes = from->max_reply_bytes == 0 || from->max_reply_bytes > CG_XML_BYTES_MAX
-                                    ? CG_XML_BYTES_MAX
-                                    : from->max_reply_bytes;
+    endpoint->connect_timeout_ms =
+        from->connect_timeout_ms ? from->connect_timeout_ms : from->timeout_ms;
+    endpoint->max_reply_bytes =
+        from->max_reply_bytes == 0 || from->max_reply_bytes > CG_XML_BYTES_MAX
+            ? CG_XML_BYTES_MAX
+            : from->max_reply_bytes;
     return CG_OK;
 }
 
-int transport_endpoint_init(struct transport_endpoint *endpoint, const struct upstream_endpoint *settings,
-                            char *error, size_t error_size)
+int transport_endpoint_init(struct transport_endpoint *endpoint,
+                            const struct upstream_endpoint *settings, char *error,
+                            size_t error_size)
 {
     const struct report report = {settings->name != NULL ? settings->name : "", error, error_size};
     int rc;
@@ -177,7 +184,8 @@ int transport_endpoint_init(struct transport_endpoint *endpoint, const struct up
         return fail(&report, CG_E_INVALID, "at least one concurrent call must be allowed", NULL);
     if (settings->timeout_ms < 1)
         return fail(&report, CG_E_INVALID, "a call needs a deadline", NULL);
-    if ((rc = check_url(settings->url, &report)) != CG_OK || (rc = check_tls(&settings->tls, &report)) != CG_OK)
+    if ((rc = check_url(settings->url, &report)) != CG_OK ||
+        (rc = check_tls(&settings->tls, &report)) != CG_OK)
         return rc;
     if ((rc = copy_settings(endpoint, settings)) != CG_OK) {
         transport_endpoint_release(endpoint);

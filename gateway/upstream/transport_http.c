@@ -96,7 +96,8 @@ static int may_send(struct transport_exchange *exchange)
 }
 
 /* libcurl is about to write the request, on a new connection or an old one. */
-static int on_before_request(void *data, char *remote_ip, char *local_ip, int remote_port, int local_port)
+static int on_before_request(void *data, char *remote_ip, char *local_ip, int remote_port,
+                             int local_port)
 {
     struct transport_exchange *exchange = data;
 
@@ -123,7 +124,8 @@ static int set_fixed_numbers(CURL *easy)
         long value;
     } settings[] = {
         {CURLOPT_NOSIGNAL, 1},
-        {CURLOPT_QUICK_EXIT, 1}, /* else a call that times out in getaddrinfo stops the thread until that returns */
+        {CURLOPT_QUICK_EXIT,
+         1}, /* else a call that times out in getaddrinfo stops the thread until that returns */
         {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
         {CURLOPT_POST, 1},
         {CURLOPT_FOLLOWLOCATION, 0},
@@ -156,7 +158,8 @@ static int set_fixed_strings(CURL *easy, const struct transport_endpoint *endpoi
            set_string(easy, CURLOPT_USERAGENT, "cctgate") &&
            set_string(easy, CURLOPT_CAINFO, endpoint->ca_file) &&
            /* the distribution's directory of CAs would be trusted beside our file */
-           (endpoint->ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK) &&
+           (endpoint->ca_file == NULL ||
+            curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK) &&
            set_string(easy, CURLOPT_SSLCERT, endpoint->certificate_file) &&
            set_string(easy, CURLOPT_SSLKEY, endpoint->key_file) &&
            set_string(easy, CURLOPT_KEYPASSWD, ""); /* never ask on the terminal */
@@ -244,8 +247,9 @@ static int build_headers(struct curl_slist **headers, const struct upstream_call
         return CG_E_INVALID;
     if (call->version == SOAP_1_2) {
         rc = add_header(headers,
-                        *action != '\0' ? "Content-Type: application/soap+xml; charset=utf-8; action=\"%s\""
-                                        : "Content-Type: application/soap+xml; charset=utf-8%s",
+                        *action != '\0'
+                            ? "Content-Type: application/soap+xml; charset=utf-8; action=\"%s\""
+                            : "Content-Type: application/soap+xml; charset=utf-8%s",
                         action);
     } else {
         rc = add_header(headers, "Content-Type: text/xml; charset=utf-8%s", "");
@@ -253,7 +257,8 @@ static int build_headers(struct curl_slist **headers, const struct upstream_call
             rc = add_header(headers, "SOAPAction: \"%s\"", action);
     }
     if (rc == CG_OK)
-        rc = add_header(headers, "Expect:%s", ""); /* DOMAIN 14.24: not known whether the server understands it */
+        rc = add_header(headers, "Expect:%s",
+                        ""); /* DOMAIN 14.24: not known whether the server understands it */
     if (rc == CG_OK && is_trace_context(call->traceparent, sizeof(call->traceparent)))
         rc = add_header(headers, "traceparent: %s", call->traceparent);
     return rc;
@@ -279,13 +284,14 @@ static int set_request(struct transport_exchange *exchange, const struct upstrea
     CURL *easy = exchange->easy;
 
     /* The body is not copied by these: the buffer stays the call's, which outlives the exchange. */
-    if (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request.length) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->request.length ? call->request.bytes : "") !=
+    if (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->request.length) !=
             CURLE_OK ||
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                         call->request.length ? call->request.bytes : "") != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN,
-                         call->command ? TRANSPORT_COMMAND_IDLE_MAX_S : TRANSPORT_READ_IDLE_MAX_S) !=
-            CURLE_OK ||
+                         call->command ? TRANSPORT_COMMAND_IDLE_MAX_S
+                                       : TRANSPORT_READ_IDLE_MAX_S) != CURLE_OK ||
         curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
                          (curl_off_t)exchange->endpoint->max_reply_bytes) != CURLE_OK)
         return CG_E_NOMEM;
@@ -294,7 +300,8 @@ static int set_request(struct transport_exchange *exchange, const struct upstrea
 
 static int set_deadlines(struct transport_exchange *exchange, int64_t remaining_us)
 {
-    long total_ms = (long)((remaining_us + 999) / 1000), connect_ms = exchange->endpoint->connect_timeout_ms;
+    long total_ms = (long)((remaining_us + 999) / 1000),
+         connect_ms = exchange->endpoint->connect_timeout_ms;
 
     if (total_ms < 1)
         total_ms = 1; /* 0 would be "no deadline" */
@@ -304,13 +311,15 @@ static int set_deadlines(struct transport_exchange *exchange, int64_t remaining_
     return CG_OK;
 }
 
-int transport_exchange_prepare(struct transport_exchange *exchange, struct transport_call *call, int64_t now_us)
+int transport_exchange_prepare(struct transport_exchange *exchange, struct transport_call *call,
+                               int64_t now_us)
 {
     int rc;
 
     exchange->call = call;
     if ((rc = build_headers(&exchange->headers, &call->call)) != CG_OK ||
-        (rc = set_url(exchange, &call->call)) != CG_OK || (rc = set_request(exchange, &call->call)) != CG_OK)
+        (rc = set_url(exchange, &call->call)) != CG_OK ||
+        (rc = set_request(exchange, &call->call)) != CG_OK)
         return rc;
     return set_deadlines(exchange, call->deadline_us - now_us);
 }

@@ -70,7 +70,8 @@ static int is_xml(const char *media_type)
 
 static int is_blank(const struct transport_exchange *exchange)
 {
-    return exchange->reply_length == 0 || strspn(exchange->reply, " \t\r\n") == exchange->reply_length;
+    return exchange->reply_length == 0 ||
+           strspn(exchange->reply, " \t\r\n") == exchange->reply_length;
 }
 
 /*
@@ -80,7 +81,8 @@ static int is_blank(const struct transport_exchange *exchange)
 static int is_tls_alert(const struct transport_exchange *exchange, CURLcode code)
 {
     return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
-           strncmp(exchange->curl_text, "OpenSSL SSL_", 12) == 0 && strstr(exchange->curl_text, "alert") != NULL;
+           strncmp(exchange->curl_text, "OpenSSL SSL_", 12) == 0 &&
+           strstr(exchange->curl_text, "alert") != NULL;
 }
 
 static int reason_of(const struct transport_exchange *exchange, CURLcode code, int sent)
@@ -108,14 +110,17 @@ static void conclude_failure(struct transport_exchange *exchange, CURLcode code)
     int rc = reason_of(exchange, code, call->sent);
 
     if (rc == CG_E_LIMIT)
-        transport_set_error(call, rc, "%s: the reply is larger than %zu bytes or its header than %u", endpoint,
-                            exchange->endpoint->max_reply_bytes, TRANSPORT_HEADER_BYTES_MAX);
+        transport_set_error(
+            call, rc, "%s: the reply is larger than %zu bytes or its header than %u", endpoint,
+            exchange->endpoint->max_reply_bytes, TRANSPORT_HEADER_BYTES_MAX);
     else if (exchange->resend_refused)
-        transport_set_error(call, rc, "%s: the connection ended before a reply, and the request is not sent twice",
-                            endpoint);
+        transport_set_error(
+            call, rc, "%s: the connection ended before a reply, and the request is not sent twice",
+            endpoint);
     else
         transport_set_error(call, rc, "%s: %s", endpoint,
-                            exchange->curl_text[0] != '\0' ? exchange->curl_text : curl_easy_strerror(code));
+                            exchange->curl_text[0] != '\0' ? exchange->curl_text
+                                                           : curl_easy_strerror(code));
 }
 
 static void conclude_empty(struct upstream_call *call)
@@ -133,11 +138,12 @@ static void conclude_mismatch(struct transport_exchange *exchange, const char *m
     int denied = call->http_status == 401 || call->http_status == 403;
 
     memset(&call->error, 0, sizeof(call->error));
-    snprintf(call->error.expected, sizeof(call->error.expected), "a SOAP reply with status 200 or 500");
+    snprintf(call->error.expected, sizeof(call->error.expected),
+             "a SOAP reply with status 200 or 500");
     transport_set_error(call, denied ? CG_E_DENIED : CG_E_PROTOCOL,
-                        "%s answered %s with HTTP status %ld and %s of type \"%s\"", exchange->endpoint->name,
-                        call->op->name, call->http_status, is_blank(exchange) ? "an empty body" : "a body",
-                        media_type);
+                        "%s answered %s with HTTP status %ld and %s of type \"%s\"",
+                        exchange->endpoint->name, call->op->name, call->http_status,
+                        is_blank(exchange) ? "an empty body" : "a body", media_type);
     snprintf(call->error.found, sizeof(call->error.found), "status %ld", call->http_status);
 }
 
@@ -175,9 +181,10 @@ static void conclude_reply(struct transport_exchange *exchange)
         conclude_empty(call);
         return;
     }
-    if (!is_blank(exchange) && (is_soap_reply(call->http_status, xml) || call->http_status >= 400)) {
-        call->rc = codec_decode_response(call->op, exchange->reply, exchange->reply_length, &call->result,
-                                         &call->fault, &call->error);
+    if (!is_blank(exchange) &&
+        (is_soap_reply(call->http_status, xml) || call->http_status >= 400)) {
+        call->rc = codec_decode_response(call->op, exchange->reply, exchange->reply_length,
+                                         &call->result, &call->fault, &call->error);
         if (call->rc == CG_E_FAULT || is_soap_reply(call->http_status, xml))
             return;
         json_decref(call->result);
@@ -198,7 +205,8 @@ static void count_bytes(struct transport_exchange *exchange)
     curl_easy_getinfo(exchange->easy, CURLINFO_SIZE_DOWNLOAD_T, &download);
     curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
     /* libcurl writes a small body together with the header and counts it in both, a large one after it and in one. */
-    atomic_fetch_add(&counters->bytes_out, (uint64_t)(upload <= request ? request : request + upload));
+    atomic_fetch_add(&counters->bytes_out,
+                     (uint64_t)(upload <= request ? request : request + upload));
     atomic_fetch_add(&counters->bytes_in, (uint64_t)(header + download));
     atomic_fetch_add(&counters->connects, (uint64_t)connects);
 }

@@ -35,6 +35,9 @@ struct fetch_outcome {
 struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome);
 void fetch_outcome_unref(struct fetch_outcome **outcome); /* any thread */
 
+/* What a call's end means to whoever asked; one reference. */
+struct fetch_outcome *model_outcome(const struct session_outcome *outcome);
+
 struct fetch_waiter {
     struct fetch_waiter *next;
     void (*on_done)(struct fetch_waiter *waiter, struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */

@@ -66,6 +66,23 @@ struct owner_query {
 };
 void owner_query_send(struct owner *owner, struct owner_query *query);
 
+/* One operation of the contract, called in the session of a user; never from the cache. */
+struct owner_call {
+    struct message message;
+    struct owner *owner;
+    struct mailbox *reply_to;
+    void (*on_reply)(struct message *message); /* owns the struct, calls owner_call_free */
+    void *data;
+    const struct contract_operation *op;
+    json_t *arguments; /* one reference */
+    uint32_t user;
+    char traceparent[64];
+    struct fetch_outcome *outcome; /* out; one reference */
+    json_t *result;                /* out; CG_OK: one reference */
+};
+void owner_call_free(struct owner_call **call);
+void owner_call_send(struct owner *owner, struct owner_call *call);
+
 /* When the owner's loop last turned (monotonic ms); it does at least once a second. Any thread. */
 int64_t owner_last_turn_ms(const struct owner *owner);
 

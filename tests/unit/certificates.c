@@ -34,15 +34,17 @@ static void set_subject(X509 *x509, const char *name)
 {
     X509_NAME *subject = X509_get_subject_name(x509);
 
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0), 1);
+    assert_int_equal(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                                                (const unsigned char *)name, -1, -1, 0),
+                     1);
 }
 
 static void write_files(struct certificate *certificate, const char *directory, const char *name)
 {
     FILE *file;
 
-    snprintf(certificate->certificate_file, sizeof(certificate->certificate_file), "%s/%s.pem", directory, name);
+    snprintf(certificate->certificate_file, sizeof(certificate->certificate_file), "%s/%s.pem",
+             directory, name);
     snprintf(certificate->key_file, sizeof(certificate->key_file), "%s/%s.key", directory, name);
     assert_non_null(file = fopen(certificate->certificate_file, "we"));
     assert_int_equal(PEM_write_X509(file, certificate->x509), 1);
@@ -52,8 +54,9 @@ static void write_files(struct certificate *certificate, const char *directory, 
     assert_int_equal(fclose(file), 0);
 }
 
-void certificate_make(struct certificate *certificate, const struct certificate *issuer, const char *directory,
-                      const char *name, const char *alternative_names, long valid_s)
+void certificate_make(struct certificate *certificate, const struct certificate *issuer,
+                      const char *directory, const char *name, const char *alternative_names,
+                      long valid_s)
 {
     X509 *x509 = X509_new(), *issuer_x509 = issuer != NULL ? issuer->x509 : x509;
 
@@ -66,7 +69,8 @@ void certificate_make(struct certificate *certificate, const struct certificate 
     X509_set_pubkey(x509, certificate->key);
     set_subject(x509, name);
     X509_set_issuer_name(x509, X509_get_subject_name(issuer_x509));
-    add_extension(x509, issuer_x509, NID_basic_constraints, issuer == NULL ? "critical,CA:TRUE" : "CA:FALSE");
+    add_extension(x509, issuer_x509, NID_basic_constraints,
+                  issuer == NULL ? "critical,CA:TRUE" : "CA:FALSE");
     if (alternative_names != NULL)
         add_extension(x509, issuer_x509, NID_subject_alt_name, alternative_names);
     assert_true(X509_sign(x509, issuer != NULL ? issuer->key : certificate->key, EVP_sha256()) > 0);

@@ -17,8 +17,9 @@ struct certificate {
  * `issuer` NULL makes a CA that signs itself. `alternative_names` as in openssl.cnf ("DNS:localhost,IP:127.0.0.1"), NULL for
  * none. Valid from a day before now until `valid_s` seconds from now (negative: it has expired). Fails the test on any error.
  */
-void certificate_make(struct certificate *certificate, const struct certificate *issuer, const char *directory,
-                      const char *name, const char *alternative_names, long valid_s);
+void certificate_make(struct certificate *certificate, const struct certificate *issuer,
+                      const char *directory, const char *name, const char *alternative_names,
+                      long valid_s);
 /* Removes the files too. */
 void certificate_release(struct certificate *certificate);
 

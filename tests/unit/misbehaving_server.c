@@ -56,7 +56,8 @@ static int get_more(struct bad_connection *connection)
 
     if (connection->length + 1 >= BAD_SERVER_REQUEST_MAX)
         return 0;
-    n = get(connection, connection->request + connection->length, BAD_SERVER_REQUEST_MAX - 1 - connection->length);
+    n = get(connection, connection->request + connection->length,
+            BAD_SERVER_REQUEST_MAX - 1 - connection->length);
     if (n <= 0)
         return 0;
     connection->length += (size_t)n;
@@ -127,10 +128,10 @@ static enum after play_reply(struct bad_connection *connection)
 
     pthread_mutex_lock(&server->mutex);
     body = server->body;
-    snprintf(header, sizeof(header), "HTTP/1.1 %d Whatever\r\n%s%s%sContent-Length: %zu\r\n\r\n", server->status,
-             server->content_type != NULL ? "Content-Type: " : "",
-             server->content_type != NULL ? server->content_type : "", server->content_type != NULL ? "\r\n" : "",
-             strlen(body));
+    snprintf(header, sizeof(header), "HTTP/1.1 %d Whatever\r\n%s%s%sContent-Length: %zu\r\n\r\n",
+             server->status, server->content_type != NULL ? "Content-Type: " : "",
+             server->content_type != NULL ? server->content_type : "",
+             server->content_type != NULL ? "\r\n" : "", strlen(body));
     pthread_mutex_unlock(&server->mutex);
     end_work(server); /* before the client can have the reply */
     return put_text(connection, header) && put_text(connection, body) ? KEEP : CLOSE;
@@ -164,7 +165,8 @@ static enum after play_text(struct bad_connection *connection, const char *text,
     return after;
 }
 
-static enum after play_stream(struct bad_connection *connection, const char *head, const char *piece)
+static enum after play_stream(struct bad_connection *connection, const char *head,
+                              const char *piece)
 {
     struct bad_server *server = connection->server;
 
@@ -182,7 +184,8 @@ static enum after play_drip(struct bad_connection *connection)
 {
     struct pollfd watched = {.fd = connection->fd, .events = POLLIN};
 
-    put_text(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000000\r\n\r\n<a>");
+    put_text(connection,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000000\r\n\r\n<a>");
     while (poll(&watched, 1, 10) == 0 && put(connection, " ", 1))
         ;
     end_work(connection->server);
@@ -191,7 +194,8 @@ static enum after play_drip(struct bad_connection *connection)
 
 static enum after play_hang_announcing(struct bad_connection *connection)
 {
-    put_text(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 104857600\r\n\r\n");
+    put_text(connection,
+             "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 104857600\r\n\r\n");
     return play_hang(connection);
 }
 
@@ -208,7 +212,8 @@ static enum after play_nothing(struct bad_connection *connection)
 static enum after play_truncate(struct bad_connection *connection)
 {
     return play_text(
-        connection, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<half", CLOSE);
+        connection,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<half", CLOSE);
 }
 
 static enum after play_garbage(struct bad_connection *connection)
@@ -218,13 +223,15 @@ static enum after play_garbage(struct bad_connection *connection)
 
 static enum after play_body_stream(struct bad_connection *connection)
 {
-    return play_stream(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n<a>",
-                       "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567");
+    return play_stream(
+        connection, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n<a>",
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567");
 }
 
 static enum after play_header_stream(struct bad_connection *connection)
 {
-    return play_stream(connection, "HTTP/1.1 200 OK\r\n", "X-More: 01234567890123456789012345678901234567890\r\n");
+    return play_stream(connection, "HTTP/1.1 200 OK\r\n",
+                       "X-More: 01234567890123456789012345678901234567890\r\n");
 }
 
 static enum after play_idle_close(struct bad_connection *connection)
@@ -373,7 +380,8 @@ static void *accept_all(void *data)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         *connection = (struct bad_connection){.server = server, .fd = fd};
         connection->request = calloc(1, BAD_SERVER_REQUEST_MAX);
-        if (connection->request == NULL || pthread_create(&connection->thread, NULL, serve, connection) != 0)
+        if (connection->request == NULL ||
+            pthread_create(&connection->thread, NULL, serve, connection) != 0)
             abort();
         pthread_mutex_unlock(&server->mutex);
     }
@@ -393,8 +401,8 @@ static void listen_somewhere(struct bad_server *server)
     server->port = ntohs(address.sin_port);
 }
 
-static void set_up_tls(struct bad_server *server, const char *certificate_file, const char *key_file,
-                       const char *client_ca_file)
+static void set_up_tls(struct bad_server *server, const char *certificate_file,
+                       const char *key_file, const char *client_ca_file)
 {
     assert_non_null(server->tls = SSL_CTX_new(TLS_server_method()));
     assert_int_equal(SSL_CTX_use_certificate_chain_file(server->tls, certificate_file), 1);
@@ -403,7 +411,8 @@ static void set_up_tls(struct bad_server *server, const char *certificate_file, 
         return;
     assert_int_equal(SSL_CTX_load_verify_file(server->tls, client_ca_file), 1);
     SSL_CTX_set_verify(server->tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    assert_int_equal(SSL_CTX_set_session_id_context(server->tls, (const unsigned char *)"test", 4), 1);
+    assert_int_equal(SSL_CTX_set_session_id_context(server->tls, (const unsigned char *)"test", 4),
+                     1);
 }
 
 void bad_server_start(struct bad_server *server, const char *certificate_file, const char *key_file,
@@ -442,7 +451,8 @@ void bad_server_stop(struct bad_server *server)
     pthread_mutex_destroy(&server->mutex);
 }
 
-void bad_server_set_reply(struct bad_server *server, int status, const char *content_type, const char *body)
+void bad_server_set_reply(struct bad_server *server, int status, const char *content_type,
+                          const char *body)
 {
     pthread_mutex_lock(&server->mutex);
     server->status = status;

@@ -28,7 +28,7 @@
 #include <openssl/ssl.h>
 
 #define BAD_SERVER_CONNECTIONS_MAX 256
-#define BAD_SERVER_REQUEST_MAX     (512 * 1024)
+#define BAD_SERVER_REQUEST_MAX     (2 * 1024 * 1024)
 
 struct bad_server;
 
@@ -51,12 +51,12 @@ struct bad_server {
     const char *body;
     int gate_open;
     /* seen */
-    unsigned connections; /* accepted, with their handshake if TLS */
-    unsigned requests;    /* whose header came in whole */
-    unsigned bodies;      /* that came in whole, header and body */
-    unsigned closed;      /* connections ended by the server */
+    unsigned connections;                /* accepted, with their handshake if TLS */
+    unsigned requests;                   /* whose header came in whole */
+    unsigned bodies;                     /* that came in whole, header and body */
+    unsigned closed;                     /* connections ended by the server */
     unsigned concurrent, concurrent_max; /* requests being worked on */
-    size_t streamed;      /* bytes that /stream/ got rid of */
+    size_t streamed;                     /* bytes that /stream/ got rid of */
     char last_request[8192];
     /* private */
     int port, listener, stopping;
@@ -72,7 +72,8 @@ struct bad_server {
 void bad_server_start(struct bad_server *server, const char *certificate_file, const char *key_file,
                       const char *client_ca_file);
 void bad_server_stop(struct bad_server *server);
-void bad_server_set_reply(struct bad_server *server, int status, const char *content_type, const char *body);
+void bad_server_set_reply(struct bad_server *server, int status, const char *content_type,
+                          const char *body);
 void bad_server_open_gate(struct bad_server *server);
 /* Waits until *counter (one of the server's) is at least `value`; fails the test after 20 s. */
 void bad_server_wait(struct bad_server *server, const unsigned *counter, unsigned value);

@@ -223,20 +223,26 @@ static void test_lines_are_cut(void **state)
     free(line);
 }
 
-/* Every length up to and past the edge: well-formed each time. */
+/*
+ * Every length up to and past the edge, with a member behind it that is left out: well-formed each
+ * time.
+ */
 static void test_every_length(void **state)
 {
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
     char text[1025];
-    struct log_member members[9];
+    struct log_member members[10];
     (void)state;
-    for (size_t last = 0; last < 1024; last += 3) {
-        static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
-        memset(text, 'x', sizeof text - 1);
-        text[sizeof text - 1] = '\0';
-        for (size_t i = 0; i < 8; i++)
-            members[i] = i < 7 ? LOG_S(names[i], text) : LOG_S(names[i], text + 1024 - last);
-        members[8] = (struct log_member){LOG_END, 0, 0, 0, 0};
-        json_decref(emit_json("e", "m", members));
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (size_t i = 0; i < 9; i++)
+        members[i] = LOG_S(names[i], text);
+    members[9] = (struct log_member){LOG_END, 0, 0, 0, 0};
+    for (size_t last = 0; last < 1024; last++) {
+        members[7].string = text + 1024 - last;
+        json_t *json = emit_json("e", "m", members);
+        assert_true(json_is_true(json_object_get(json, "cut")));
+        json_decref(json);
     }
 }
 

@@ -108,9 +108,9 @@ static int memory_holds(const unsigned char *hidden, size_t length)
 
 static void test_secrets_leave_memory(void **state)
 {
-    char text[64];
-    unsigned char hidden[64];
-    size_t length = 48;
+    char text[96];
+    unsigned char hidden[96];
+    const size_t length = sizeof text, head = 32; /* an allocator may overwrite the head alone */
     struct config *c;
     struct config_error error;
     (void)state;
@@ -121,22 +121,22 @@ static void test_secrets_leave_memory(void **state)
     files_write("secrets/wiped", text, length, 0600);
     explicit_bzero(text, sizeof text);
     static const char with_secret[] = /* the closing brace is added */
-        "{\"upstream\":{\"endpoints\":[{\"name\":\"a\",\"url\":\"http://"
-        "a\"}]},\"sessions\":[{\"user\":\"u\","
-        "\"password\":{\"file\":\"secrets/wiped\"}}],\"outbound\":{\"url\":\"http://"
-        "a\",\"user\":\"u\","
+        "{\"upstream\":{\"endpoints\":[{\"name\":\"a\",\"url\":\"http://a\"}]},"
+        "\"sessions\":[{\"user\":\"u\",\"password\":{\"file\":\"secrets/wiped\"}}],"
+        "\"outbound\":{\"url\":\"http://a\",\"user\":\"u\","
         "\"password\":{\"file\":\"secrets/wiped\"}}";
     char whole[512];
     snprintf(whole, sizeof whole, "%s}", with_secret);
     assert_int_equal(files_load_text(&c, whole, &error), CG_OK);
-    assert_true(memory_holds(hidden, length) > 0); /* the search finds what is there */
+    assert_true(memory_holds(hidden + head, length - head) >
+                0); /* the search finds what is there */
     config_unref(&c);
-    assert_int_equal(memory_holds(hidden, length), 0);
+    assert_int_equal(memory_holds(hidden + head, length - head), 0);
     /* and the same when the load fails after the secrets were read */
     snprintf(whole, sizeof whole, "%s,\"log\":1}", with_secret);
     assert_int_equal(files_load_text(&c, whole, &error), CG_E_INVALID);
     assert_string_equal(error.pointer, "/log");
-    assert_int_equal(memory_holds(hidden, length), 0);
+    assert_int_equal(memory_holds(hidden + head, length - head), 0);
 }
 
 static int capture_stderr(int *saved)

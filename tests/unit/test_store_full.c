@@ -1,0 +1,378 @@
+/* A small map, filled: what is refused, what still works, and what fails when the disk does. */
+#include "test_store_fixture.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+static int setup_small(void **state)
+{
+    fixture_setup(state);
+    struct fixture *f = *state;
+    f->settings.cache_map_bytes = MIB;
+    assert_int_equal(fixture_open(f), CG_OK);
+    return 0;
+}
+
+static int put_number(struct store_txn *txn, unsigned i, size_t length, int64_t fetched_at_ms)
+{
+    static char body[100000];
+    char id[16];
+    snprintf(id, sizeof(id), "%05u", i);
+    memset(body, 'x', length);
+    return put_at(txn, RECORD_AGENT, id, body, length, fetched_at_ms, NULL);
+}
+
+/* Puts records of `length` bytes, `batch` to a commit, until one is refused. Returns how many are in. */
+static unsigned fill(struct fixture *f, size_t length, unsigned batch)
+{
+    for (unsigned i = 0;; i++) {
+        struct store_txn *txn = begin(f);
+        for (unsigned j = 0; j < batch; j++) {
+            int rc = put_number(txn, i * batch + j, length, 1000 + i);
+            if (rc != CG_OK) {
+                assert_int_equal(rc, CG_E_FULL);
+                commit(txn); /* what went before stands */
+                return i * batch + j;
+            }
+        }
+        commit(txn);
+        assert_true(i < 100000);
+    }
+}
+
+static uint64_t records(struct fixture *f)
+{
+    struct store_stats stats;
+    store_get_stats(f->store, &stats);
+    assert_true(stats.cache_used_bytes <= stats.cache_map_bytes);
+    return stats.records;
+}
+
+static void evict_all_but(struct fixture *f, uint64_t left)
+{
+    for (unsigned round = 0; records(f) > left; round++) {
+        unsigned evicted;
+        struct store_txn *txn = begin(f);
+        int rc = store_evict_oldest(txn, INT64_MAX, (unsigned)(records(f) - left), &evicted);
+        assert_true(rc == CG_OK || rc == CG_E_FULL);
+        commit(txn);
+        assert_true(round < 1000);
+    }
+}
+
+static void filled_and_emptied(struct fixture *f, size_t length, unsigned batch)
+{
+    unsigned first = 0;
+    for (unsigned round = 0; round < 6; round++) {
+        unsigned count = fill(f, length, batch);
+        assert_int_equal(records(f), count);
+        assert_true(count * length > MIB / 4);
+        if (round == 0)
+            first = count;
+        assert_true(count > first / 2);
+        struct store_txn *txn = begin(f);
+        assert_int_equal(store_delete(txn, RECORD_AGENT, "00000", 5), CG_OK);
+        commit(txn);
+        evict_all_but(f, round % 2 == 0 ? 0 : count / 2);
+        txn = begin(f);
+        assert_int_equal(put_number(txn, 0, length, 1), CG_OK); /* at once, not two commits later */
+        commit(txn);
+        evict_all_but(f, 0);
+    }
+}
+
+static void full_of_small_records(void **state)
+{
+    filled_and_emptied(*state, 100, 1);
+}
+
+static void full_of_records(void **state)
+{
+    filled_and_emptied(*state, 600, 5);
+}
+
+static void full_in_one_transaction(void **state)
+{
+    filled_and_emptied(*state, 600, 100000);
+}
+
+static void full_of_large_records(void **state)
+{
+    filled_and_emptied(*state, 30000, 1);
+}
+
+static void full_survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    unsigned count = fill(f, 600, 1);
+    for (unsigned i = 0; i < 30; i++) {
+        reopen(f);
+        assert_false(f->opened.cache_set_aside);
+    }
+    assert_int_equal(records(f), count);
+    evict_all_but(f, 0);
+    put_one(f, RECORD_AGENT, "a", "1");
+}
+
+static void overwriting_does_not_fill(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 5000; i++) {
+        struct store_txn *txn = begin(f);
+        assert_int_equal(put_number(txn, i % 300, 600, i), CG_OK);
+        commit(txn);
+    }
+    assert_int_equal(records(f), 300);
+}
+
+static void owners_are_refused_whole(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 20000 };
+    char *texts = malloc((size_t)COUNT * 16);
+    const char **ids = malloc(COUNT * sizeof(*ids));
+    assert_non_null(texts);
+    assert_non_null(ids);
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(texts + 16 * i, 16, "t%u", i);
+        ids[i] = texts + 16 * i;
+    }
+    struct store_txn *txn = begin(f);
+    assert_int_equal(store_set_owned(txn, RECORD_TERMINAL, 1, ids, 100), CG_OK);
+    assert_int_equal(store_set_owned(txn, RECORD_TERMINAL, 1, ids, COUNT), CG_E_FULL);
+    commit(txn);
+    struct store_reader *reader;
+    const uint32_t *users;
+    size_t count;
+    assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
+    assert_int_equal(store_read_begin(reader), CG_OK);
+    assert_int_equal(store_owners(reader, RECORD_TERMINAL, "t99", 3, &users, &count), CG_OK);
+    assert_int_equal(store_owners(reader, RECORD_TERMINAL, "t100", 4, &users, &count), CG_E_NOTFOUND);
+    store_read_end(reader);
+    store_reader_free(&reader);
+    fill(f, 600, 1);
+    txn = begin(f);
+    int rc = CG_OK;
+    for (unsigned i = 0; rc == CG_OK && i < COUNT; i++)
+        rc = store_add_owner(txn, RECORD_CALL, ids[i], strlen(ids[i]), 2);
+    assert_int_equal(rc, CG_E_FULL);
+    for (unsigned i = 0; rc == CG_E_FULL && i < 200; i++) { /* a user may have been given a page, not many */
+        char name[CG_ID_BYTES_MAX + 1];
+        uint32_t id;
+        memset(name, 'a' + (char)(i % 26), CG_ID_BYTES_MAX);
+        name[CG_ID_BYTES_MAX] = '\0';
+        snprintf(name, 8, "%06u", i);
+        name[6] = 'x';
+        rc = store_user_id(txn, name, &id) == CG_E_FULL ? CG_OK : CG_E_FULL;
+    }
+    assert_int_equal(rc, CG_OK);
+    assert_int_equal(store_remove_owner(txn, RECORD_TERMINAL, "t0", 2, 1), CG_OK);
+    assert_int_equal(store_set_owned(txn, RECORD_TERMINAL, 1, NULL, 0), CG_OK);
+    commit(txn);
+    free(ids);
+    free(texts);
+}
+
+/* A reader that does not end keeps every old page: puts are refused in time, nothing breaks, and it is over when it ends. */
+static void a_stuck_reader(void **state)
+{
+    struct fixture *f = *state;
+    struct store_reader *reader;
+    struct store_stats stats;
+    struct record out;
+    put_one(f, RECORD_CALL, "c", "kept");
+    assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
+    assert_int_equal(store_read_begin(reader), CG_OK);
+    int rc = CG_OK;
+    unsigned commits = 0;
+    for (; rc == CG_OK; commits++) {
+        struct store_txn *txn = begin(f);
+        rc = put_number(txn, 1, 600, 1);
+        commit(txn);
+        assert_true(commits < 10000);
+    }
+    assert_int_equal(rc, CG_E_FULL);
+    store_get_stats(f->store, &stats);
+    assert_true(stats.oldest_read_lag > 10);
+    assert_int_equal(stats.reading, 1);
+    assert_int_equal(store_get(reader, RECORD_CALL, "c", 1, &out), CG_OK);
+    assert_memory_equal(out.body, "kept", 4);
+    struct store_txn *txn = begin(f);
+    assert_int_equal(store_delete(txn, RECORD_AGENT, "00001", 5), CG_OK);
+    commit(txn);
+    store_read_end(reader);
+    store_reader_free(&reader);
+    put_one(f, RECORD_CALL, "c", "new");
+}
+
+/* When pages do run out under a reader that never ends, the transaction is lost, not the store. */
+static void the_last_page(void **state)
+{
+    struct fixture *f = *state;
+    struct store_reader *reader;
+    put_one(f, RECORD_CALL, "c", "kept");
+    for (unsigned i = 0; i < 200; i++) {
+        struct store_txn *txn = begin(f);
+        assert_int_equal(put_number(txn, i, 600, 1), CG_OK);
+        commit(txn);
+    }
+    assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
+    assert_int_equal(store_read_begin(reader), CG_OK);
+    int rc = CG_OK;
+    for (unsigned i = 0; rc == CG_OK; i = (i + 1) % 2) {
+        struct store_txn *txn = begin(f);
+        rc = store_add_owner(txn, RECORD_CALL, "c", 1, 1);
+        if (rc == CG_E_FULL) { /* refused in time; go on with what is never refused */
+            rc = store_delete(txn, RECORD_AGENT, "00000", 5);
+            if (rc == CG_OK)
+                rc = store_delete(txn, RECORD_AGENT, "00100", 5);
+            for (unsigned j = 0; rc == CG_OK && j < 200; j++) {
+                char id[16];
+                snprintf(id, sizeof(id), "%05u", j);
+                rc = store_delete(txn, RECORD_AGENT, id, 5);
+            }
+        } else if (rc == CG_OK) {
+            rc = store_remove_owner(txn, RECORD_CALL, "c", 1, 1);
+            if (rc == CG_OK)
+                rc = i == 0 ? put(txn, RECORD_CALL, "d", "1") : store_delete(txn, RECORD_CALL, "d", 1);
+            rc = rc == CG_E_FULL ? CG_OK : rc;
+        }
+        struct store_txn *ending = txn;
+        int committed = store_commit(&ending);
+        assert_null(ending);
+        assert_true(committed == CG_OK || committed == CG_E_FULL);
+        struct store_stats stats;
+        store_get_stats(f->store, &stats);
+        if (committed != CG_OK || stats.records == 1)
+            break;
+    }
+    struct record out;
+    assert_int_equal(store_get(reader, RECORD_AGENT, "00100", 5, &out), CG_OK);
+    store_read_end(reader);
+    store_reader_free(&reader);
+    put_one(f, RECORD_CALL, "c", "new");
+    reopen(f);
+    assert_false(f->opened.cache_set_aside);
+    assert_int_equal(get_one(f, RECORD_CALL, "c", &out), CG_OK);
+}
+
+static void evicting_the_old(void **state)
+{
+    struct fixture *f = *state;
+    struct record out;
+    unsigned evicted;
+    struct store_txn *txn = begin(f);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(put_number(txn, i, 100, i % 2 == 0 ? 10 : 20), CG_OK);
+    assert_int_equal(store_add_owner(txn, RECORD_AGENT, "00000", 5, 3), CG_OK);
+    commit(txn);
+    txn = begin(f);
+    assert_int_equal(store_evict_oldest(txn, 10, 100, &evicted), CG_OK);
+    assert_int_equal(evicted, 0);
+    assert_int_equal(store_evict_oldest(txn, 11, 0, &evicted), CG_OK);
+    assert_int_equal(evicted, 0);
+    assert_int_equal(store_evict_oldest(txn, 11, 8, &evicted), CG_OK);
+    assert_int_equal(evicted, 8);
+    assert_int_equal(store_txn_get(txn, RECORD_AGENT, "00014", 5, &out), CG_E_NOTFOUND);
+    assert_int_equal(store_txn_get(txn, RECORD_AGENT, "00016", 5, &out), CG_OK);
+    commit(txn);
+    /* The hand goes on from there, round the end, and stops where it began. */
+    txn = begin(f);
+    assert_int_equal(put_number(txn, 0, 100, 10), CG_OK);
+    assert_int_equal(store_evict_oldest(txn, 11, 4, &evicted), CG_OK);
+    assert_int_equal(evicted, 4);
+    assert_int_equal(store_txn_get(txn, RECORD_AGENT, "00000", 5, &out), CG_OK);
+    commit(txn);
+    unsigned total = 0;
+    do {
+        txn = begin(f);
+        assert_int_equal(store_evict_oldest(txn, 11, 7, &evicted), CG_OK);
+        commit(txn);
+        total += evicted;
+    } while (evicted != 0);
+    assert_int_equal(total, 50 - 8 - 4 + 1);
+    assert_int_equal(records(f), 50);
+    struct store_reader *reader;
+    const uint32_t *users;
+    size_t count;
+    assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
+    assert_int_equal(store_read_begin(reader), CG_OK);
+    assert_int_equal(store_owners(reader, RECORD_AGENT, "00000", 5, &users, &count), CG_OK);
+    store_read_end(reader);
+    store_reader_free(&reader);
+}
+
+/* The disk refuses: no file may grow beyond a size. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_disk_that_is_full(void **state)
+{
+    struct fixture *f = *state;
+    struct record out;
+    put_one(f, RECORD_AGENT, "a", "1");
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(200 * 1024);
+    int rc = CG_OK;
+    for (unsigned i = 0; rc == CG_OK && i < 1000; i++) {
+        struct store_txn *txn = begin(f);
+        assert_int_equal(put_number(txn, i, 600, 1), CG_OK);
+        rc = store_commit(&txn);
+        assert_null(txn);
+    }
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(rc, CG_E_IO);
+    assert_int_equal(get_one(f, RECORD_AGENT, "a", &out), CG_OK);
+    put_one(f, RECORD_AGENT, "b", "1");
+    reopen(f);
+    assert_false(f->opened.cache_set_aside);
+    assert_int_equal(get_one(f, RECORD_AGENT, "a", &out), CG_OK);
+    assert_int_equal(get_one(f, RECORD_AGENT, "b", &out), CG_OK);
+}
+
+static void a_disk_that_is_full_at_the_start(void **state)
+{
+    struct fixture *f = *state;
+    signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t bytes = 0; bytes < 200 * 1024; bytes += 4096) {
+        limit_files(bytes);
+        int rc = fixture_open(f);
+        limit_files(RLIM_INFINITY);
+        if (rc == CG_OK) {
+            assert_true(bytes > 0);
+            store_close(&f->store);
+        } else {
+            assert_int_equal(rc, CG_E_IO);
+            assert_null(f->store);
+            assert_string_not_equal(f->error, "");
+        }
+    }
+    assert_int_equal(fixture_open(f), CG_OK);
+    put_one(f, RECORD_AGENT, "a", "1");
+}
+
+#define SMALL(test) cmocka_unit_test_setup_teardown(test, setup_small, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SMALL(full_of_small_records),
+        SMALL(full_of_records),
+        SMALL(full_in_one_transaction),
+        SMALL(full_of_large_records),
+        SMALL(full_survives_a_restart),
+        SMALL(overwriting_does_not_fill),
+        SMALL(owners_are_refused_whole),
+        SMALL(a_stuck_reader),
+        SMALL(the_last_page),
+        SMALL(evicting_the_old),
+        SMALL(a_disk_that_is_full),
+        cmocka_unit_test_setup_teardown(a_disk_that_is_full_at_the_start, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
