@@ -166,15 +166,10 @@ static int get_200(struct rq *rq)
     if (campaign == NULL)
         return -1;
     long long last = rq_number(rq, "LastContactID");
+    size_t from = outbound_first_after(campaign, last);
     buf_str(&rq->out, "<r:Get200CampaignContactsResult><c:ContactList>");
-    size_t sent = 0;
-    for (size_t n = 0; n < outbound_size(campaign) && sent < PAGE; n++) {
-        const struct ob_contact *c = outbound_contact(campaign, n);
-        if (c->id <= last)
-            continue;
-        put_ob_contact(rq, campaign, c);
-        sent++;
-    }
+    for (size_t n = from; n < outbound_size(campaign) && n - from < PAGE; n++)
+        put_ob_contact(rq, campaign, outbound_contact(campaign, n));
     buf_str(&rq->out, "</c:ContactList></r:Get200CampaignContactsResult>");
     return 0;
 }

@@ -207,6 +207,15 @@ bool outbound_find_id(const struct ob_campaign *campaign, long long id, size_t *
     return true;
 }
 
+size_t outbound_first_after(const struct ob_campaign *campaign, long long id)
+{
+    long long at = id - campaign->id * IDS_PER_CAMPAIGN;
+    size_t size = outbound_size(campaign);
+    if (at < 0)
+        return 0;
+    return (size_t)at < size ? (size_t)at : size;
+}
+
 bool outbound_has_custom(const struct ob_contact *contact, const char *name, const char *text)
 {
     for (size_t i = 0; i < contact->custom_count; i++) {

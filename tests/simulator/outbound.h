@@ -75,6 +75,8 @@ size_t outbound_size(const struct ob_campaign *campaign);
 const struct ob_contact *outbound_contact(const struct ob_campaign *campaign, size_t n);
 /* The number of the contact with `id`, or the first with a custom field; false when there is none. */
 bool outbound_find_id(const struct ob_campaign *campaign, long long id, size_t *n);
+/* The number of the first contact whose id is above `id`. */
+size_t outbound_first_after(const struct ob_campaign *campaign, long long id);
 bool outbound_find_custom(const struct ob_campaign *campaign, const char *name, const char *text, size_t *n);
 bool outbound_has_custom(const struct ob_contact *contact, const char *name, const char *text);
 /* Takes the strings of `contact`; sets its id. */

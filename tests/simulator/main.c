@@ -1,0 +1,290 @@
+/* cctsim: plays Avaya's CCT SOA Open Interfaces and the CCMM Outbound services for tests and for `make run`. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <libxml/parser.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "calls.h"
+#include "counters.h"
+#include "faults.h"
+#include "http.h"
+#include "loop.h"
+#include "options.h"
+#include "outbound.h"
+#include "scenario.h"
+#include "sessions.h"
+#include "soap.h"
+#include "world.h"
+
+struct options options = {
+    .contract = "conf/contract",
+    .agents = 20,
+    .seed = 1,
+    .busy = true,
+    .password = "secret",
+    .domain = "CC",
+    .session_timeout_ms = 7200000,
+};
+
+static const char usage[] =
+    "Usage: cctsim [option]...\n"
+    "Plays a contact centre's CCT SOA Open Interfaces (14 services) and CCMM Outbound services on 127.0.0.1.\n"
+    "\n"
+    "  --port P                 SOAP port, 0 = a free one (default 0)\n"
+    "  --admin-port A           admin port, 0 = a free one (default 0)\n"
+    "  --contract DIR           folder with cct/ and outbound/ (default conf/contract)\n"
+    "  --agents N               agents on the floor, ids from 2001 (default 20)\n"
+    "  --scenario busy|idle     busy: all states and calls of a working floor; idle: nobody logged in (default busy)\n"
+    "  --seed S                 of everything made up (default 1)\n"
+    "  --password W             of every CCT and Outbound user (default secret)\n"
+    "  --agent-password W       of every agent (default: as --password)\n"
+    "  --domain D               of every CCT user (default CC)\n"
+    "  --session-timeout-ms N   sliding (default 7200000)\n"
+    "  --latency-ms N           before each SOAP reply, --jitter-ms N more at random\n"
+    "  --sip                    a SIP system: blind transfer is refused\n"
+    "  --message-waiting        message waiting works (otherwise: not supported by any provider)\n"
+    "  --priority               AppendContactsToCampaign with the priority field\n"
+    "  --outbound-rate-limit    append and close once per second at most\n"
+    "\n"
+    "When ready it prints one line: {\"event\":\"listening\",\"port\":P,\"adminPort\":A}. SIGTERM and SIGINT end it.\n"
+    "\n"
+    "Who is there: user agent2001 owns agent 2001 at terminal \"Line 1.0.1\" with the addresses 52001 (position) and\n"
+    "62001 (personal number), and so on; every tenth is a supervisor; every fourth also has the e-mail terminal\n"
+    "CCMM_<id>. Users supervisor, admin and recorder own the whole floor, the route points RP_Sales, RP_Service and\n"
+    "RP_Support and the lobby's \"Phone 1\". Outbound users: outboundadmin, outboundadmin2.\n"
+    "\n"
+    "SOAP: POST /SOAOICCT/services/<Service>, POST /ccmmoutboundwebservices/<Service>.asmx (1.1 and 1.2), ?wsdl.\n"
+    "\n"
+    "Admin API, JSON on the admin port:\n"
+    "  GET /health, GET /state (ground truth), GET /counters, POST /counters/reset\n"
+    "  POST /latency {\"ms\":150,\"jitterMs\":0}\n"
+    "  GET, POST, DELETE /faults {\"kind\":K,\"service\":\"*\",\"operation\":\"*\",\"count\":0,\"fault\":name,\"message\":text,\n"
+    "    \"execute\":bool}; count 0 = until cleared; K is one of\n"
+    "    refuse        closes the listening socket and idle connections; always until cleared\n"
+    "    hang reset    reads the request, never answers; or resets the connection\n"
+    "    truncate drip half of the reply; one byte of it per 200 ms\n"
+    "    garbage html empty http500   200 with random bytes, an HTML page or nothing; 500 in plain text\n"
+    "    huge doctype  a reply without end (1 GiB); a reply with an entity bomb\n"
+    "    wrongType     a word where the first boolean or number of the reply was; others stay as they are\n"
+    "    wrongElement  the reply of another operation\n"
+    "    fault session a declared fault by name; SessionNotCreatedException\n"
+    "    `execute` says whether the operation is carried out all the same; the default is yes for truncate, drip, huge,\n"
+    "    doctype, wrongType and wrongElement, no for the others.\n"
+    "  POST /sessions/kill {\"user\":\"*\"}\n"
+    "  POST /calls {\"from\":number,\"to\":agent or address,\"data\":{},\"answer\":bool}, POST /calls/<id>/answer, .../end\n"
+    "  POST /agents/<id> {\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n";
+
+static void fail(const char *what, const char *value)
+{
+    fprintf(stderr, "cctsim: %s '%s'; --help explains\n", what, value);
+    exit(2);
+}
+
+static uint64_t number(const char *name, const char *value, uint64_t max)
+{
+    char *end;
+    unsigned long long n = strtoull(value, &end, 10);
+    if (*value == '\0' || *value == '-' || *end != '\0' || n > max)
+        fail(name, value);
+    return n;
+}
+
+enum {
+    O_PORT = 256, O_ADMIN_PORT, O_CONTRACT, O_AGENTS, O_SCENARIO, O_SEED, O_PASSWORD, O_AGENT_PASSWORD, O_DOMAIN,
+    O_SESSION_TIMEOUT, O_LATENCY, O_JITTER, O_SIP, O_MESSAGE_WAITING, O_PRIORITY, O_RATE_LIMIT, O_HELP
+};
+
+static const struct option long_options[] = {
+    {"port", required_argument, NULL, O_PORT},
+    {"admin-port", required_argument, NULL, O_ADMIN_PORT},
+    {"contract", required_argument, NULL, O_CONTRACT},
+    {"agents", required_argument, NULL, O_AGENTS},
+    {"scenario", required_argument, NULL, O_SCENARIO},
+    {"seed", required_argument, NULL, O_SEED},
+    {"password", required_argument, NULL, O_PASSWORD},
+    {"agent-password", required_argument, NULL, O_AGENT_PASSWORD},
+    {"domain", required_argument, NULL, O_DOMAIN},
+    {"session-timeout-ms", required_argument, NULL, O_SESSION_TIMEOUT},
+    {"latency-ms", required_argument, NULL, O_LATENCY},
+    {"jitter-ms", required_argument, NULL, O_JITTER},
+    {"sip", no_argument, NULL, O_SIP},
+    {"message-waiting", no_argument, NULL, O_MESSAGE_WAITING},
+    {"priority", no_argument, NULL, O_PRIORITY},
+    {"outbound-rate-limit", no_argument, NULL, O_RATE_LIMIT},
+    {"help", no_argument, NULL, O_HELP},
+    {NULL, 0, NULL, 0}};
+
+static void take_scenario(const char *value)
+{
+    options.busy = strcmp(value, "busy") == 0;
+    if (!options.busy && strcmp(value, "idle") != 0)
+        fail("bad scenario", value);
+}
+
+static void take_flag(int option)
+{
+    switch (option) {
+    case O_SIP:
+        options.sip = true;
+        break;
+    case O_MESSAGE_WAITING:
+        options.message_waiting = true;
+        break;
+    case O_PRIORITY:
+        options.priority = true;
+        break;
+    case O_RATE_LIMIT:
+        options.outbound_rate_limit = true;
+        break;
+    case O_HELP:
+        fputs(usage, stdout);
+        exit(0);
+    default:
+        exit(2);
+    }
+}
+
+static void take_option(int option, const char *value)
+{
+    switch (option) {
+    case O_PORT:
+        options.port = (int)number("bad port", value, 65535);
+        break;
+    case O_ADMIN_PORT:
+        options.admin_port = (int)number("bad port", value, 65535);
+        break;
+    case O_CONTRACT:
+        options.contract = value;
+        break;
+    case O_AGENTS:
+        options.agents = (int)number("bad number of agents", value, 50000);
+        break;
+    case O_SCENARIO:
+        take_scenario(value);
+        break;
+    case O_SEED:
+        options.seed = number("bad seed", value, UINT64_MAX);
+        break;
+    case O_PASSWORD:
+        options.password = value;
+        break;
+    case O_AGENT_PASSWORD:
+        options.agent_password = value;
+        break;
+    case O_DOMAIN:
+        options.domain = value;
+        break;
+    case O_SESSION_TIMEOUT:
+        options.session_timeout_ms = number("bad time-out", value, UINT32_MAX);
+        break;
+    case O_LATENCY:
+        options.latency_ms = number("bad latency", value, 3600000);
+        break;
+    case O_JITTER:
+        options.jitter_ms = number("bad jitter", value, 3600000);
+        break;
+    default:
+        take_flag(option);
+    }
+}
+
+static void on_signal(struct loop_io *io, uint32_t events)
+{
+    (void)io;
+    (void)events;
+    loop_stop();
+}
+
+static struct loop_io signals = {.on_ready = on_signal};
+
+static void watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    loop_add(&signals, EPOLLIN);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void silence(void *context, const char *format, ...)
+{
+    (void)context;
+    (void)format;
+}
+
+static int serve(void)
+{
+    struct http_server *soap =
+        http_listen(options.port, &(struct http_handlers){soap_on_request, soap_on_malformed});
+    struct http_server *admin =
+        soap != NULL ? http_listen(options.admin_port, &(struct http_handlers){admin_on_request, NULL}) : NULL;
+    if (admin != NULL) {
+        admin_init(soap);
+        printf("{\"event\":\"listening\",\"port\":%d,\"adminPort\":%d}\n", http_port(soap), http_port(admin));
+        fflush(stdout);
+        loop_run();
+    }
+    int rc = admin != NULL ? 0 : 1;
+    http_free(&admin);
+    http_free(&soap);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+        take_option(option, optarg);
+    if (optind < argc)
+        fail("what is", argv[optind]);
+    if (options.agent_password == NULL)
+        options.agent_password = options.password;
+    raise_descriptor_limit();
+    xmlInitParser();
+    if (!contract_load(options.contract, options.priority))
+        return 1;
+    size_t unknown = soap_bind();
+    if (unknown > 0)
+        fprintf(stderr, "cctsim: %zu operations of the contract are only answered emptily\n", unknown);
+    xmlSetGenericErrorFunc(NULL, silence);
+    soap_set_latency(options.latency_ms, options.jitter_ms);
+    loop_init();
+    watch_signals();
+    loop_on_turn_end(calls_reap);
+    world_build((size_t)options.agents, options.seed);
+    if (options.busy)
+        scenario_busy();
+    outbound_init();
+    sessions_init();
+    int rc = serve();
+    faults_clear();
+    sessions_free();
+    counters_reset();
+    outbound_free();
+    world_free();
+    contract_free();
+    close(signals.fd);
+    loop_free();
+    xmlCleanupParser();
+    return rc;
+}
