@@ -34,9 +34,19 @@ static inline uint64_t step_64_portable(uint64_t from, uint64_t word)
 }
 
 /*
- * The lanes are folded one after the other: a lane enters as a word of its own, multiplied by another power of x than its
- * neighbours, so the same damage in two lanes does not cancel.
+ * Turns a lane over before it joins: one to one, so damage in one lane always shows, and not linear, so that the lanes'
+ * polynomials do not line up (folded as they are, the same damage in two words 16 bytes apart would cancel).
  */
+static inline uint32_t turn(uint64_t lane, uint32_t factor)
+{
+    uint32_t x = (uint32_t)lane;
+    x ^= x >> 16;
+    x *= factor;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    return x ^ x >> 16;
+}
+
 #define DEFINE_CHECKSUM(name, attribute, step_64, step_8)                                           \
     attribute uint32_t name(uint32_t seed, const void *bytes, size_t length)                        \
     {                                                                                               \
@@ -48,8 +58,7 @@ static inline uint64_t step_64_portable(uint64_t from, uint64_t word)
                 b = step_64(b, load_64(at + 8));                                                    \
                 c = step_64(c, load_64(at + 16));                                                   \
             }                                                                                       \
-            a = step_64(a, b << 32);                                                                \
-            a = step_64(a, c << 32);                                                                \
+            a ^= turn(b, 0x7feb352du) ^ turn(c, 0x2c1b3c6du);                                       \
         }                                                                                           \
         for (; length >= 8; at += 8, length -= 8)                                                   \
             a = step_64(a, load_64(at));                                                            \

@@ -107,7 +107,8 @@ int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size
     rc = txn_put(txn, DB_RECORDS, &name, &value, MDB_RESERVE);
     if (rc != CG_OK)
         return rc;
-    record->version = store->epoch << VERSION_SEQUENCE_BITS | ++store->sequence;
+    if (record->version == 0)
+        record->version = store->epoch << VERSION_SEQUENCE_BITS | ++store->sequence;
     record_encode(&name, record, value.mv_data);
     return CG_OK;
 }

@@ -72,6 +72,8 @@ static int by_bytes(const void *a, const void *b)
 static void sort_unique(struct page *page)
 {
     size_t i, kept = 0;
+    if (page->count == 0)
+        return;
     qsort(page->ids, page->count, sizeof(*page->ids), by_bytes);
     for (i = 0; i < page->count; ++i)
         if (kept == 0 || by_bytes(&page->ids[kept - 1], &page->ids[i]) != 0)

@@ -369,7 +369,8 @@ static void drain(struct front *front)
     int64_t deadline = clock_monotonic_ms() + front->grace_ms, last;
 
     close_listeners(front);
-    h2o_context_request_shutdown(&front->context);
+    /* answers say `Connection: close` from now on; h2o_context_request_shutdown would leave an HTTP/2 timer behind */
+    front->context.shutdown_requested = 1;
     while (front->in_progress > 0 && clock_monotonic_ms() < deadline)
         h2o_evloop_run(front->loop, 50);
     last = clock_monotonic_ms() + LAST_WRITES_MS;

@@ -329,10 +329,12 @@ static json_t *describe_one(const struct session *session)
 static int is_among(uint32_t number, const uint32_t *users, size_t num_users)
 {
     size_t i;
+    if (users == NULL)
+        return 1;
     for (i = 0; i < num_users; ++i)
         if (users[i] == number)
             return 1;
-    return users == NULL;
+    return 0;
 }
 
 json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users)

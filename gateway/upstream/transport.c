@@ -1,33 +1,38 @@
 /*
  * The upstream thread, and the promise that nothing is sent twice.
  *
- * Life of a call: upstream_submit (any thread) stamps it and puts it into the transport's mailbox; the thread moves it to
- * its endpoint's queue; when the endpoint has fewer than max_concurrent calls on the wire it gets an exchange (a libcurl
- * handle, reused from call to call) and goes into the multi handle; when libcurl is through with it, the outcome is worked
- * out here, on this thread, and the call goes to the mailbox that it named. From any of these stations a deadline or
+ * Life of a call: upstream_submit (any thread) stamps it and puts it into the transport's mailbox;
+ * the thread moves it to its endpoint's queue; when the endpoint has fewer than max_concurrent
+ * calls on the wire it gets an exchange (a libcurl handle, reused from call to call) and goes into
+ * the multi handle; when libcurl is through with it, the outcome is worked out here, on this
+ * thread, and the call goes to the mailbox that it named. From any of these stations a deadline or
  * upstream_stop can take it to the end; there is no way to lose one, and each is answered once.
  *
- * Sending twice. libcurl (read in Curl_retry_request, tried on 7.88.1) repeats a request by itself, up to five times, when
- * a connection from the pool ended before the first byte of a reply. That is meant for the server that closed an idle
- * connection just as we picked it, but from here it cannot be told from a server that took the command, acted and died.
- * CURLOPT_FRESH_CONNECT would prevent it at the price of the pool; a body given by a read function that refuses to rewind
- * would too, but costs a second packet per request and says nothing when only the header went out. What is used instead:
- * each attempt, on whatever connection, passes CURLOPT_PREREQFUNCTION before its first byte is written. The first attempt
- * passes. A second one passes only if the call is not a command and libcurl has counted not one byte of the first as
- * accepted by the system (CURLINFO_REQUEST_SIZE, which adds up over attempts); else it is aborted and the call ends with
- * CG_E_RESET. CURLOPT_OPENSOCKETFUNCTION asks the same question earlier, so that no connection is opened in vain.
- * Redirects and authentication, the other reasons to send again, are off.
+ * Sending twice. libcurl (read in Curl_retry_request, tried on 7.88.1) repeats a request by itself,
+ * up to five times, when a connection from the pool ended before the first byte of a reply. That is
+ * meant for the server that closed an idle connection just as we picked it, but from here it cannot
+ * be told from a server that took the command, acted and died. CURLOPT_FRESH_CONNECT would prevent
+ * it at the price of the pool; a body given by a read function that refuses to rewind would too,
+ * but costs a second packet per request and says nothing when only the header went out. What is
+ * used instead: each attempt, on whatever connection, passes CURLOPT_PREREQFUNCTION before its
+ * first byte is written. The first attempt passes. A second one passes only if the call is not a
+ * command and libcurl has counted not one byte of the first as accepted by the system
+ * (CURLINFO_REQUEST_SIZE, which adds up over attempts); else it is aborted and the call ends with
+ * CG_E_RESET. CURLOPT_OPENSOCKETFUNCTION asks the same question earlier, so that no connection is
+ * opened in vain. Redirects and authentication, the other reasons to send again, are off.
  *
- * To make the race rare, a command takes only a connection that was in use a moment ago (CURLOPT_MAXAGE_CONN); libcurl looks
- * for a close that has already arrived before it takes any.
+ * To make the race rare, a command takes only a connection that was in use a moment ago
+ * (CURLOPT_MAXAGE_CONN); libcurl looks for a close that has already arrived before it takes any.
  *
- * `sent` is the same count: it is 0 only if the system accepted no byte of the request in any attempt.
+ * `sent` is the same count: it is 0 only if the system accepted no byte of the request in any
+ * attempt.
  *
- * Secrets: the request buffer is wiped when the call is freed. libcurl and OpenSSL make copies of their own while sending,
- * which live until their buffers are used again.
+ * Secrets: the request buffer is wiped when the call is freed. libcurl and OpenSSL make copies of
+ * their own while sending, which live until their buffers are used again.
  *
- * Stopping: `stopping` is set, then the thread is woken. A submitter that saw it unset counts in `submitting` until its call is in
- * the mailbox, so upstream_stop knows when the last one is in, answers it, and only then frees anything.
+ * Stopping: `stopping` is set, then the thread is woken. A submitter that saw it unset counts in
+ * `submitting` until its call is in the mailbox, so upstream_stop knows when the last one is in,
+ * answers it, and only then frees anything.
  */
 #include "gateway/upstream/transport.h"
 
@@ -339,8 +344,8 @@ static void *run(void *data)
         collect_finished(upstream);
         if (is_over(upstream))
             break;
-        start_waiting(
-            upstream); /* what came free just now; libcurl does not wait when it has something new */
+        /* What came free is used at once; with something new libcurl does not wait. */
+        start_waiting(upstream);
         curl_multi_poll(upstream->multi, NULL, 0, poll_ms(upstream), NULL);
     }
     abort_active(upstream);
@@ -476,7 +481,9 @@ static int init_multi(struct upstream *upstream)
     return CG_OK;
 }
 
-/* Signals are the main thread's; blocked here, a SIGPIPE from OpenSSL's write(2) is only an EPIPE. */
+/*
+ * Signals are the main thread's; blocked here, a SIGPIPE from OpenSSL's write(2) is only an EPIPE.
+ */
 static int start_thread(struct upstream *upstream)
 {
     sigset_t all, before;

@@ -1,9 +1,10 @@
 /*
- * Private to the transport: what its files share. transport.c has the essay and the thread, transport_queue.c what waits,
- * transport_endpoint.c the checked copy of the settings, transport_http.c one exchange with libcurl, transport_outcome.c
- * what an exchange came to.
+ * Private to the transport: what its files share. transport.c has the essay and the thread,
+ * transport_queue.c what waits, transport_endpoint.c the checked copy of the settings,
+ * transport_http.c one exchange with libcurl, transport_outcome.c what an exchange came to.
  *
- * Everything here belongs to the upstream thread, but for the atomics and upstream_submit's few lines.
+ * Everything here belongs to the upstream thread, but for the atomics and upstream_submit's few
+ * lines.
  */
 #ifndef CCTGATE_UPSTREAM_TRANSPORT_H
 #define CCTGATE_UPSTREAM_TRANSPORT_H
@@ -17,14 +18,18 @@
 
 /* Header bytes of one reply; the CCT server sends a few hundred. Passing it is CG_E_LIMIT. */
 #define TRANSPORT_HEADER_BYTES_MAX (64u * 1024)
-/* A reply buffer that grew beyond this is given back after the call instead of being kept for the next one. */
+/*
+ * A reply buffer that grew beyond this is given back after the call instead of being kept for the
+ * next one.
+ */
 #define TRANSPORT_KEEP_BYTES_MAX (64u * 1024)
 /* Idle connections kept for all endpoints together. */
 #define TRANSPORT_POOL_MAX 4096
 /*
- * How long a connection may have been idle and still carry another call, in whole seconds. Servers close idle connections
- * after 5 s (Apache httpd), 30 s (Jetty) or more; a call that meets that moment ends in CG_E_RESET with sent = 1. A read
- * can be repeated, so it takes the longer chance; for a command one round trip of a new connection is the better price.
+ * How long a connection may have been idle and still carry another call, in whole seconds. Servers
+ * close idle connections after 5 s (Apache httpd), 30 s (Jetty) or more; a call that meets that
+ * moment ends in CG_E_RESET with sent = 1. A read can be repeated, so it takes the longer chance;
+ * for a command one round trip of a new connection is the better price.
  */
 #define TRANSPORT_READ_IDLE_MAX_S    25L
 #define TRANSPORT_COMMAND_IDLE_MAX_S 3L
@@ -101,7 +106,10 @@ struct transport_exchange {
 struct transport_exchange *transport_exchange_new(struct transport_endpoint *endpoint);
 /* Not while it is in a multi handle. */
 void transport_exchange_free(struct transport_exchange **exchange);
-/* Makes it ready to carry `call`, to be given to curl_multi_add_handle. CG_E_INVALID (the operation's names cannot go into a header), CG_E_NOMEM. */
+/*
+ * Makes it ready to carry `call`, to be given to curl_multi_add_handle. CG_E_INVALID (the
+ * operation's names cannot go into a header), CG_E_NOMEM.
+ */
 int transport_exchange_prepare(struct transport_exchange *exchange, struct transport_call *call,
                                int64_t now_us);
 /* Forgets the call and its reply. */
@@ -109,7 +117,10 @@ void transport_exchange_clear(struct transport_exchange *exchange);
 /* Whether any byte of the request was accepted by the system, in any attempt. */
 int transport_exchange_sent(struct transport_exchange *exchange);
 
-/* Fills in the call's outcome from what libcurl and the server said; adds to the endpoint's byte counters. */
+/*
+ * Fills in the call's outcome from what libcurl and the server said; adds to the endpoint's byte
+ * counters.
+ */
 void transport_conclude(struct transport_exchange *exchange, CURLcode code);
 /* Sets rc and error.text, printable ASCII whatever was put in. */
 void transport_set_error(struct upstream_call *call, int rc, const char *format, ...)

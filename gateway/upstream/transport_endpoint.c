@@ -92,7 +92,9 @@ static int check_readable(const char *file, const struct report *report)
     return fail(report, CG_E_IO, "TLS file", reason);
 }
 
-/* Without this OpenSSL asks for the passphrase on the terminal, and the thread waits for an answer. */
+/*
+ * Without this OpenSSL asks for the passphrase on the terminal, and the thread waits for an answer.
+ */
 static int no_passphrase(char *buffer, int size, int writing, void *data)
 {
     (void)buffer, (void)size, (void)writing, (void)data;

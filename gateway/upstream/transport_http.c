@@ -1,6 +1,6 @@
 /*
- * One exchange with libcurl. The settings that never change are made once per handle, in tables; the rest in
- * transport_exchange_prepare.
+ * One exchange with libcurl. The settings that never change are made once per handle, in tables;
+ * the rest in transport_exchange_prepare.
  */
 #include "gateway/upstream/transport.h"
 
@@ -33,7 +33,10 @@ static int room_for(struct transport_exchange *exchange, size_t more)
     return 1;
 }
 
-/* libcurl calls with at most CURL_MAX_WRITE_SIZE bytes and the limit is far from SIZE_MAX, so nothing here overflows. */
+/*
+ * libcurl calls with at most CURL_MAX_WRITE_SIZE bytes and the limit is far from SIZE_MAX, so
+ * nothing here overflows.
+ */
 static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 {
     struct transport_exchange *exchange = data;
@@ -229,7 +232,10 @@ static int is_trace_context(const char *text, size_t size)
     return length > 0 && length < size && strspn(text, "0123456789abcdef-") == length;
 }
 
-/* Contract files may be anybody's: what could end a quoted string or a line does not get into a header or a URL. */
+/*
+ * Contract files may be anybody's: what could end a quoted string or a line does not get into a
+ * header or a URL.
+ */
 static int is_plain(const char *text, const char *forbidden)
 {
     for (; *text != '\0'; ++text)

@@ -1,9 +1,11 @@
 /*
- * What an exchange came to: libcurl's result and the server's status, media type and body become one of our outcomes.
+ * What an exchange came to: libcurl's result and the server's status, media type and body become
+ * one of our outcomes.
  *
- * A SOAP message is looked for where the protocol puts one (200, 500) and, for a fault, in any error status, since
- * servers and what stands in front of them disagree on the status of a fault. Everything else that answers, above all
- * somebody's HTML, is CG_E_PROTOCOL: the peer is there and is not what we expect.
+ * A SOAP message is looked for where the protocol puts one (200, 500) and, for a fault, in any
+ * error status, since servers and what stands in front of them disagree on the status of a fault.
+ * Everything else that answers, above all somebody's HTML, is CG_E_PROTOCOL: the peer is there and
+ * is not what we expect.
  */
 #include "gateway/upstream/transport.h"
 
@@ -75,8 +77,8 @@ static int is_blank(const struct transport_exchange *exchange)
 }
 
 /*
- * With TLS 1.3 our side of the handshake is over before the server has looked at our certificate: its refusal arrives as
- * an alert in place of the reply, and libcurl calls that a failed read.
+ * With TLS 1.3 our side of the handshake is over before the server has looked at our certificate:
+ * its refusal arrives as an alert in place of the reply, and libcurl calls that a failed read.
  */
 static int is_tls_alert(const struct transport_exchange *exchange, CURLcode code)
 {
@@ -162,7 +164,9 @@ static int is_bare_success(const struct transport_exchange *exchange, int xml)
     return is_blank(exchange) || (call->http_status == 202 && !xml);
 }
 
-/* True when the status and type promise a SOAP message: what the codec says of it is the outcome. */
+/*
+ * True when the status and type promise a SOAP message: what the codec says of it is the outcome.
+ */
 static int is_soap_reply(long status, int xml)
 {
     return xml && (status == 200 || status == 202 || status == 500);
@@ -204,7 +208,10 @@ static void count_bytes(struct transport_exchange *exchange)
     curl_easy_getinfo(exchange->easy, CURLINFO_HEADER_SIZE, &header);
     curl_easy_getinfo(exchange->easy, CURLINFO_SIZE_DOWNLOAD_T, &download);
     curl_easy_getinfo(exchange->easy, CURLINFO_NUM_CONNECTS, &connects);
-    /* libcurl writes a small body together with the header and counts it in both, a large one after it and in one. */
+    /*
+     * libcurl writes a small body together with the header and counts it in both, a large one after
+     * it and in one.
+     */
     atomic_fetch_add(&counters->bytes_out,
                      (uint64_t)(upload <= request ? request : request + upload));
     atomic_fetch_add(&counters->bytes_in, (uint64_t)(header + download));

@@ -1,6 +1,7 @@
 /*
- * What waits for a free connection: a list in order of arrival, and over the same calls a binary heap by deadline, so that
- * of 200,000 waiting calls the one that runs out first is known without a search.
+ * What waits for a free connection: a list in order of arrival, and over the same calls a binary
+ * heap by deadline, so that of 200,000 waiting calls the one that runs out first is known without a
+ * search.
  */
 #include "gateway/upstream/transport.h"
 

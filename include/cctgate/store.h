@@ -136,7 +136,7 @@ int store_commit(struct store_txn **txn);
 void store_abort(struct store_txn **txn);
 
 /*
- * record->version is set by the call. CG_E_LIMIT (body or id too large), CG_E_INVALID (no such kind; a provenance that is not
+ * record->version 0 gets a new version, as every change must; another value is kept, for a record that was only confirmed. CG_E_LIMIT (body or id too large), CG_E_INVALID (no such kind; a provenance that is not
  * written), CG_E_FULL, CG_E_IO. Owners are independent of records.
  */
 int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);

@@ -21,6 +21,9 @@ CCTGATE = os.environ.get("CCTGATE", os.path.join(TOP, "build/asan/cctgate"))
 CCTSIM = os.environ.get("CCTSIM", os.path.join(TOP, "build/asan/cctsim"))
 CONTRACT = os.path.join(TOP, "conf/contract")
 BOUND = 60.0
+PASSWORD = "correct-horse"
+# libh2o's per-thread free lists and loops live as long as the process
+LSAN = "suppressions=" + os.path.join(TOP, "tests/lsan.supp") + ":print_suppressions=0"
 
 
 def eventually(condition, what, bound=BOUND):
@@ -85,6 +88,8 @@ class Process:
     """A child whose standard error is kept line by line."""
 
     def __init__(self, command, env=None, stdout=None):
+        env = dict(env or os.environ)
+        env.setdefault("LSAN_OPTIONS", LSAN)
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout or subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, env=env)
         self.lines = []
@@ -134,7 +139,7 @@ def check_clean(process, code, name):
 
 class Simulator:
     def __init__(self, agents=6, port=0, **options):
-        self.options = dict(agents=agents, password="secret", **options)
+        self.options = dict(agents=agents, password=PASSWORD, **options)
         self.port = self.admin_port = 0
         self.start(port)
 
@@ -201,7 +206,8 @@ class Gateway:
         self.directory = tempfile.mkdtemp(prefix="cctgate-test-")
         self.file = os.path.join(self.directory, "cctgate.json")
         with open(os.path.join(self.directory, "password"), "w") as file:
-            file.write("secret\n")
+            os.fchmod(file.fileno(), 0o600)
+            file.write(PASSWORD + "\n")
         self.config = {
             "listen": [{"address": "127.0.0.1", "port": 0}],
             "threads": 2,

@@ -142,7 +142,7 @@ class Sessions(Case):
         ready = exchange(gate.port, "GET", "/readyz")
         self.assertEqual(ready.status, 503)
         with open(os.path.join(gate.directory, "password"), "w") as file:
-            file.write("secret")
+            file.write(harness.PASSWORD)
         import signal
         gate.child.process.send_signal(signal.SIGHUP)
         gate.wait_ready()

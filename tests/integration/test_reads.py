@@ -224,7 +224,7 @@ class Reads(Case):
     def test_no_secret_in_the_log(self):
         self.items("calls")
         text = self.gate.child.text()
-        for secret in ("secret", "supervisor-token", "agent-2001-token"):
+        for secret in (harness.PASSWORD, "supervisor-token", "agent-2001-token"):
             self.assertNotIn(secret, text)
 
 

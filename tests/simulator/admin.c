@@ -221,9 +221,12 @@ static void new_call(struct http_conn *conn, json_t *body, const char *argument)
         reply_error(conn, 400, "'to' must be an agent id or an address, 'from' a number");
         return;
     }
+    bool screened = json_is_true(json_object_get(body, "offered"));
+    call_screening(screened);
     struct contact *contact = from->terminal != NULL
                                   ? call_originate(from->terminal, from, to, "DEFAULT")
                                   : call_incoming(from, to);
+    call_screening(false);
     add_data(contact, json_object_get(body, "data"));
     if (json_is_true(json_object_get(body, "answer")))
         answer_any(contact);

@@ -14,9 +14,18 @@ static struct address *forwarded(struct address *to)
     return next != NULL ? next : to;
 }
 
+static bool screening;
+
+void call_screening(bool on)
+{
+    screening = on;
+}
+
 static void present_inside(struct connection *c, const char *reason)
 {
     connection_enter(c, CS_OFFERED, reason);
+    if (screening)
+        return;
     connection_enter(c, CS_ALERTING, reason);
     if (c->address->terminal != NULL)
         termconn_enter(termconn_new(c, c->address->terminal), TS_RINGING, reason);

@@ -45,6 +45,8 @@ void contact_free_data(struct contact *contact);
 
 /* --- what parties do (call_flow.c); the caller has checked that it is allowed --- */
 
+/* While on, calls to stations stay OFFERED until they are accepted, alerted, rejected or redirected. */
+void call_screening(bool on);
 /* A new leg towards `to`, with forwarding, do-not-disturb, route points and outside lines treated as they are. */
 struct connection *call_present(struct contact *contact, struct address *to, const char *reason);
 struct contact *call_originate(struct terminal *terminal, struct address *from, struct address *to,

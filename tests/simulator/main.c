@@ -79,7 +79,8 @@ static const char usage[] =
     "    `execute` says whether the operation is carried out all the same; the default is yes for truncate, drip, huge,\n"
     "    doctype, wrongType and wrongElement, no for the others.\n"
     "  POST /sessions/kill {\"user\":\"*\"}\n"
-    "  POST /calls {\"from\":number,\"to\":agent or address,\"data\":{},\"answer\":bool}, POST /calls/<id>/answer, .../end\n"
+    "  POST /calls {\"from\":number,\"to\":agent or address,\"data\":{},\"answer\":bool,\"offered\":bool}; offered: stays OFFERED;\n"
+    "    POST /calls/<id>/answer, POST /calls/<id>/end\n"
     "  POST /agents/<id> {\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n";
 
 static void fail(const char *what, const char *value)

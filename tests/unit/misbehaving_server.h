@@ -1,6 +1,7 @@
 /*
- * A small HTTP/1.1 server, plain or TLS, that does what contact centre servers and the boxes in front of them do on bad
- * days. What it does is named by the first segment of the request's path, so one server plays every part:
+ * A small HTTP/1.1 server, plain or TLS, that does what contact centre servers and the boxes in
+ * front of them do on bad days. What it does is named by the first segment of the request's path,
+ * so one server plays every part:
  *
  *   /reply/     the reply set in the server, on a kept-alive connection
  *   /gate/      the same, but not before the gate is open
@@ -67,7 +68,8 @@ struct bad_server {
 };
 
 /*
- * On 127.0.0.1, a port of its own. With a certificate file: TLS; with a client CA file: client certificates are required.
+ * On 127.0.0.1, a port of its own. With a certificate file: TLS; with a client CA file: client
+ * certificates are required.
  */
 void bad_server_start(struct bad_server *server, const char *certificate_file, const char *key_file,
                       const char *client_ca_file);

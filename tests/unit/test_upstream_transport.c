@@ -1,4 +1,7 @@
-/* The transport against a server that misbehaves: every way an exchange can end, and nothing sent twice. */
+/*
+ * The transport against a server that misbehaves: every way an exchange can end, and nothing sent
+ * twice.
+ */
 #include "tests/unit/test_upstream_transport_fixture.h"
 
 /* ---- replies ---- */
@@ -72,48 +75,47 @@ static void names_that_would_break_a_header_are_refused(void **state)
 
 struct status_case {
     const struct contract_operation *const *op;
-    int status;
+    int status, rc;
     const char *type;
     char *const *body; /* NULL: empty */
-    int rc;
 };
 
 static char *html = "<html><body>Please log in</body></html>";
 static char *blank = "\r\n ";
 
 static const struct status_case status_cases[] = {
-    {&read_op, 200, "text/xml", &read_reply, CG_OK},
-    {&read_op, 200, "TEXT/XML ; charset=utf-8", &read_reply, CG_OK},
-    {&read_op, 200, "application/soap+xml", &read_reply, CG_OK},
-    {&read_op, 200, "application/xml", &read_reply, CG_OK},
-    {&read_op, 200, "text/html", &html, CG_E_PROTOCOL},
-    {&read_op, 200, "text/html", &read_reply, CG_E_PROTOCOL},
-    {&read_op, 200, "text/xmlish", &read_reply, CG_E_PROTOCOL},
-    {&read_op, 200, NULL, &read_reply, CG_E_PROTOCOL},
-    {&read_op, 200, "text/xml", NULL, CG_E_PROTOCOL},
-    {&read_op, 202, "text/xml", NULL, CG_E_PROTOCOL},
-    {&read_op, 204, NULL, NULL, CG_E_PROTOCOL},
-    {&read_op, 500, "text/xml", &fault_reply, CG_E_FAULT},
-    {&read_op, 200, "text/xml", &fault_reply, CG_E_FAULT},
-    {&read_op, 400, "text/xml", &fault_reply, CG_E_FAULT},
-    {&read_op, 403, "text/xml", &fault_reply, CG_E_FAULT},
-    {&read_op, 404, "text/xml", &read_reply, CG_E_PROTOCOL},
-    {&read_op, 500, "text/html", &html, CG_E_PROTOCOL},
-    {&read_op, 503, "text/html", &html, CG_E_PROTOCOL},
-    {&read_op, 503, NULL, NULL, CG_E_PROTOCOL},
-    {&read_op, 302, "text/html", &html, CG_E_PROTOCOL},
-    {&read_op, 401, "text/html", &html, CG_E_DENIED},
-    {&read_op, 403, NULL, NULL, CG_E_DENIED},
-    {&void_op, 200, "text/xml", &void_reply, CG_OK},
-    {&void_op, 200, NULL, NULL, CG_OK},
-    {&void_op, 200, "text/xml", &blank, CG_OK},
-    {&void_op, 202, NULL, NULL, CG_OK},
-    {&void_op, 204, NULL, NULL, CG_OK},
-    {&void_op, 200, "text/html", &html, CG_E_PROTOCOL},
-    {&one_way_op, 202, NULL, NULL, CG_OK},
-    {&one_way_op, 202, "text/plain", &blank, CG_OK},
-    {&one_way_op, 200, NULL, NULL, CG_OK},
-    {&one_way_op, 500, "text/xml", &fault_reply, CG_E_FAULT},
+    {&read_op, 200, CG_OK, "text/xml", &read_reply},
+    {&read_op, 200, CG_OK, "TEXT/XML ; charset=utf-8", &read_reply},
+    {&read_op, 200, CG_OK, "application/soap+xml", &read_reply},
+    {&read_op, 200, CG_OK, "application/xml", &read_reply},
+    {&read_op, 200, CG_E_PROTOCOL, "text/html", &html},
+    {&read_op, 200, CG_E_PROTOCOL, "text/html", &read_reply},
+    {&read_op, 200, CG_E_PROTOCOL, "text/xmlish", &read_reply},
+    {&read_op, 200, CG_E_PROTOCOL, NULL, &read_reply},
+    {&read_op, 200, CG_E_PROTOCOL, "text/xml", NULL},
+    {&read_op, 202, CG_E_PROTOCOL, "text/xml", NULL},
+    {&read_op, 204, CG_E_PROTOCOL, NULL, NULL},
+    {&read_op, 500, CG_E_FAULT, "text/xml", &fault_reply},
+    {&read_op, 200, CG_E_FAULT, "text/xml", &fault_reply},
+    {&read_op, 400, CG_E_FAULT, "text/xml", &fault_reply},
+    {&read_op, 403, CG_E_FAULT, "text/xml", &fault_reply},
+    {&read_op, 404, CG_E_PROTOCOL, "text/xml", &read_reply},
+    {&read_op, 500, CG_E_PROTOCOL, "text/html", &html},
+    {&read_op, 503, CG_E_PROTOCOL, "text/html", &html},
+    {&read_op, 503, CG_E_PROTOCOL, NULL, NULL},
+    {&read_op, 302, CG_E_PROTOCOL, "text/html", &html},
+    {&read_op, 401, CG_E_DENIED, "text/html", &html},
+    {&read_op, 403, CG_E_DENIED, NULL, NULL},
+    {&void_op, 200, CG_OK, "text/xml", &void_reply},
+    {&void_op, 200, CG_OK, NULL, NULL},
+    {&void_op, 200, CG_OK, "text/xml", &blank},
+    {&void_op, 202, CG_OK, NULL, NULL},
+    {&void_op, 204, CG_OK, NULL, NULL},
+    {&void_op, 200, CG_E_PROTOCOL, "text/html", &html},
+    {&one_way_op, 202, CG_OK, NULL, NULL},
+    {&one_way_op, 202, CG_OK, "text/plain", &blank},
+    {&one_way_op, 200, CG_OK, NULL, NULL},
+    {&one_way_op, 500, CG_E_FAULT, "text/xml", &fault_reply},
 };
 
 static void status_and_type_decide(void **state)
@@ -338,7 +340,10 @@ static void a_close_that_has_arrived_is_noticed(void **state)
     upstream_stop(&upstream, 0);
 }
 
-/* The second request of a connection is taken and not answered, which makes libcurl want to send it again. */
+/*
+ * The second request of a connection is taken and not answered, which makes libcurl want to send it
+ * again.
+ */
 static void not_sent_twice(const char *part, struct upstream_call *second)
 {
     struct upstream *upstream = start_for(part);

@@ -1,6 +1,7 @@
 /*
- * What the transport's tests share: the operations and sample replies they use, a server that misbehaves, an inbox for
- * outcomes, and short ways to start a transport and to make a call. Each test program has its own copy.
+ * What the transport's tests share: the operations and sample replies they use, a server that
+ * misbehaves, an inbox for outcomes, and short ways to start a transport and to make a call. Each
+ * test program has its own copy.
  */
 #ifndef CCTGATE_TESTS_UPSTREAM_TRANSPORT_FIXTURE_H
 #define CCTGATE_TESTS_UPSTREAM_TRANSPORT_FIXTURE_H

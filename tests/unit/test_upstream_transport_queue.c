@@ -1,4 +1,7 @@
-/* The transport under load and at its end: caps, queue, deadlines, many threads, stopping; and settings it refuses. */
+/*
+ * The transport under load and at its end: caps, queue, deadlines, many threads, stopping; and
+ * settings it refuses.
+ */
 #include "tests/unit/test_upstream_transport_fixture.h"
 
 /* ---- queue and cap ---- */
