@@ -62,10 +62,7 @@ static int start_tag(struct scan *scan)
     const char *tag = scan->at;
     int empty, rc = CG_OK;
     size_t attributes = skip_tag(scan, &empty);
-    scan->elements++;
-    if (scan->elements > CG_XML_ELEMENTS_MAX)
-        rc = fail(scan, CG_E_LIMIT, "more elements than are accepted");
-    else if (scan->depth >= CG_XML_DEPTH_MAX)
+    if (scan->depth >= CG_XML_DEPTH_MAX)
         rc = fail(scan, CG_E_LIMIT, "elements are nested deeper than is accepted");
     else if (scan->attributes + attributes > CG_XML_ATTRIBUTES_MAX)
         rc = fail(scan, CG_E_LIMIT, "more attributes in scope than are accepted");
@@ -80,9 +77,12 @@ static int start_tag(struct scan *scan)
     return CG_OK;
 }
 
+/* Comments and the like count as elements do: each is a node in the tree, and cuts a text in two. */
 static int one_construct(struct scan *scan)
 {
-    int empty;
+    int empty, is_end = starts_with(scan, "</");
+    if (!is_end && ++scan->elements > CG_XML_ELEMENTS_MAX)
+        return fail(scan, CG_E_LIMIT, "more elements than are accepted");
     if (starts_with(scan, "<!--")) {
         scan->at += strlen("<!--");
         skip_past(scan, "-->");
@@ -92,7 +92,7 @@ static int one_construct(struct scan *scan)
         skip_past(scan, "?>");
     } else if (starts_with(scan, "<!")) {
         return fail(scan, CG_E_XML, "a document type declaration is not accepted");
-    } else if (starts_with(scan, "</")) {
+    } else if (is_end) {
         skip_tag(scan, &empty);
         if (scan->depth > 0)
             scan->attributes -= scan->attributes_of[--scan->depth];

@@ -108,6 +108,10 @@ void handles_free(struct model *model);
 int fetch_store(struct fetch *fetch);
 int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 
+/* the facts of a terminal connection that hold the contact it consults */
+#define CONSULT_FIELDS 3
+extern const char *const consult_fields[CONSULT_FIELDS];
+
 /* render.c: the resource as clients see it (DESIGN section 10), without sync; a new reference, NULL without memory */
 json_t *render(const struct fetch *fetch);
 

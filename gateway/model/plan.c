@@ -114,6 +114,8 @@ const struct plan_step plan_steps[] = {
     {CALL | CALL_CAPS, TC, "TerminalConnectionService", "GetTerminalConnectionCapabilities", "terminalConnection", "terminalConnectionCapabilities", "capabilities", __, FAULT_ABSENT, NULL, NULL},
     {CALL | CALL_CAPS, TC, "AgentTerminalConnectionService", "GetTerminalConnectionCapabilities", "terminalConnection", "agentTerminalConnectionCapabilities", "agentCapabilities", __, FAULT_ABSENT, "AGENT", "terminal"},
     {CALL, TC, "TerminalConnectionService", "GetConsultContact", "terminalConnection", "contact", "consult", __, FAULT_ABSENT, NULL, NULL},
+    {CALL, TC, "TerminalConnectionService", "GetTransferConsultContact", "terminalConnection", "contact", "transferConsult", __, FAULT_ABSENT, NULL, NULL},
+    {CALL, TC, "TerminalConnectionService", "GetConferenceConsultContact", "terminalConnection", "contact", "conferenceConsult", __, FAULT_ABSENT, NULL, NULL},
 
     /* the parts of a call that are resources of their own */
     {DATA, C, "ContactService", "GetAttachedData", "contact", "attachedData", "data", __, FAULT_GONE, NULL, NULL},

@@ -342,19 +342,29 @@ static json_t *immutable_keys(const json_t *intrinsics)
     return keys;
 }
 
+const char *const consult_fields[CONSULT_FIELDS] = {"consult", "transferConsult", "conferenceConsult"};
+
 static json_t *consults(const struct fetch *fetch, const struct node *contact)
 {
-    json_t *ids = json_array();
+    json_t *found = json_object(), *ids = json_array();
     const struct node *connection, *tc;
+    const char *id;
+    json_t *one;
+    size_t i;
+
     FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
     {
         FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
         {
-            const char *id = handle_id(ENTITY_CONTACT, json_object_get(tc->facts, "consult"));
-            if (id != NULL && strcmp(id, contact->id) != 0)
-                json_array_append_new(ids, json_string(id));
+            for (i = 0; i < CONSULT_FIELDS; ++i)
+                if ((id = handle_id(ENTITY_CONTACT, json_object_get(tc->facts, consult_fields[i]))) != NULL &&
+                    strcmp(id, contact->id) != 0)
+                    json_object_set_new(found, id, json_true());
         }
     }
+    json_object_foreach(found, id, one)
+        json_array_append_new(ids, json_string(id));
+    json_decref(found);
     return ids;
 }
 

@@ -190,16 +190,21 @@ static void forget_ended(struct fetch *fetch, json_t *before)
         log_write(LOG_LEVEL_ERROR, "storeFailed", "Could not forget ended calls");
 }
 
+/* The consult links back to its origin: only the first link that is seen tells which is which. */
+static void remember_consult(struct model *model, const struct node *contact, const char *id)
+{
+    if (id != NULL && strcmp(id, contact->id) != 0 && json_object_get(model->consult_of, contact->id) == NULL)
+        json_object_set_new(model->consult_of, id, json_string(contact->id));
+}
+
 static void remember_consults(struct fetch *fetch)
 {
     const struct node *node;
-    const struct node *contact = fetch->first;
-    for (node = contact; node != NULL; node = node->next) {
-        const char *id = handle_id(ENTITY_CONTACT, json_object_get(node->facts, "consult"));
-        /* the consult links back to its origin: only the first link that is seen tells which is which */
-        if (id != NULL && strcmp(id, contact->id) != 0 && json_object_get(fetch->model->consult_of, contact->id) == NULL)
-            json_object_set_new(fetch->model->consult_of, id, json_string(contact->id));
-    }
+    size_t i;
+    for (node = fetch->first; node != NULL; node = node->next)
+        for (i = 0; i < CONSULT_FIELDS; ++i)
+            remember_consult(fetch->model, fetch->first,
+                             handle_id(ENTITY_CONTACT, json_object_get(node->facts, consult_fields[i])));
 }
 
 static int put_record(struct fetch *fetch, struct store_txn *txn, const char *body, size_t length)

@@ -7,7 +7,7 @@
 /* XML from anybody: the upstream's replies, notifications, the contract files */
 #define CG_XML_BYTES_MAX (8u * 1024 * 1024)
 #define CG_XML_DEPTH_MAX 64
-#define CG_XML_ELEMENTS_MAX 400000
+#define CG_XML_ELEMENTS_MAX 400000 /* comments and processing instructions count too */
 /* attributes and namespace declarations of all open elements together: libxml2 looks each name up among them in turn */
 #define CG_XML_ATTRIBUTES_MAX 256
 #define CG_CONTRACT_FILES_MAX 512

@@ -46,20 +46,29 @@ class Reads(Case):
                 self.assertEqual(single.json["sync"], "cached")
 
     def test_agents_match_the_ground_truth(self):
-        truth = {a["loginId"]: a for a in self.sim.state()["agents"]}
+        truth = {a["id"]: a for a in self.sim.state()["agents"]}
         for agent in self.items("agents"):
             real = truth[agent["loginId"]]
             self.assertEqual(agent["loginStatus"] == "LOGGED_IN", real["loggedIn"], agent)
+            self.assertEqual(sorted(agent["terminals"]), sorted(real["terminals"]))
             if real["loggedIn"]:
                 self.assertEqual(agent["readyStatus"] == "READY", real["ready"], agent)
+                if not real["ready"]:
+                    self.assertEqual(agent["notReadyReasonCode"] or "", real["reasonCode"])
 
     def test_calls_match_the_ground_truth(self):
         truth = {c["contactId"]: c for c in self.sim.state()["calls"]}
         calls = {c["contactId"]: c for c in self.items("calls")}
         self.assertEqual(set(calls), set(truth))
         for contact_id, call in calls.items():
-            real = {c["connectionId"]: c["state"] for c in truth[contact_id]["connections"]}
+            real = {c["id"]: c["state"] for c in truth[contact_id]["connections"]}
             self.assertEqual({c["connectionId"]: c["state"] for c in call["connections"]}, real)
+            self.assertEqual((call["calling"], call["called"]), (truth[contact_id]["calling"], truth[contact_id]["called"]))
+            tcs = {t["id"]: t["state"] for c in truth[contact_id]["connections"] for t in c["terminalConnections"]}
+            self.assertEqual({t["terminalConnectionId"]: t["state"] for c in call["connections"]
+                              for t in c["terminalConnections"]}, tcs)
+            if truth[contact_id]["consultOf"]:
+                self.assertIn(contact_id, calls[truth[contact_id]["consultOf"]]["consults"])
             for connection in call["connections"]:
                 self.assertIsInstance(connection["capabilities"].get("canDisconnect"), bool)
                 for tc in connection["terminalConnections"]:
@@ -175,7 +184,7 @@ class Reads(Case):
         before = self.gate.get("/v1/agents/2002", headers={"Cache-Control": "no-cache"})
         same = self.gate.get("/v1/agents/2002", headers={"Cache-Control": "no-cache"})
         self.assertEqual(before.headers["etag"], same.headers["etag"])
-        truth = {a["loginId"]: a for a in self.sim.state()["agents"]}["2002"]
+        truth = {a["id"]: a for a in self.sim.state()["agents"]}["2002"]
         self.sim.admin("POST", "/agents/2002", {"loggedIn": not truth["loggedIn"]})
         after = self.gate.get("/v1/agents/2002", headers={"Cache-Control": "no-cache"})
         self.assertNotEqual(before.headers["etag"], after.headers["etag"])

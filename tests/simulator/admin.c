@@ -27,7 +27,8 @@ static void reply_json(struct http_conn *conn, int status, json_t *value)
     buf_str(&body, text != NULL ? text : "null");
     buf_str(&body, "\n");
     free(text);
-    http_reply(conn, &(struct http_reply){.status = status, .content_type = "application/json", .body = &body});
+    http_reply(conn, &(struct http_reply){
+                         .status = status, .content_type = "application/json", .body = &body});
 }
 
 static void reply_ok(struct http_conn *conn)
@@ -43,7 +44,8 @@ static void reply_error(struct http_conn *conn, int status, const char *message)
 static json_t *violation_messages(void)
 {
     json_t *a = json_array();
-    uint64_t first = counters.violations > VIOLATION_MESSAGES ? counters.violations - VIOLATION_MESSAGES : 0;
+    uint64_t first =
+        counters.violations > VIOLATION_MESSAGES ? counters.violations - VIOLATION_MESSAGES : 0;
     for (uint64_t i = first; i < counters.violations; i++) {
         const char *text = counters.messages[i % VIOLATION_MESSAGES];
         json_t *s = text != NULL ? json_string(text) : NULL;
@@ -137,9 +139,10 @@ static void get_faults(struct http_conn *conn, json_t *body, const char *argumen
     json_t *a = json_array();
     for (size_t i = 0; i < faults_count(); i++) {
         const struct injected *f = faults_at(i);
-        json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:I, s:b}", "kind", faults_kind_name(f->kind),
-                                           "service", f->service, "operation", f->operation, "left",
-                                           (json_int_t)(f->endless ? 0 : f->left), "execute", f->execute));
+        json_array_append_new(
+            a, json_pack("{s:s, s:s, s:s, s:I, s:b}", "kind", faults_kind_name(f->kind), "service",
+                         f->service, "operation", f->operation, "left",
+                         (json_int_t)(f->endless ? 0 : f->left), "execute", f->execute));
     }
     reply_json(conn, 200, a);
 }
@@ -153,8 +156,8 @@ static void add_fault(struct http_conn *conn, json_t *body, const char *argument
         return;
     }
     json_t *execute = json_object_get(body, "execute");
-    faults_add((enum fault_kind)kind, text_of(body, "service", "*"), text_of(body, "operation", "*"),
-               json_integer_value(json_object_get(body, "count")),
+    faults_add((enum fault_kind)kind, text_of(body, "service", "*"),
+               text_of(body, "operation", "*"), json_integer_value(json_object_get(body, "count")),
                json_is_boolean(execute) ? json_is_true(execute) : -1, text_of(body, "fault", NULL),
                text_of(body, "message", NULL));
     http_refuse(soap, faults_refuse());
@@ -295,12 +298,18 @@ static const struct {
     const char *path; /* '*' stands for one segment, which is the handler's argument */
     void (*handler)(struct http_conn *conn, json_t *body, const char *argument);
 } routes[] = {
-    {"GET", "/counters", get_counters},      {"POST", "/counters/reset", reset_counters},
-    {"GET", "/state", get_state},            {"GET", "/health", get_health},
-    {"POST", "/latency", set_latency},       {"GET", "/faults", get_faults},
-    {"POST", "/faults", add_fault},          {"DELETE", "/faults", clear_faults},
-    {"POST", "/sessions/kill", kill_sessions}, {"POST", "/calls", new_call},
-    {"POST", "/calls/*/end", end_call},      {"POST", "/calls/*/answer", answer_call},
+    {"GET", "/counters", get_counters},
+    {"POST", "/counters/reset", reset_counters},
+    {"GET", "/state", get_state},
+    {"GET", "/health", get_health},
+    {"POST", "/latency", set_latency},
+    {"GET", "/faults", get_faults},
+    {"POST", "/faults", add_fault},
+    {"DELETE", "/faults", clear_faults},
+    {"POST", "/sessions/kill", kill_sessions},
+    {"POST", "/calls", new_call},
+    {"POST", "/calls/*/end", end_call},
+    {"POST", "/calls/*/answer", answer_call},
     {"POST", "/agents/*", change_agent},
 };
 
@@ -322,7 +331,8 @@ static bool match(const char *pattern, const char *path, char **argument)
 
 void admin_on_request(struct http_conn *conn, const struct http_request *request)
 {
-    json_t *body = request->body_len > 0 ? json_loadb(request->body, request->body_len, 0, NULL) : json_object();
+    json_t *body = request->body_len > 0 ? json_loadb(request->body, request->body_len, 0, NULL)
+                                         : json_object();
     if (!json_is_object(body)) {
         json_decref(body);
         reply_error(conn, 400, "the body is not a JSON object");
@@ -330,7 +340,8 @@ void admin_on_request(struct http_conn *conn, const struct http_request *request
     }
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
         char *argument = NULL;
-        if (strcmp(routes[i].method, request->method) != 0 || !match(routes[i].path, request->path, &argument))
+        if (strcmp(routes[i].method, request->method) != 0 ||
+            !match(routes[i].path, request->path, &argument))
             continue;
         routes[i].handler(conn, body, argument);
         free(argument);

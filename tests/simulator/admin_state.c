@@ -142,9 +142,12 @@ static json_t *data_json(const struct attached_data *data)
 static void call_lineage(json_t *o, const struct contact *contact)
 {
     set(o, "consultOf", contact->consult_of[0] != '\0' ? contact->consult_of : NULL);
-    set(o, "transferredFrom", contact->transferred_from[0] != '\0' ? contact->transferred_from : NULL);
-    set(o, "lastRedirected", contact->last_redirected != NULL ? contact->last_redirected->name : NULL);
-    set(o, "callingTerminal", contact->calling_terminal != NULL ? contact->calling_terminal->name : NULL);
+    set(o, "transferredFrom",
+        contact->transferred_from[0] != '\0' ? contact->transferred_from : NULL);
+    set(o, "lastRedirected",
+        contact->last_redirected != NULL ? contact->last_redirected->name : NULL);
+    set(o, "callingTerminal",
+        contact->calling_terminal != NULL ? contact->calling_terminal->name : NULL);
 }
 
 json_t *admin_call(const struct contact *contact)

@@ -4,18 +4,22 @@
 
 static void emit_agent(const struct agent *agent, const char *property)
 {
-    sim_emit(&(struct sim_event){.kind = EVENT_AGENT_PROPERTY, .agent = agent, .property = property});
+    sim_emit(
+        &(struct sim_event){.kind = EVENT_AGENT_PROPERTY, .agent = agent, .property = property});
 }
 
 static void emit_terminal(const struct terminal *terminal, const char *property)
 {
-    sim_emit(&(struct sim_event){
-        .kind = EVENT_TERMINAL_PROPERTY, .terminal = terminal, .agent = terminal->logged_in, .property = property});
+    sim_emit(&(struct sim_event){.kind = EVENT_TERMINAL_PROPERTY,
+                                 .terminal = terminal,
+                                 .agent = terminal->logged_in,
+                                 .property = property});
 }
 
 static void emit_address(const struct address *address, const char *property)
 {
-    sim_emit(&(struct sim_event){.kind = EVENT_ADDRESS_PROPERTY, .address = address, .property = property});
+    sim_emit(&(struct sim_event){
+        .kind = EVENT_ADDRESS_PROPERTY, .address = address, .property = property});
 }
 
 /* An agent may also sit at a terminal that is not its own, so all of them are looked at. */

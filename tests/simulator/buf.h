@@ -26,7 +26,8 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+void buf_vprintf(struct buf *b, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Adds `s` as XML character data; what XML 1.0 cannot carry becomes U+FFFD. NULL counts as "". */
 void buf_xml(struct buf *b, const char *s);
 /* Removes the first `count` bytes. */

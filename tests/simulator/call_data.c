@@ -49,7 +49,8 @@ struct intrinsic *contact_intrinsic(const struct contact *contact, const char *k
     return NULL;
 }
 
-void contact_intrinsic_put(struct contact *contact, const char *key, const char *value, bool immutable)
+void contact_intrinsic_put(struct contact *contact, const char *key, const char *value,
+                           bool immutable)
 {
     struct intrinsic *slot = contact_intrinsic(contact, key);
     if (slot == NULL) {
@@ -62,8 +63,8 @@ void contact_intrinsic_put(struct contact *contact, const char *key, const char 
     slot->immutable = immutable;
 }
 
-void contact_message_add(struct contact *contact, const char *message, const char *sender, const char *type,
-                         const char *time_stamp)
+void contact_message_add(struct contact *contact, const char *message, const char *sender,
+                         const char *type, const char *time_stamp)
 {
     contact->messages =
         mem_resize(contact->messages, contact->message_count + 1, sizeof(*contact->messages));

@@ -150,8 +150,8 @@ struct contact *call_consult(struct termconn *termconn, struct address *to, enum
     struct contact *first = termconn->connection->contact;
     if (termconn->state == TS_ACTIVE)
         call_hold(termconn, TS_AUTOHELD);
-    struct contact *consult = call_originate(termconn->terminal, termconn->connection->address, to,
-                                             consult_reason(kind));
+    struct contact *consult =
+        call_originate(termconn->terminal, termconn->connection->address, to, consult_reason(kind));
     contact_copy_all_data(consult, first);
     consult->consult_from = termconn;
     consult->consult_kind = kind;
@@ -240,8 +240,9 @@ void call_reject(struct connection *connection)
     contact_settle(contact, "REJECT");
 }
 
-struct connection *call_join(struct contact *contact, struct address *address, struct terminal *terminal,
-                             enum terminal_connection_state state, const char *reason)
+struct connection *call_join(struct contact *contact, struct address *address,
+                             struct terminal *terminal, enum terminal_connection_state state,
+                             const char *reason)
 {
     struct connection *c = connection_new(contact, address);
     hold_others(terminal, NULL);
@@ -250,7 +251,8 @@ struct connection *call_join(struct contact *contact, struct address *address, s
     return c;
 }
 
-struct termconn *call_pickup(struct termconn *ringing, struct terminal *terminal, struct address *address)
+struct termconn *call_pickup(struct termconn *ringing, struct terminal *terminal,
+                             struct address *address)
 {
     struct connection *old = ringing->connection;
     struct contact *contact = old->contact;

@@ -169,7 +169,8 @@ void contact_settle(struct contact *contact, const char *reason)
         contact_end(contact, reason);
 }
 
-struct connection *contact_connection_at(const struct contact *contact, const struct address *address)
+struct connection *contact_connection_at(const struct contact *contact,
+                                         const struct address *address)
 {
     struct connection *c;
     TAILQ_FOREACH(c, &contact->connections, of_contact)

@@ -13,8 +13,10 @@
 struct contact *contact_new(struct address *calling, struct address *called);
 struct connection *connection_new(struct contact *contact, struct address *address);
 struct termconn *termconn_new(struct connection *connection, struct terminal *terminal);
-void connection_enter(struct connection *connection, enum connection_state state, const char *reason);
-void termconn_enter(struct termconn *termconn, enum terminal_connection_state state, const char *reason);
+void connection_enter(struct connection *connection, enum connection_state state,
+                      const char *reason);
+void termconn_enter(struct termconn *termconn, enum terminal_connection_state state,
+                    const char *reason);
 /* Drops the leg's terminal connections and disconnects it, without looking at the others. */
 void connection_end(struct connection *connection, const char *reason);
 /* Ends every leg. */
@@ -23,8 +25,10 @@ void contact_end(struct contact *contact, const char *reason);
 void contact_settle(struct contact *contact, const char *reason);
 /* Tells that a property ("ATTACHED_DATA", "INTRINSICS", ...) has a new value. */
 void contact_changed(struct contact *contact, const char *property);
-struct connection *contact_connection_at(const struct contact *contact, const struct address *address);
-struct termconn *contact_termconn_at(const struct contact *contact, const struct terminal *terminal);
+struct connection *contact_connection_at(const struct contact *contact,
+                                         const struct address *address);
+struct termconn *contact_termconn_at(const struct contact *contact,
+                                     const struct terminal *terminal);
 size_t contact_party_count(const struct contact *contact);
 /* Frees what ended; a hook of the loop. */
 void calls_reap(void);
@@ -35,10 +39,11 @@ void calls_free_all(void);
 void contact_data_clear(struct attached_data *data);
 void contact_data_add_pair(struct attached_data *data, const char *key, const char *value);
 void contact_data_copy(struct attached_data *to, const struct attached_data *from);
-void contact_intrinsic_put(struct contact *contact, const char *key, const char *value, bool immutable);
+void contact_intrinsic_put(struct contact *contact, const char *key, const char *value,
+                           bool immutable);
 struct intrinsic *contact_intrinsic(const struct contact *contact, const char *key);
-void contact_message_add(struct contact *contact, const char *message, const char *sender, const char *type,
-                         const char *time_stamp);
+void contact_message_add(struct contact *contact, const char *message, const char *sender,
+                         const char *type, const char *time_stamp);
 /* Data, intrinsics and UUI of one call into another: what follows a transfer. */
 void contact_copy_all_data(struct contact *to, const struct contact *from);
 void contact_free_data(struct contact *contact);
@@ -69,10 +74,12 @@ void call_blind_transfer(struct termconn *termconn, struct address *to);
 struct connection *call_redirect(struct connection *connection, struct address *to);
 void call_reject(struct connection *connection);
 /* Joins a terminal to a call, active at once ("BARGE_IN", "OBSERVE"). */
-struct connection *call_join(struct contact *contact, struct address *address, struct terminal *terminal,
-                             enum terminal_connection_state state, const char *reason);
+struct connection *call_join(struct contact *contact, struct address *address,
+                             struct terminal *terminal, enum terminal_connection_state state,
+                             const char *reason);
 /* Takes a ringing leg over to another terminal. */
-struct termconn *call_pickup(struct termconn *ringing, struct terminal *terminal, struct address *address);
+struct termconn *call_pickup(struct termconn *ringing, struct terminal *terminal,
+                             struct address *address);
 /* From a route point to `to`; returns the new leg. */
 struct connection *call_route(struct connection *queued, struct address *to);
 

@@ -2,33 +2,36 @@
 
 #include "options.h"
 
-#define BLOCK(block, ...)                                                                                              \
-    static const char *const block##_names[] = {__VA_ARGS__};                                                          \
+#define BLOCK(block, ...)                                                                          \
+    static const char *const block##_names[] = {__VA_ARGS__};                                      \
     const struct cap_block block = {block##_names, sizeof(block##_names) / sizeof(*block##_names)}
 
-BLOCK(address_caps, "canConference", "canConsult", "canDoNotDisturb", "canForward", "canGetMessageWaiting",
-      "canSetMessageWaiting", "canOriginate", "canTransfer");
-BLOCK(terminal_caps, "canConference", "canConsult", "canDoNotDisturb", "canForward", "canOriginate", "canPickup",
-      "canPickupFromGroup", "canTransfer");
-BLOCK(agent_terminal_caps, "canCallSupervisor", "canForcedAnswer", "canGetActivityCode", "canGetNotReadyReason",
-      "canGetReadyStatus", "canLogin", "canLogout", "canSetActivityCode", "canSetNotReadyReason",
-      "canSetReadyStatus", "canConference", "canConsult", "canDoNotDisturb", "canForward", "canOriginate",
+BLOCK(address_caps, "canConference", "canConsult", "canDoNotDisturb", "canForward",
+      "canGetMessageWaiting", "canSetMessageWaiting", "canOriginate", "canTransfer");
+BLOCK(terminal_caps, "canConference", "canConsult", "canDoNotDisturb", "canForward", "canOriginate",
       "canPickup", "canPickupFromGroup", "canTransfer");
-BLOCK(agent_caps, "canGetNotReadyReason", "canGetReadyStatus", "canGetSupervisor", "canLogin", "canLogout",
-      "canRetrieve", "canSetNotReadyReason", "canSetReadyStatus", "canSetStaticVoiceTerminal");
-BLOCK(connection_caps, "canAccept", "canAlert", "canDisconnect", "canPark", "canRedirect", "canReject");
-BLOCK(termconn_caps, "canAnswer", "canBlindTransfer", "canCompleteConference", "canCompleteTransfer",
-      "canConsult", "canGenerateDTMF", "canHold", "canAutoHold", "canInitiateConference", "canInitiateTransfer",
-      "canUnhold");
-BLOCK(agent_termconn_caps, "canAnswer", "canBlindTransfer", "canCompleteConference", "canCompleteTransfer",
-      "canEmergency", "canGenerateDTMF", "canHold", "canInitiateConference", "canInitiateTransfer", "canUnhold",
-      "canConsult");
-BLOCK(contact_caps, "canAddParty", "canBargeIn", "canDrop", "canGetAttachedData", "canGetCallingTerminal",
-      "canGetIntrinsics", "canGetInstantMessages", "canGetLastRedirectedAddress", "canGetOriginalDestination",
-      "canGetUUI", "canObserve", "canSetAttachedData", "canSetIntrinsics", "canSetUUI", "canWhisper");
-BLOCK(route_point_caps, "canGiveMusic", "canGiveRingBack", "canGiveSilence", "canRoute", "canRetrieveContact",
-      "canGetRetrieverAddress", "canSetRetrieveStatus", "canGiveIvr", "canGiveRan", "canGiveOverflow",
-      "canGiveBusy");
+BLOCK(agent_terminal_caps, "canCallSupervisor", "canForcedAnswer", "canGetActivityCode",
+      "canGetNotReadyReason", "canGetReadyStatus", "canLogin", "canLogout", "canSetActivityCode",
+      "canSetNotReadyReason", "canSetReadyStatus", "canConference", "canConsult", "canDoNotDisturb",
+      "canForward", "canOriginate", "canPickup", "canPickupFromGroup", "canTransfer");
+BLOCK(agent_caps, "canGetNotReadyReason", "canGetReadyStatus", "canGetSupervisor", "canLogin",
+      "canLogout", "canRetrieve", "canSetNotReadyReason", "canSetReadyStatus",
+      "canSetStaticVoiceTerminal");
+BLOCK(connection_caps, "canAccept", "canAlert", "canDisconnect", "canPark", "canRedirect",
+      "canReject");
+BLOCK(termconn_caps, "canAnswer", "canBlindTransfer", "canCompleteConference",
+      "canCompleteTransfer", "canConsult", "canGenerateDTMF", "canHold", "canAutoHold",
+      "canInitiateConference", "canInitiateTransfer", "canUnhold");
+BLOCK(agent_termconn_caps, "canAnswer", "canBlindTransfer", "canCompleteConference",
+      "canCompleteTransfer", "canEmergency", "canGenerateDTMF", "canHold", "canInitiateConference",
+      "canInitiateTransfer", "canUnhold", "canConsult");
+BLOCK(contact_caps, "canAddParty", "canBargeIn", "canDrop", "canGetAttachedData",
+      "canGetCallingTerminal", "canGetIntrinsics", "canGetInstantMessages",
+      "canGetLastRedirectedAddress", "canGetOriginalDestination", "canGetUUI", "canObserve",
+      "canSetAttachedData", "canSetIntrinsics", "canSetUUI", "canWhisper");
+BLOCK(route_point_caps, "canGiveMusic", "canGiveRingBack", "canGiveSilence", "canRoute",
+      "canRetrieveContact", "canGetRetrieverAddress", "canSetRetrieveStatus", "canGiveIvr",
+      "canGiveRan", "canGiveOverflow", "canGiveBusy");
 
 static uint32_t flag(unsigned bit, bool on)
 {
@@ -56,7 +59,8 @@ uint32_t caps_of_address(const struct address *address)
     bool station = address->terminal != NULL;
     bool on_call = talking(address->terminal);
     return flag(ADR_CONFERENCE, on_call) | flag(ADR_CONSULT, on_call) | flag(ADR_DND, station) |
-           flag(ADR_FORWARD, station) | flag(ADR_GET_MESSAGE_WAITING, station && options.message_waiting) |
+           flag(ADR_FORWARD, station) |
+           flag(ADR_GET_MESSAGE_WAITING, station && options.message_waiting) |
            flag(ADR_SET_MESSAGE_WAITING, station && options.message_waiting) |
            flag(ADR_ORIGINATE, station && !on_call) | flag(ADR_TRANSFER, on_call);
 }
@@ -112,24 +116,31 @@ uint32_t caps_of_termconn(const struct user *user, const struct termconn *termco
            flag(TC_BLIND_TRANSFER, up && active && !options.sip) |
            flag(TC_COMPLETE_CONFERENCE, termconn->consults[CONSULT_CONFERENCE] != NULL) |
            flag(TC_COMPLETE_TRANSFER, termconn->consults[CONSULT_TRANSFER] != NULL) |
-           flag(TC_CONSULT, consultable) | flag(TC_DTMF, up && active) | flag(TC_HOLD, up && active) |
-           flag(TC_AUTO_HOLD, up && active) | flag(TC_INITIATE_CONFERENCE, consultable) |
-           flag(TC_INITIATE_TRANSFER, consultable) | flag(TC_UNHOLD, held);
+           flag(TC_CONSULT, consultable) | flag(TC_DTMF, up && active) |
+           flag(TC_HOLD, up && active) | flag(TC_AUTO_HOLD, up && active) |
+           flag(TC_INITIATE_CONFERENCE, consultable) | flag(TC_INITIATE_TRANSFER, consultable) |
+           flag(TC_UNHOLD, held);
 }
 
 uint32_t caps_of_agent_termconn(const struct user *user, const struct termconn *termconn)
 {
     uint32_t plain = caps_of_termconn(user, termconn);
-    static const unsigned char from[][2] = {
-        {TC_ANSWER, ATC_ANSWER}, {TC_BLIND_TRANSFER, ATC_BLIND_TRANSFER},
-        {TC_COMPLETE_CONFERENCE, ATC_COMPLETE_CONFERENCE}, {TC_COMPLETE_TRANSFER, ATC_COMPLETE_TRANSFER},
-        {TC_DTMF, ATC_DTMF}, {TC_HOLD, ATC_HOLD}, {TC_INITIATE_CONFERENCE, ATC_INITIATE_CONFERENCE},
-        {TC_INITIATE_TRANSFER, ATC_INITIATE_TRANSFER}, {TC_UNHOLD, ATC_UNHOLD}, {TC_CONSULT, ATC_CONSULT}};
+    static const unsigned char from[][2] = {{TC_ANSWER, ATC_ANSWER},
+                                            {TC_BLIND_TRANSFER, ATC_BLIND_TRANSFER},
+                                            {TC_COMPLETE_CONFERENCE, ATC_COMPLETE_CONFERENCE},
+                                            {TC_COMPLETE_TRANSFER, ATC_COMPLETE_TRANSFER},
+                                            {TC_DTMF, ATC_DTMF},
+                                            {TC_HOLD, ATC_HOLD},
+                                            {TC_INITIATE_CONFERENCE, ATC_INITIATE_CONFERENCE},
+                                            {TC_INITIATE_TRANSFER, ATC_INITIATE_TRANSFER},
+                                            {TC_UNHOLD, ATC_UNHOLD},
+                                            {TC_CONSULT, ATC_CONSULT}};
     uint32_t bits = 0;
     for (unsigned i = 0; i < sizeof(from) / sizeof(*from); i++)
         bits |= flag(from[i][1], plain >> from[i][0] & 1);
     const struct agent *agent = termconn->terminal->logged_in;
-    return bits | flag(ATC_EMERGENCY, (plain >> TC_HOLD & 1) && agent != NULL && agent->supervisor != NULL);
+    return bits | flag(ATC_EMERGENCY,
+                       (plain >> TC_HOLD & 1) && agent != NULL && agent->supervisor != NULL);
 }
 
 static bool agent_is_talking(const struct contact *contact)
@@ -162,9 +173,9 @@ uint32_t caps_of_contact(const struct user *user, const struct contact *contact)
            flag(CNT_DROP, own) | flag(CNT_GET_DATA, true) |
            flag(CNT_GET_CALLING_TERMINAL, contact->calling_terminal != NULL) |
            flag(CNT_GET_INTRINSICS, true) | flag(CNT_GET_MESSAGES, true) |
-           flag(CNT_GET_LAST_REDIRECTED, contact->last_redirected != NULL) | flag(CNT_GET_ORIGINAL, true) |
-           flag(CNT_GET_UUI, true) | flag(CNT_OBSERVE, watch) | flag(CNT_SET_DATA, own) |
-           flag(CNT_SET_INTRINSICS, own) | flag(CNT_SET_UUI, own);
+           flag(CNT_GET_LAST_REDIRECTED, contact->last_redirected != NULL) |
+           flag(CNT_GET_ORIGINAL, true) | flag(CNT_GET_UUI, true) | flag(CNT_OBSERVE, watch) |
+           flag(CNT_SET_DATA, own) | flag(CNT_SET_INTRINSICS, own) | flag(CNT_SET_UUI, own);
 }
 
 uint32_t caps_of_route_point(const struct user *user, const struct connection *connection)
@@ -174,5 +185,6 @@ uint32_t caps_of_route_point(const struct user *user, const struct connection *c
                (connection->state == CS_QUEUED || connection->state == CS_CONTROLLED);
     bool routable = own && connection->address->controlled;
     return flag(RPC_MUSIC, own) | flag(RPC_RING_BACK, own) | flag(RPC_SILENCE, own) |
-           flag(RPC_ROUTE, routable) | flag(RPC_RETRIEVE, own) | flag(RPC_RAN, own) | flag(RPC_BUSY, own);
+           flag(RPC_ROUTE, routable) | flag(RPC_RETRIEVE, own) | flag(RPC_RAN, own) |
+           flag(RPC_BUSY, own);
 }

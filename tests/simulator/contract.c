@@ -103,7 +103,8 @@ static bool load_cct(const char *dir)
 
 static bool load_outbound(const char *dir, bool priority)
 {
-    static const char *const names[] = {"OutboundUtilityWS", "OutboundCampaignWS", "OutboundContactWS"};
+    static const char *const names[] = {"OutboundUtilityWS", "OutboundCampaignWS",
+                                        "OutboundContactWS"};
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof(names) / sizeof(*names); i++) {
         const char *folder = priority && i == 1 ? "/variant-priority" : "";
@@ -118,7 +119,8 @@ static void on_schema_error(void *context, xmlErrorPtr error)
 {
     (void)context;
     if (contract.message == NULL) {
-        fprintf(stderr, "cctsim: %s:%d: %s", error->file ? error->file : "schema", error->line, error->message);
+        fprintf(stderr, "cctsim: %s:%d: %s", error->file ? error->file : "schema", error->line,
+                error->message);
         return;
     }
     if (contract.message->len < 2000)
@@ -222,7 +224,8 @@ struct service *contract_service(const char *name)
     return map_get(&contract.by_name, name);
 }
 
-struct operation *contract_operation(const struct service *service, const char *ns, const char *element)
+struct operation *contract_operation(const struct service *service, const char *ns,
+                                     const char *element)
 {
     char *key = mem_printf("{%s}%s", ns, element);
     struct operation *op = map_get(&service->by_element, key);

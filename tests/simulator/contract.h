@@ -58,7 +58,8 @@ size_t contract_service_count(void);
 struct service *contract_service_at(size_t index);
 /* Case-sensitive; NULL when there is none. */
 struct service *contract_service(const char *name);
-struct operation *contract_operation(const struct service *service, const char *ns, const char *element);
+struct operation *contract_operation(const struct service *service, const char *ns,
+                                     const char *element);
 struct operation *contract_operation_named(const struct service *service, const char *name);
 /* Validates a whole envelope. On false the validator's sentences are in `message`. */
 bool contract_validate(enum envelope envelope, xmlDoc *doc, struct buf *message);

@@ -15,7 +15,7 @@ struct counters {
     uint64_t logoffs;
     uint64_t commands;
     uint64_t reads;
-    uint64_t faults; /* SOAP faults answered */
+    uint64_t faults;                    /* SOAP faults answered */
     char *messages[VIOLATION_MESSAGES]; /* a ring: message i is at i % VIOLATION_MESSAGES */
 };
 

@@ -5,9 +5,9 @@
 static sim_event_sink sink;
 static uint64_t counts[EVENT_KINDS];
 
-static const char *const names[] = {"CONNECTION_STATE",  "TERMINAL_CONNECTION_STATE", "CONTACT_PROPERTY",
-                                    "AGENT_PROPERTY",    "TERMINAL_PROPERTY",         "ADDRESS_PROPERTY",
-                                    "SESSION_TERMINATION"};
+static const char *const names[] = {
+    "CONNECTION_STATE",  "TERMINAL_CONNECTION_STATE", "CONTACT_PROPERTY",   "AGENT_PROPERTY",
+    "TERMINAL_PROPERTY", "ADDRESS_PROPERTY",          "SESSION_TERMINATION"};
 
 void sim_emit(const struct sim_event *event)
 {

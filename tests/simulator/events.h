@@ -35,7 +35,7 @@ struct sim_event {
     const char *property; /* the contract's name, e.g. "READY_STATUS" */
     int new_state;        /* enum connection_state or terminal_connection_state */
     int previous_state;
-    const char *reason;   /* the contract's name, e.g. "DEFAULT" */
+    const char *reason; /* the contract's name, e.g. "DEFAULT" */
 };
 
 typedef void (*sim_event_sink)(const struct sim_event *event);

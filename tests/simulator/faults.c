@@ -13,8 +13,8 @@ static size_t list_count;
 static struct injected taken;
 
 static const char *const kind_names[FAULT_KINDS] = {
-    "refuse", "hang", "reset", "truncate", "garbage", "html", "huge", "drip",
-    "wrongType", "doctype", "fault", "http500", "empty", "wrongElement", "session"};
+    "refuse",    "hang",    "reset", "truncate", "garbage", "html",         "huge",   "drip",
+    "wrongType", "doctype", "fault", "http500",  "empty",   "wrongElement", "session"};
 
 int faults_kind(const char *kind)
 {
@@ -32,12 +32,12 @@ const char *faults_kind_name(enum fault_kind kind)
 
 static bool executes(enum fault_kind kind)
 {
-    return kind == FAULT_TRUNCATE || kind == FAULT_HUGE || kind == FAULT_DRIP || kind == FAULT_WRONG_TYPE ||
-           kind == FAULT_DOCTYPE || kind == FAULT_WRONG_ELEMENT;
+    return kind == FAULT_TRUNCATE || kind == FAULT_HUGE || kind == FAULT_DRIP ||
+           kind == FAULT_WRONG_TYPE || kind == FAULT_DOCTYPE || kind == FAULT_WRONG_ELEMENT;
 }
 
-void faults_add(enum fault_kind kind, const char *service, const char *operation, long long count, int execute,
-                const char *fault, const char *message)
+void faults_add(enum fault_kind kind, const char *service, const char *operation, long long count,
+                int execute, const char *fault, const char *message)
 {
     list = mem_resize(list, list_count + 1, sizeof(*list));
     list[list_count++] = (struct injected){
@@ -144,8 +144,9 @@ static void garbage(struct http_reply *reply)
 static void html(struct http_reply *reply)
 {
     replace_body(reply, 200, "text/html");
-    buf_str(reply->body, "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><p>Please sign in to "
-                         "continue.<br></body></html>\n");
+    buf_str(reply->body,
+            "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><p>Please sign in to "
+            "continue.<br></body></html>\n");
 }
 
 /* Is [start, end) a boolean or a whole number? */
@@ -160,8 +161,9 @@ static bool typed_value(const char *start, const char *end)
 /* An element whose type is a number, told by its name because digits may also be a name or a code. */
 static bool number_element(const char *text_start, const char *data)
 {
-    static const char *const names[] = {"entranceTime>", "count>", "numberOfMessages>", "whichCalls>",
-                                        "CountResponse>", "ID>", "Id>", "ContactID>"};
+    static const char *const names[] = {"entranceTime>", "count>",         "numberOfMessages>",
+                                        "whichCalls>",   "CountResponse>", "ID>",
+                                        "Id>",           "ContactID>"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         size_t len = strlen(names[i]);
         if ((size_t)(text_start - data) >= len && memcmp(text_start - len, names[i], len) == 0)
@@ -182,7 +184,8 @@ static void wrong_type(struct http_reply *reply)
         char *end = strchr(start, '<');
         if (end == NULL || end == start)
             continue;
-        if (!typed_value(start, end) && !(number_element(start, data) && isdigit((unsigned char)*start)))
+        if (!typed_value(start, end) &&
+            !(number_element(start, data) && isdigit((unsigned char)*start)))
             continue;
         buf_add(&out, data, (size_t)(start - data));
         buf_str(&out, "perhaps");
@@ -203,7 +206,9 @@ static void doctype(struct http_reply *reply)
     const char *body = root != NULL ? strstr(root, "<e:Body") : NULL;
     if (body == NULL)
         return;
-    buf_str(&out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE lolz [\n<!ENTITY lol0 \"lol\">\n");
+    buf_str(
+        &out,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE lolz [\n<!ENTITY lol0 \"lol\">\n");
     for (int i = 1; i < 10; i++) {
         buf_printf(&out, "<!ENTITY lol%d \"", i);
         for (int j = 0; j < 10; j++)
@@ -225,11 +230,13 @@ static void wrong_element(struct http_reply *reply, const struct operation *op)
         "xmlns:r=\"http://nortel.com/CCMMOutboundWebservices/\"/></e:Body></e:Envelope>";
     static const char cct[] =
         "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><r:%s "
-        "xmlns:r=\"http://www.nortel.com/soa/oi/cct/types/MetricsService\">%s</r:%s></e:Body></e:Envelope>";
+        "xmlns:r=\"http://www.nortel.com/soa/oi/cct/types/MetricsService\">%s</r:%s></e:Body></"
+        "e:Envelope>";
     replace_body(reply, 200, "text/xml;charset=utf-8");
     if (op->service->outbound) {
         bool logoff = strcmp(op->name, "OutboundLogoff") == 0;
-        buf_printf(reply->body, outbound, logoff ? "OutboundLoginResponse" : "OutboundLogoffResponse");
+        buf_printf(reply->body, outbound,
+                   logoff ? "OutboundLoginResponse" : "OutboundLogoffResponse");
         return;
     }
     bool same = strcmp(op->label, "MetricsService.GetActiveSessionCount") == 0;
@@ -249,7 +256,8 @@ static void huge(struct http_reply *reply)
     reply->body->len = (size_t)(open - reply->body->data);
     buf_str(reply->body, "<e:Body><r:Everything xmlns:r=\"urn:endless\">");
     reply->manner = HTTP_ENDLESS;
-    reply->filler = "<r:item><r:name>one more of them</r:name><r:value>12345678</r:value></r:item>\n";
+    reply->filler =
+        "<r:item><r:name>one more of them</r:name><r:value>12345678</r:value></r:item>\n";
 }
 
 void faults_reply(struct http_conn *conn, const struct operation *op, const struct injected *fault,

@@ -10,8 +10,21 @@
 #include "http.h"
 
 enum fault_kind {
-    FAULT_REFUSE, FAULT_HANG, FAULT_RESET, FAULT_TRUNCATE, FAULT_GARBAGE, FAULT_HTML, FAULT_HUGE, FAULT_DRIP,
-    FAULT_WRONG_TYPE, FAULT_DOCTYPE, FAULT_DECLARED, FAULT_HTTP500, FAULT_EMPTY, FAULT_WRONG_ELEMENT, FAULT_SESSION,
+    FAULT_REFUSE,
+    FAULT_HANG,
+    FAULT_RESET,
+    FAULT_TRUNCATE,
+    FAULT_GARBAGE,
+    FAULT_HTML,
+    FAULT_HUGE,
+    FAULT_DRIP,
+    FAULT_WRONG_TYPE,
+    FAULT_DOCTYPE,
+    FAULT_DECLARED,
+    FAULT_HTTP500,
+    FAULT_EMPTY,
+    FAULT_WRONG_ELEMENT,
+    FAULT_SESSION,
     FAULT_KINDS
 };
 
@@ -22,7 +35,7 @@ struct injected {
     long long left;  /* how often still; 0 = until cleared */
     bool endless;
     bool execute; /* the operation is carried out before its reply is spoilt */
-    char *fault;     /* FAULT_DECLARED: its name; NULL = the operation's own */
+    char *fault;  /* FAULT_DECLARED: its name; NULL = the operation's own */
     char *message;
 };
 
@@ -30,8 +43,8 @@ struct injected {
 int faults_kind(const char *kind);
 const char *faults_kind_name(enum fault_kind kind);
 /* Copies the strings. `execute` -1 takes the kind's default: carried out where the reply is built on the true one. */
-void faults_add(enum fault_kind kind, const char *service, const char *operation, long long count, int execute,
-                const char *fault, const char *message);
+void faults_add(enum fault_kind kind, const char *service, const char *operation, long long count,
+                int execute, const char *fault, const char *message);
 void faults_clear(void);
 size_t faults_count(void);
 const struct injected *faults_at(size_t index);

@@ -226,7 +226,8 @@ void http_reply(struct http_conn *conn, const struct http_reply *reply)
     struct buf *out = &conn->out;
     out->len = 0;
     conn->written = 0;
-    buf_printf(out, "HTTP/1.1 %d %s\r\nServer: cctsim\r\n", reply->status, reason_of(reply->status));
+    buf_printf(out, "HTTP/1.1 %d %s\r\nServer: cctsim\r\n", reply->status,
+               reason_of(reply->status));
     if (reply->content_type != NULL)
         buf_printf(out, "Content-Type: %s\r\n", reply->content_type);
     size_t len = reply->body != NULL ? reply->body->len : 0;
@@ -267,7 +268,8 @@ static void refuse_request(struct http_conn *conn, const char *why)
     buf_printf(&body, "%s\n", why);
     conn->close_after = true;
     conn->state = PENDING;
-    http_reply(conn, &(struct http_reply){.status = 400, .content_type = "text/plain", .body = &body});
+    http_reply(conn,
+               &(struct http_reply){.status = 400, .content_type = "text/plain", .body = &body});
 }
 
 static void hand_over(struct http_conn *conn)

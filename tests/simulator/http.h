@@ -46,8 +46,8 @@ enum { HTTP_DRIP_MS = 200 };
 struct http_reply {
     int status;
     const char *content_type;
-    struct buf *body;   /* contents are taken */
-    uint64_t delay_ms;  /* before the first byte; other requests go on meanwhile */
+    struct buf *body;  /* contents are taken */
+    uint64_t delay_ms; /* before the first byte; other requests go on meanwhile */
     enum http_manner manner;
     const char *filler; /* HTTP_ENDLESS: static text */
 };

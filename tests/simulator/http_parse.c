@@ -47,7 +47,8 @@ static const char *take_length(struct http_head *head, struct seen *seen, const 
 }
 
 /* Returns what is wrong, or NULL. */
-static const char *take_header(struct http_head *head, struct seen *seen, const char *name, char *value)
+static const char *take_header(struct http_head *head, struct seen *seen, const char *name,
+                               char *value)
 {
     if (strcasecmp(name, "Content-Length") == 0)
         return take_length(head, seen, value);

@@ -36,13 +36,15 @@ struct options options = {
 
 static const char usage[] =
     "Usage: cctsim [option]...\n"
-    "Plays a contact centre's CCT SOA Open Interfaces (14 services) and CCMM Outbound services on 127.0.0.1.\n"
+    "Plays a contact centre's CCT SOA Open Interfaces (14 services) and CCMM Outbound services on "
+    "127.0.0.1.\n"
     "\n"
     "  --port P                 SOAP port, 0 = a free one (default 0)\n"
     "  --admin-port A           admin port, 0 = a free one (default 0)\n"
     "  --contract DIR           folder with cct/ and outbound/ (default conf/contract)\n"
     "  --agents N               agents on the floor, ids from 2001 (default 20)\n"
-    "  --scenario busy|idle     busy: all states and calls of a working floor; idle: nobody logged in (default busy)\n"
+    "  --scenario busy|idle     busy: all states and calls of a working floor; idle: nobody logged "
+    "in (default busy)\n"
     "  --seed S                 of everything made up (default 1)\n"
     "  --password W             of every CCT and Outbound user (default secret)\n"
     "  --agent-password W       of every agent (default: as --password)\n"
@@ -54,34 +56,46 @@ static const char usage[] =
     "  --priority               AppendContactsToCampaign with the priority field\n"
     "  --outbound-rate-limit    append and close once per second at most\n"
     "\n"
-    "When ready it prints one line: {\"event\":\"listening\",\"port\":P,\"adminPort\":A}. SIGTERM and SIGINT end it.\n"
+    "When ready it prints one line: {\"event\":\"listening\",\"port\":P,\"adminPort\":A}. SIGTERM "
+    "and SIGINT end it.\n"
     "\n"
-    "Who is there: user agent2001 owns agent 2001 at terminal \"Line 1.0.1\" with the addresses 52001 (position) and\n"
-    "62001 (personal number), and so on; every tenth is a supervisor; every fourth also has the e-mail terminal\n"
-    "CCMM_<id>. Users supervisor, admin and recorder own the whole floor, the route points RP_Sales, RP_Service and\n"
+    "Who is there: user agent2001 owns agent 2001 at terminal \"Line 1.0.1\" with the addresses "
+    "52001 (position) and\n"
+    "62001 (personal number), and so on; every tenth is a supervisor; every fourth also has the "
+    "e-mail terminal\n"
+    "CCMM_<id>. Users supervisor, admin and recorder own the whole floor, the route points "
+    "RP_Sales, RP_Service and\n"
     "RP_Support and the lobby's \"Phone 1\". Outbound users: outboundadmin, outboundadmin2.\n"
     "\n"
-    "SOAP: POST /SOAOICCT/services/<Service>, POST /ccmmoutboundwebservices/<Service>.asmx (1.1 and 1.2), ?wsdl.\n"
+    "SOAP: POST /SOAOICCT/services/<Service>, POST /ccmmoutboundwebservices/<Service>.asmx (1.1 "
+    "and 1.2), ?wsdl.\n"
     "\n"
     "Admin API, JSON on the admin port:\n"
     "  GET /health, GET /state (ground truth), GET /counters, POST /counters/reset\n"
     "  POST /latency {\"ms\":150,\"jitterMs\":0}\n"
-    "  GET, POST, DELETE /faults {\"kind\":K,\"service\":\"*\",\"operation\":\"*\",\"count\":0,\"fault\":name,\"message\":text,\n"
+    "  GET, POST, DELETE /faults "
+    "{\"kind\":K,\"service\":\"*\",\"operation\":\"*\",\"count\":0,\"fault\":name,\"message\":text,"
+    "\n"
     "    \"execute\":bool}; count 0 = until cleared; K is one of\n"
     "    refuse        closes the listening socket and idle connections; always until cleared\n"
     "    hang reset    reads the request, never answers; or resets the connection\n"
     "    truncate drip half of the reply; one byte of it per 200 ms\n"
-    "    garbage html empty http500   200 with random bytes, an HTML page or nothing; 500 in plain text\n"
+    "    garbage html empty http500   200 with random bytes, an HTML page or nothing; 500 in plain "
+    "text\n"
     "    huge doctype  a reply without end (1 GiB); a reply with an entity bomb\n"
-    "    wrongType     a word where the first boolean or number of the reply was; others stay as they are\n"
+    "    wrongType     a word where the first boolean or number of the reply was; others stay as "
+    "they are\n"
     "    wrongElement  the reply of another operation\n"
     "    fault session a declared fault by name; SessionNotCreatedException\n"
-    "    `execute` says whether the operation is carried out all the same; the default is yes for truncate, drip, huge,\n"
+    "    `execute` says whether the operation is carried out all the same; the default is yes for "
+    "truncate, drip, huge,\n"
     "    doctype, wrongType and wrongElement, no for the others.\n"
     "  POST /sessions/kill {\"user\":\"*\"}\n"
-    "  POST /calls {\"from\":number,\"to\":agent or address,\"data\":{},\"answer\":bool,\"offered\":bool}; offered: stays OFFERED;\n"
+    "  POST /calls {\"from\":number,\"to\":agent or "
+    "address,\"data\":{},\"answer\":bool,\"offered\":bool}; offered: stays OFFERED;\n"
     "    POST /calls/<id>/answer, POST /calls/<id>/end\n"
-    "  POST /agents/<id> {\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n";
+    "  POST /agents/<id> "
+    "{\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n";
 
 static void fail(const char *what, const char *value)
 {
@@ -99,8 +113,23 @@ static uint64_t number(const char *name, const char *value, uint64_t max)
 }
 
 enum {
-    O_PORT = 256, O_ADMIN_PORT, O_CONTRACT, O_AGENTS, O_SCENARIO, O_SEED, O_PASSWORD, O_AGENT_PASSWORD, O_DOMAIN,
-    O_SESSION_TIMEOUT, O_LATENCY, O_JITTER, O_SIP, O_MESSAGE_WAITING, O_PRIORITY, O_RATE_LIMIT, O_HELP
+    O_PORT = 256,
+    O_ADMIN_PORT,
+    O_CONTRACT,
+    O_AGENTS,
+    O_SCENARIO,
+    O_SEED,
+    O_PASSWORD,
+    O_AGENT_PASSWORD,
+    O_DOMAIN,
+    O_SESSION_TIMEOUT,
+    O_LATENCY,
+    O_JITTER,
+    O_SIP,
+    O_MESSAGE_WAITING,
+    O_PRIORITY,
+    O_RATE_LIMIT,
+    O_HELP
 };
 
 static const struct option long_options[] = {
@@ -238,10 +267,13 @@ static int serve(void)
     struct http_server *soap =
         http_listen(options.port, &(struct http_handlers){soap_on_request, soap_on_malformed});
     struct http_server *admin =
-        soap != NULL ? http_listen(options.admin_port, &(struct http_handlers){admin_on_request, NULL}) : NULL;
+        soap != NULL
+            ? http_listen(options.admin_port, &(struct http_handlers){admin_on_request, NULL})
+            : NULL;
     if (admin != NULL) {
         admin_init(soap);
-        printf("{\"event\":\"listening\",\"port\":%d,\"adminPort\":%d}\n", http_port(soap), http_port(admin));
+        printf("{\"event\":\"listening\",\"port\":%d,\"adminPort\":%d}\n", http_port(soap),
+               http_port(admin));
         fflush(stdout);
         loop_run();
     }
@@ -266,7 +298,8 @@ int main(int argc, char **argv)
         return 1;
     size_t unknown = soap_bind();
     if (unknown > 0)
-        fprintf(stderr, "cctsim: %zu operations of the contract are only answered emptily\n", unknown);
+        fprintf(stderr, "cctsim: %zu operations of the contract are only answered emptily\n",
+                unknown);
     xmlSetGenericErrorFunc(NULL, silence);
     soap_set_latency(options.latency_ms, options.jitter_ms);
     loop_init();

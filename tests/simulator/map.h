@@ -21,6 +21,7 @@ void map_remove(struct map *m, const char *key);
 void map_free(struct map *m); /* entries only */
 /* Calls `visit` for every entry; it must not change the map. */
 void map_each(const struct map *m, void (*visit)(const char *key, void *value));
-void map_free_keys(struct map *m); /* frees each key, for maps that own theirs; map_free must follow */
+void map_free_keys(
+    struct map *m); /* frees each key, for maps that own theirs; map_free must follow */
 
 #endif

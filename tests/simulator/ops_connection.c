@@ -14,7 +14,8 @@ static void ring(struct connection *connection)
 {
     connection_enter(connection, CS_ALERTING, "DEFAULT");
     if (connection->address->terminal != NULL && TAILQ_EMPTY(&connection->termconns))
-        termconn_enter(termconn_new(connection, connection->address->terminal), TS_RINGING, "DEFAULT");
+        termconn_enter(termconn_new(connection, connection->address->terminal), TS_RINGING,
+                       "DEFAULT");
 }
 
 static int accept_offered(struct rq *rq)
@@ -87,7 +88,8 @@ static int get_capabilities(struct rq *rq)
     struct connection *connection = rq_connection(rq, "connection");
     if (connection == NULL)
         return -1;
-    put_caps(rq, "r:connectionCapabilities", &connection_caps, caps_of_connection(rq->user, connection));
+    put_caps(rq, "r:connectionCapabilities", &connection_caps,
+             caps_of_connection(rq->user, connection));
     return 0;
 }
 
@@ -118,8 +120,8 @@ static int get_recording_reason(struct rq *rq)
     return 0;
 }
 
-static void put_holder(struct rq *rq, const char *element, enum connection_state state, int64_t entered_ms,
-                       const char *reason)
+static void put_holder(struct rq *rq, const char *element, enum connection_state state,
+                       int64_t entered_ms, const char *reason)
 {
     buf_printf(&rq->out, "<%s>", element);
     put_text(rq, "c:state", connection_state_name(state));
@@ -192,21 +194,20 @@ static int stop_recording(struct rq *rq)
 
 #define CON "ConnectionService"
 
-const struct op_row ops_connection[] = {
-    {CON, "Accept", accept_offered},
-    {CON, "Alert", alert},
-    {CON, "Disconnect", disconnect},
-    {CON, "GetAddress", get_address},
-    {CON, "GetConnectionCapabilities", get_capabilities},
-    {CON, "GetContact", get_contact},
-    {CON, "GetRecordingState", get_recording_state},
-    {CON, "GetRecordingStateReason", get_recording_reason},
-    {CON, "GetState", get_state},
-    {CON, "GetTerminalConnections", get_terminal_connections},
-    {CON, "GetVersion", do_version},
-    {CON, "Park", park},
-    {CON, "Redirect", redirect},
-    {CON, "Reject", reject},
-    {CON, "StartRecording", start_recording},
-    {CON, "StopRecording", stop_recording},
-    {NULL, NULL, NULL}};
+const struct op_row ops_connection[] = {{CON, "Accept", accept_offered},
+                                        {CON, "Alert", alert},
+                                        {CON, "Disconnect", disconnect},
+                                        {CON, "GetAddress", get_address},
+                                        {CON, "GetConnectionCapabilities", get_capabilities},
+                                        {CON, "GetContact", get_contact},
+                                        {CON, "GetRecordingState", get_recording_state},
+                                        {CON, "GetRecordingStateReason", get_recording_reason},
+                                        {CON, "GetState", get_state},
+                                        {CON, "GetTerminalConnections", get_terminal_connections},
+                                        {CON, "GetVersion", do_version},
+                                        {CON, "Park", park},
+                                        {CON, "Redirect", redirect},
+                                        {CON, "Reject", reject},
+                                        {CON, "StartRecording", start_recording},
+                                        {CON, "StopRecording", stop_recording},
+                                        {NULL, NULL, NULL}};

@@ -21,7 +21,8 @@ static int add_party(struct rq *rq)
     return 0;
 }
 
-static int join(struct rq *rq, enum contact_cap cap, enum terminal_connection_state state, const char *reason)
+static int join(struct rq *rq, enum contact_cap cap, enum terminal_connection_state state,
+                const char *reason)
 {
     struct contact *contact = rq_contact(rq, "contact");
     struct terminal *terminal = contact != NULL ? rq_terminal(rq, "terminal") : NULL;
@@ -240,7 +241,8 @@ static int set_instant_messages(struct rq *rq)
         return -1;
     xmlNode *m = node_child(rq->root, "instantMessage");
     contact_message_add(contact, rq_node_text(rq, node_child(m, "message")),
-                        rq_node_text(rq, node_child(m, "sender")), rq_node_text(rq, node_child(m, "type")),
+                        rq_node_text(rq, node_child(m, "sender")),
+                        rq_node_text(rq, node_child(m, "type")),
                         rq_node_text(rq, node_child(m, "timeStamp")));
     return 0;
 }

@@ -64,7 +64,8 @@ static void read_bytes(struct rq *rq, xmlNode *list, struct attached_data *data)
 int do_set_data(struct rq *rq, const char *element)
 {
     struct contact *contact = rq_contact(rq, "contact");
-    if (contact == NULL || !rq_can(rq, caps_of_contact(rq->user, contact), &contact_caps, CNT_SET_DATA))
+    if (contact == NULL ||
+        !rq_can(rq, caps_of_contact(rq->user, contact), &contact_caps, CNT_SET_DATA))
         return -1;
     xmlNode *node = node_child(rq->root, element);
     const char *type = rq_node_text(rq, node_child(node, "type"));
@@ -110,7 +111,8 @@ int do_set_intrinsics(struct rq *rq)
     for (xmlNode *n = rq->root->children; n != NULL; n = n->next) {
         if (!is_intrinsic(n))
             continue;
-        const struct intrinsic *old = contact_intrinsic(contact, rq_node_text(rq, node_child(n, "key")));
+        const struct intrinsic *old =
+            contact_intrinsic(contact, rq_node_text(rq, node_child(n, "key")));
         if (old != NULL && old->immutable)
             return rq_fail(rq, "Intrinsic '%s' is immutable", old->key);
     }

@@ -84,7 +84,8 @@ static void read_policy(struct rq *rq, bool policy[POLICY_FLAGS])
 {
     xmlNode *node = node_child(rq->root, "SubscriptionPolicy");
     size_t i = 0;
-    for (xmlNode *n = node != NULL ? node->children : NULL; n != NULL && i < POLICY_FLAGS; n = n->next) {
+    for (xmlNode *n = node != NULL ? node->children : NULL; n != NULL && i < POLICY_FLAGS;
+         n = n->next) {
         if (n->type != XML_ELEMENT_NODE)
             continue;
         const char *on = rq_node_text(rq, n);
@@ -102,14 +103,16 @@ static int subscribe(struct rq *rq)
     if (!dialect_known(topic))
         return rq_fail_as(rq, "TopicPathDialectUnknownFault", "The dialect is not known");
     if (!endpoint_ok(url))
-        return rq_fail_as(rq, "SubscribeCreationFailedFault", "The consumer is not an HTTP address");
+        return rq_fail_as(rq, "SubscribeCreationFailedFault",
+                          "The consumer is not an HTTP address");
     if (end != NULL && ends_ms <= loop_wall_ms())
         return rq_fail_as(rq, "SubscribeCreationFailedFault", "The termination time is over");
     struct subscription *s = subscription_new(rq->session, url, copy_topic(topic));
     s->ends_ms = ends_ms;
     read_policy(rq, s->policy);
-    buf_str(&rq->out, "<r:SubscriptionReference xmlns:a=\"http://schemas.xmlsoap.org/ws/2003/03/addressing\">"
-                      "<a:Address>http://");
+    buf_str(&rq->out,
+            "<r:SubscriptionReference xmlns:a=\"http://schemas.xmlsoap.org/ws/2003/03/addressing\">"
+            "<a:Address>http://");
     buf_xml(&rq->out, rq->host);
     buf_str(&rq->out, "/SOAOICCT/services/NotificationProducer</a:Address>");
     put_text(rq, "a:SubscriptionId", s->id);
@@ -136,10 +139,12 @@ static int renew(struct rq *rq)
     int64_t ends_ms = parse_time(rq_text(rq, "TerminationTime"));
     int64_t latest = now + (int64_t)LEASE_MAX_DAYS * 86400000;
     if (ends_ms <= now || ends_ms > latest) {
-        buf_str(&rq->fault_extra, "<n:MinimumTime xmlns:n=\"http://www.nortel.com/soa/oi/cct/notification\">");
+        buf_str(&rq->fault_extra,
+                "<n:MinimumTime xmlns:n=\"http://www.nortel.com/soa/oi/cct/notification\">");
         soap_write_time(&rq->fault_extra, now + 1000);
         buf_str(&rq->fault_extra, "</n:MinimumTime>");
-        return rq_fail_as(rq, "UnacceptableTerminationTimeFault", "The termination time cannot be granted");
+        return rq_fail_as(rq, "UnacceptableTerminationTimeFault",
+                          "The termination time cannot be granted");
     }
     s->ends_ms = ends_ms;
     buf_str(&rq->out, "<r:TerminationTime>");

@@ -123,15 +123,17 @@ static void put_optional(struct rq *rq, const char *element, const char *text)
 
 static void put_contact_address(struct rq *rq, char *const *texts)
 {
-    static const char *const names[] = {"c:AddressLine1", "c:AddressLine2", "c:AddressLine3", "c:AddressLine4",
-                                        "c:AddressLine5", "c:Country",      "c:PostCode"};
+    static const char *const names[] = {"c:AddressLine1", "c:AddressLine2", "c:AddressLine3",
+                                        "c:AddressLine4", "c:AddressLine5", "c:Country",
+                                        "c:PostCode"};
     buf_str(&rq->out, "<c:Address>");
     for (size_t i = 0; i < 7; i++)
         put_optional(rq, names[i], texts[OB_LINE1 + i]);
     buf_str(&rq->out, "</c:Address><c:CustomFieldList>");
 }
 
-static void put_ob_contact(struct rq *rq, const struct ob_campaign *campaign, const struct ob_contact *c)
+static void put_ob_contact(struct rq *rq, const struct ob_campaign *campaign,
+                           const struct ob_contact *c)
 {
     buf_str(&rq->out, "<c:OWContact>");
     put_number(rq, "c:ContactID", c->id);
@@ -186,17 +188,18 @@ static void read_customs(struct rq *rq, xmlNode *list, struct ob_contact *c)
         if (n->type != XML_ELEMENT_NODE || n->children == NULL || c->custom_count == OB_CUSTOM_MAX)
             continue;
         const char *visible = rq_node_text(rq, node_child(n, "IsTextVisible"));
-        c->customs[c->custom_count++] =
-            (struct ob_custom){.name = mem_strdup(rq_node_text(rq, node_child(n, "Name"))),
-                               .text = mem_strdup(rq_node_text(rq, node_child(n, "Text"))),
-                               .visible = strchr(visible, 't') != NULL || strchr(visible, '1') != NULL};
+        c->customs[c->custom_count++] = (struct ob_custom){
+            .name = mem_strdup(rq_node_text(rq, node_child(n, "Name"))),
+            .text = mem_strdup(rq_node_text(rq, node_child(n, "Text"))),
+            .visible = strchr(visible, 't') != NULL || strchr(visible, '1') != NULL};
     }
 }
 
 static void read_contact(struct rq *rq, xmlNode *node, struct ob_contact *c)
 {
-    static const char *const address[] = {"AddressLine1", "AddressLine2", "AddressLine3", "AddressLine4",
-                                          "AddressLine5", "Country",      "PostCode"};
+    static const char *const address[] = {"AddressLine1", "AddressLine2", "AddressLine3",
+                                          "AddressLine4", "AddressLine5", "Country",
+                                          "PostCode"};
     xmlNode *phone = node_child(node, "PhoneNumber");
     for (size_t i = 0; i < 7; i++)
         c->texts[OB_LINE1 + i] = take(rq, node_child(node, "Address"), address[i]);
@@ -208,7 +211,8 @@ static void read_contact(struct rq *rq, xmlNode *node, struct ob_contact *c)
     c->texts[OB_AREA_CODE] = take(rq, phone, "AreaCode");
     c->texts[OB_PHONE_NO] = take(rq, phone, "PhoneNo");
     read_customs(rq, node_child(node, "CustomFieldList"), c);
-    c->preferred_given = strchr(rq_node_text(rq, node_child(node, "PreferredAgentSpecified")), 't') != NULL;
+    c->preferred_given =
+        strchr(rq_node_text(rq, node_child(node, "PreferredAgentSpecified")), 't') != NULL;
     c->preferred_agent = strtoll(rq_node_text(rq, node_child(node, "PreferredAgentID")), NULL, 10);
     c->skillset = strtoll(rq_node_text(rq, node_child(node, "SkillsetID")), NULL, 10);
 }
@@ -234,7 +238,8 @@ static int append(struct rq *rq)
 }
 
 /* By custom field when the switch says so, else by contact id. */
-static bool locate(struct rq *rq, const struct ob_campaign *campaign, const char *by_custom, size_t *n)
+static bool locate(struct rq *rq, const struct ob_campaign *campaign, const char *by_custom,
+                   size_t *n)
 {
     if (rq_bool(rq, by_custom))
         return outbound_find_custom(campaign, rq_text(rq, "customFieldName"),
@@ -274,7 +279,8 @@ static int close_contact(struct rq *rq)
         return -1;
     if (!outbound_may_close())
         return rq_fail(rq, "CloseContact may be called once per second at most");
-    if (rq_bool(rq, "closedReasonCodeSpecified") && !disposition_known(rq_number(rq, "closedReasonCodeValue")))
+    if (rq_bool(rq, "closedReasonCodeSpecified") &&
+        !disposition_known(rq_number(rq, "closedReasonCodeValue")))
         return rq_fail(rq, "The disposition is not linked to campaign %lld", campaign->id);
     if (!locate(rq, campaign, "customFieldSpecified", &n))
         return rq_fail(rq, "The contact is not in campaign %lld", campaign->id);
@@ -304,7 +310,8 @@ static struct phone read_phone(struct rq *rq, const char *name)
 
 static bool has_phone(const struct ob_contact *c, const struct phone *phone)
 {
-    return same(c->texts[OB_INT_CODE], phone->parts[0]) && same(c->texts[OB_AREA_CODE], phone->parts[1]) &&
+    return same(c->texts[OB_INT_CODE], phone->parts[0]) &&
+           same(c->texts[OB_AREA_CODE], phone->parts[1]) &&
            same(c->texts[OB_PHONE_NO], phone->parts[2]);
 }
 

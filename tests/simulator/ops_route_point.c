@@ -101,14 +101,13 @@ static int retrieve(struct rq *rq)
 #define RPA "RoutePointAddressService"
 #define RPC "RoutePointConnectionService"
 
-const struct op_row ops_route_point[] = {
-    {RPA, "Control", control},
-    {RPA, "GetVersion", do_version},
-    {RPA, "IsControlled", is_controlled},
-    {RPA, "ReleaseControl", release_control},
-    {RPC, "GetCapabilities", get_capabilities},
-    {RPC, "GetVersion", do_version},
-    {RPC, "GiveMediaTreatment", give_treatment},
-    {RPC, "Route", route},
-    {RPC, "RoutePointRetrieve", retrieve},
-    {NULL, NULL, NULL}};
+const struct op_row ops_route_point[] = {{RPA, "Control", control},
+                                         {RPA, "GetVersion", do_version},
+                                         {RPA, "IsControlled", is_controlled},
+                                         {RPA, "ReleaseControl", release_control},
+                                         {RPC, "GetCapabilities", get_capabilities},
+                                         {RPC, "GetVersion", do_version},
+                                         {RPC, "GiveMediaTreatment", give_treatment},
+                                         {RPC, "Route", route},
+                                         {RPC, "RoutePointRetrieve", retrieve},
+                                         {NULL, NULL, NULL}};

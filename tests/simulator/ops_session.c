@@ -272,7 +272,8 @@ static int login_agent(struct rq *rq)
     struct terminal *terminal = rq_agent_terminal(rq, "terminal");
     if (terminal == NULL)
         return -1;
-    return do_terminal_login(rq, terminal, rq_text(rq, "agentId"), rq_text(rq, "agentPassword"), false);
+    return do_terminal_login(rq, terminal, rq_text(rq, "agentId"), rq_text(rq, "agentPassword"),
+                             false);
 }
 
 /* The contract does not say what the numbers mean; here 0 is not ready, 1 ready, as good as any reading. */

@@ -13,8 +13,8 @@ int do_version(struct rq *rq)
     return 0;
 }
 
-int do_terminal_login(struct rq *rq, struct terminal *terminal, const char *agent_id, const char *password,
-                      bool ready)
+int do_terminal_login(struct rq *rq, struct terminal *terminal, const char *agent_id,
+                      const char *password, bool ready)
 {
     struct agent *agent = world_agent(agent_id);
     if (agent == NULL || !user_owns_agent(rq->user, agent))
@@ -75,8 +75,8 @@ int do_call_supervisor(struct rq *rq)
 int do_emergency(struct rq *rq)
 {
     struct termconn *termconn = rq_leg(rq);
-    if (termconn == NULL ||
-        !rq_can(rq, caps_of_agent_termconn(rq->user, termconn), &agent_termconn_caps, ATC_EMERGENCY))
+    if (termconn == NULL || !rq_can(rq, caps_of_agent_termconn(rq->user, termconn),
+                                    &agent_termconn_caps, ATC_EMERGENCY))
         return -1;
     call_present(termconn->connection->contact, termconn->terminal->logged_in->supervisor->position,
                  "EMERGENCY");
@@ -87,7 +87,8 @@ int do_set_forwarding(struct rq *rq, struct forwarding_list *list)
 {
     struct forwarding_list next = {.count = 0};
     for (xmlNode *n = rq->root->children; n != NULL; n = n->next) {
-        if (n->type != XML_ELEMENT_NODE || strcmp((const char *)n->name, "forwarding") != 0 || n->children == NULL)
+        if (n->type != XML_ELEMENT_NODE || strcmp((const char *)n->name, "forwarding") != 0 ||
+            n->children == NULL)
             continue;
         if (next.count == FORWARDINGS_MAX) {
             forwarding_clear(&next);
@@ -153,7 +154,8 @@ int do_blind_transfer(struct rq *rq, struct termconn *termconn, struct address *
 
 int do_consult(struct rq *rq, struct termconn *termconn, struct address *to, enum consult_kind kind)
 {
-    static const enum termconn_cap caps[] = {TC_CONSULT, TC_INITIATE_TRANSFER, TC_INITIATE_CONFERENCE};
+    static const enum termconn_cap caps[] = {TC_CONSULT, TC_INITIATE_TRANSFER,
+                                             TC_INITIATE_CONFERENCE};
     if (!can(rq, termconn, caps[kind]))
         return -1;
     if (termconn->consults[kind] != NULL)
@@ -166,7 +168,8 @@ int do_complete(struct rq *rq, struct termconn *termconn, enum consult_kind kind
 {
     struct contact *consult = rq_contact(rq, "consultedContact");
     bool transfer = kind == CONSULT_TRANSFER;
-    if (consult == NULL || !can(rq, termconn, transfer ? TC_COMPLETE_TRANSFER : TC_COMPLETE_CONFERENCE))
+    if (consult == NULL ||
+        !can(rq, termconn, transfer ? TC_COMPLETE_TRANSFER : TC_COMPLETE_CONFERENCE))
         return -1;
     if (termconn->consults[kind] != consult)
         return rq_fail(rq, "Contact '%s' is not this leg's consult", consult->id);

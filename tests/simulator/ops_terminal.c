@@ -123,7 +123,8 @@ static struct termconn *ringing_at(const struct terminal *terminal, const struct
 }
 
 /* The picking-up side must be the user's; whose call it is may be anybody's. */
-static int pick_up(struct rq *rq, struct terminal *terminal, enum terminal_cap cap, struct termconn *ringing)
+static int pick_up(struct rq *rq, struct terminal *terminal, enum terminal_cap cap,
+                   struct termconn *ringing)
 {
     struct address *own = terminal != NULL ? rq_address(rq, "terminalAddress") : NULL;
     if (own == NULL || !can(rq, terminal, cap))
@@ -189,22 +190,21 @@ static int set_forwarding(struct rq *rq)
 
 #define TER "TerminalService"
 
-const struct op_row ops_terminal[] = {
-    {TER, "CancelForwarding", cancel_forwarding},
-    {TER, "GetCapabilities", get_capabilities},
-    {TER, "GetContactTypes", get_contact_types},
-    {TER, "GetDefaultContactType", get_default_contact_type},
-    {TER, "GetDoNotDisturb", get_dnd},
-    {TER, "GetForwarding", get_forwarding},
-    {TER, "GetRelatedAddresses", get_related_addresses},
-    {TER, "GetState", get_state},
-    {TER, "GetTerminalConnections", get_terminal_connections},
-    {TER, "GetVersion", do_version},
-    {TER, "IsForwarded", is_forwarded},
-    {TER, "Originate", originate},
-    {TER, "PickupFromAddress", pickup_from_address},
-    {TER, "PickupFromGroup", pickup_from_group},
-    {TER, "PickupFromTerminal", pickup_from_terminal},
-    {TER, "SetDoNotDisturb", set_dnd},
-    {TER, "SetForwarding", set_forwarding},
-    {NULL, NULL, NULL}};
+const struct op_row ops_terminal[] = {{TER, "CancelForwarding", cancel_forwarding},
+                                      {TER, "GetCapabilities", get_capabilities},
+                                      {TER, "GetContactTypes", get_contact_types},
+                                      {TER, "GetDefaultContactType", get_default_contact_type},
+                                      {TER, "GetDoNotDisturb", get_dnd},
+                                      {TER, "GetForwarding", get_forwarding},
+                                      {TER, "GetRelatedAddresses", get_related_addresses},
+                                      {TER, "GetState", get_state},
+                                      {TER, "GetTerminalConnections", get_terminal_connections},
+                                      {TER, "GetVersion", do_version},
+                                      {TER, "IsForwarded", is_forwarded},
+                                      {TER, "Originate", originate},
+                                      {TER, "PickupFromAddress", pickup_from_address},
+                                      {TER, "PickupFromGroup", pickup_from_group},
+                                      {TER, "PickupFromTerminal", pickup_from_terminal},
+                                      {TER, "SetDoNotDisturb", set_dnd},
+                                      {TER, "SetForwarding", set_forwarding},
+                                      {NULL, NULL, NULL}};

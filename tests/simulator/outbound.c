@@ -22,7 +22,9 @@ struct ob_campaign ob_campaigns[] = {
 const size_t ob_campaign_count = sizeof(ob_campaigns) / sizeof(*ob_campaigns);
 
 const struct ob_disposition ob_dispositions[OB_DISPOSITIONS] = {
-    {41, "Completed", 0, 1, 0, true}, {42, "Busy", 300, 2, 3, false}, {43, "No answer", 900, 3, 5, false}};
+    {41, "Completed", 0, 1, 0, true},
+    {42, "Busy", 300, 2, 3, false},
+    {43, "No answer", 900, 3, 5, false}};
 
 static struct {
     const char *user;
@@ -94,8 +96,9 @@ static void fresh_key(char key[KEY_BYTES])
     unsigned char r[16] = {0};
     if (getrandom(r, sizeof(r), 0) < 0)
         r[0] = 1;
-    snprintf(key, KEY_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
-             r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+    snprintf(key, KEY_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+             r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13],
+             r[14], r[15]);
 }
 
 const char *outbound_login(const char *user, const char *password, const char **fault)
@@ -106,7 +109,8 @@ const char *outbound_login(const char *user, const char *password, const char **
     if (i < 0 || strcmp(password, options.password) != 0)
         return NULL;
     if (logins[i].logged_in) {
-        snprintf(message, sizeof(message), "Application administrator, user ID %s, is already logged in", user);
+        snprintf(message, sizeof(message),
+                 "Application administrator, user ID %s, is already logged in", user);
         *fault = message;
         return NULL;
     }
@@ -168,12 +172,15 @@ static void fill(enum ob_text which, const char *format, ...)
 
 static const struct ob_contact *make_up(const struct ob_campaign *campaign, size_t n)
 {
-    static const char *const firsts[] = {"Ann", "Bob", "Carla", "Dmitri", "Eve", "Fritz", "Gül", "Hana"};
-    static const char *const lasts[] = {"Adler", "Byrne", "Costa", "Dunn", "Eriksen", "Fehér", "O'Neill & Co"};
+    static const char *const firsts[] = {"Ann", "Bob",   "Carla", "Dmitri",
+                                         "Eve", "Fritz", "Gül",   "Hana"};
+    static const char *const lasts[] = {"Adler",   "Byrne", "Costa",       "Dunn",
+                                        "Eriksen", "Fehér", "O'Neill & Co"};
     static const char *const cities[] = {"Galway", "Cork", "Dublin", "Limerick"};
     static char name_account[] = "Account", name_tier[] = "Tier";
     struct ob_contact *c = &made_up.contact;
-    *c = (struct ob_contact){.id = campaign->id * IDS_PER_CAMPAIGN + (long long)n + 1, .skillset = 10001};
+    *c = (struct ob_contact){.id = campaign->id * IDS_PER_CAMPAIGN + (long long)n + 1,
+                             .skillset = 10001};
     fill(OB_FIRST, "%s", firsts[n % 8]);
     fill(OB_LAST, "%s", lasts[n % 7]);
     fill(OB_TITLE, "%s", n % 2 ? "Mr" : "Ms");
@@ -187,7 +194,8 @@ static const struct ob_contact *make_up(const struct ob_campaign *campaign, size
     fill(OB_PHONE_NO, "5%07lld", c->id % 10000000);
     snprintf(made_up.account, sizeof(made_up.account), "A%lld", c->id);
     snprintf(made_up.tier, sizeof(made_up.tier), "T%zu", n % 5);
-    c->customs[0] = (struct ob_custom){.name = name_account, .text = made_up.account, .visible = true};
+    c->customs[0] =
+        (struct ob_custom){.name = name_account, .text = made_up.account, .visible = true};
     c->customs[1] = (struct ob_custom){.name = name_tier, .text = made_up.tier, .visible = false};
     c->custom_count = 2;
     return c;
@@ -195,7 +203,8 @@ static const struct ob_contact *make_up(const struct ob_campaign *campaign, size
 
 const struct ob_contact *outbound_contact(const struct ob_campaign *campaign, size_t n)
 {
-    return n < campaign->made_up ? make_up(campaign, n) : &campaign->appended[n - campaign->made_up];
+    return n < campaign->made_up ? make_up(campaign, n)
+                                 : &campaign->appended[n - campaign->made_up];
 }
 
 bool outbound_find_id(const struct ob_campaign *campaign, long long id, size_t *n)
@@ -219,13 +228,15 @@ size_t outbound_first_after(const struct ob_campaign *campaign, long long id)
 bool outbound_has_custom(const struct ob_contact *contact, const char *name, const char *text)
 {
     for (size_t i = 0; i < contact->custom_count; i++) {
-        if (strcmp(contact->customs[i].name, name) == 0 && strcmp(contact->customs[i].text, text) == 0)
+        if (strcmp(contact->customs[i].name, name) == 0 &&
+            strcmp(contact->customs[i].text, text) == 0)
             return true;
     }
     return false;
 }
 
-bool outbound_find_custom(const struct ob_campaign *campaign, const char *name, const char *text, size_t *n)
+bool outbound_find_custom(const struct ob_campaign *campaign, const char *name, const char *text,
+                          size_t *n)
 {
     for (size_t i = 0; i < outbound_size(campaign); i++) {
         if (outbound_has_custom(outbound_contact(campaign, i), name, text)) {

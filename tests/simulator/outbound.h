@@ -17,8 +17,21 @@ enum { OB_TEXTS = 15, OB_CUSTOM_MAX = 10, OB_DISPOSITIONS = 3 };
 
 /* Indexes of ob_contact.texts. */
 enum ob_text {
-    OB_LINE1, OB_LINE2, OB_LINE3, OB_LINE4, OB_LINE5, OB_COUNTRY, OB_POST_CODE, OB_EMAIL, OB_FIRST, OB_LAST,
-    OB_INT_CODE, OB_AREA_CODE, OB_PHONE_NO, OB_TITLE, OB_SPARE
+    OB_LINE1,
+    OB_LINE2,
+    OB_LINE3,
+    OB_LINE4,
+    OB_LINE5,
+    OB_COUNTRY,
+    OB_POST_CODE,
+    OB_EMAIL,
+    OB_FIRST,
+    OB_LAST,
+    OB_INT_CODE,
+    OB_AREA_CODE,
+    OB_PHONE_NO,
+    OB_TITLE,
+    OB_SPARE
 };
 
 struct ob_custom {
@@ -77,7 +90,8 @@ const struct ob_contact *outbound_contact(const struct ob_campaign *campaign, si
 bool outbound_find_id(const struct ob_campaign *campaign, long long id, size_t *n);
 /* The number of the first contact whose id is above `id`. */
 size_t outbound_first_after(const struct ob_campaign *campaign, long long id);
-bool outbound_find_custom(const struct ob_campaign *campaign, const char *name, const char *text, size_t *n);
+bool outbound_find_custom(const struct ob_campaign *campaign, const char *name, const char *text,
+                          size_t *n);
 bool outbound_has_custom(const struct ob_contact *contact, const char *name, const char *text);
 /* Takes the strings of `contact`; sets its id. */
 void outbound_append(struct ob_campaign *campaign, struct ob_contact *contact);

@@ -43,7 +43,8 @@ long long rq_number(struct rq *rq, const char *name);
 /* Raises the operation's own declared fault (not SessionNotCreatedException); always returns -1. */
 int rq_fail(struct rq *rq, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Raises the declared fault of that name, or the operation's own when it does not declare it. */
-int rq_fail_as(struct rq *rq, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int rq_fail_as(struct rq *rq, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void rq_free(struct rq *rq);
 
 /* The object that the request's child `name` stands for, if the user may see it; else NULL with the fault raised. */
@@ -81,7 +82,8 @@ struct op_row {
     const char *operation;
     op_handler handler;
 };
-extern const struct op_row ops_session[], ops_agent[], ops_agent_terminal[], ops_address[], ops_terminal[],
-    ops_contact[], ops_connection[], ops_termconn[], ops_route_point[], ops_notification[], ops_outbound[];
+extern const struct op_row ops_session[], ops_agent[], ops_agent_terminal[], ops_address[],
+    ops_terminal[], ops_contact[], ops_connection[], ops_termconn[], ops_route_point[],
+    ops_notification[], ops_outbound[];
 
 #endif

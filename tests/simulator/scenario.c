@@ -15,15 +15,24 @@ static const struct {
     bool ready;
     const char *reason;   /* of not ready */
     const char *activity; /* "" = none */
-} places[BLOCK] = {
-    {true, true, "", ""},    {true, true, "", "77"},  {true, true, "", ""},   {true, true, "", ""},
-    {true, true, "", ""},    {true, true, "", ""},    {true, true, "", ""},   {true, true, "", ""},
-    {true, true, "", ""},    {true, false, "1", ""},  {true, false, "2", ""}, {false, false, "", ""},
-    {false, false, "", ""},  {true, true, "", ""},    {true, true, "", ""},   {true, false, "3", "12"},
-    {true, false, "4", ""},  {true, true, "", ""},    {false, false, "", ""}, {true, true, "", ""}};
+} places[BLOCK] = {{true, true, "", ""},     {true, true, "", "77"}, {true, true, "", ""},
+                   {true, true, "", ""},     {true, true, "", ""},   {true, true, "", ""},
+                   {true, true, "", ""},     {true, true, "", ""},   {true, true, "", ""},
+                   {true, false, "1", ""},   {true, false, "2", ""}, {false, false, "", ""},
+                   {false, false, "", ""},   {true, true, "", ""},   {true, true, "", ""},
+                   {true, false, "3", "12"}, {true, false, "4", ""}, {true, true, "", ""},
+                   {false, false, "", ""},   {true, true, "", ""}};
 enum {
-    AT_ESTABLISHED = 1, AT_RINGING, AT_HELD, AT_CONSULTING, AT_CONSULTED, AT_CONFERENCE, AT_CONFERENCE_2,
-    AT_BINARY, AT_TWO_CODES = 16, AT_EMAIL = 19
+    AT_ESTABLISHED = 1,
+    AT_RINGING,
+    AT_HELD,
+    AT_CONSULTING,
+    AT_CONSULTED,
+    AT_CONFERENCE,
+    AT_CONFERENCE_2,
+    AT_BINARY,
+    AT_TWO_CODES = 16,
+    AT_EMAIL = 19
 };
 
 static void seat(struct agent *agent, size_t place)
@@ -80,7 +89,8 @@ static struct termconn *leg_of(const struct contact *contact, const struct agent
 static void conference(struct agent *first, struct agent *second)
 {
     struct contact *call = customer_call(first, 1, true);
-    struct contact *consult = call_consult(leg_of(call, first), second->position, CONSULT_CONFERENCE);
+    struct contact *consult =
+        call_consult(leg_of(call, first), second->position, CONSULT_CONFERENCE);
     call_answer(leg_of(consult, second), "CONFERENCE_INIT");
     call_complete_conference(leg_of(call, first), consult);
 }
@@ -126,8 +136,8 @@ static void place_call(struct agent *agents, size_t place, size_t count)
         break;
     case AT_CONSULTING:
         if (count > AT_CONSULTED)
-            call_consult(leg_of(customer_call(agent, 0, true), agent), agents[AT_CONSULTED].position,
-                         CONSULT_TRANSFER);
+            call_consult(leg_of(customer_call(agent, 0, true), agent),
+                         agents[AT_CONSULTED].position, CONSULT_TRANSFER);
         break;
     case AT_CONFERENCE:
         if (count > AT_CONFERENCE_2)

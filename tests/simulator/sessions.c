@@ -69,7 +69,8 @@ void sessions_free(void)
 struct session *session_login(const char *user, const char *password, const char *domain)
 {
     struct user *known = world_user(user);
-    if (known == NULL || strcmp(password, options.password) != 0 || strcasecmp(domain, options.domain) != 0)
+    if (known == NULL || strcmp(password, options.password) != 0 ||
+        strcasecmp(domain, options.domain) != 0)
         return NULL;
     struct session *session = mem_new(1, sizeof(*session));
     fresh_id(session->token);
@@ -99,7 +100,8 @@ void session_touch(struct session *session)
 
 void session_end(struct session *session, const char *why)
 {
-    sim_emit(&(struct sim_event){.kind = EVENT_SESSION_TERMINATION, .session = session, .reason = why});
+    sim_emit(
+        &(struct sim_event){.kind = EVENT_SESSION_TERMINATION, .session = session, .reason = why});
     struct subscription *next;
     for (struct subscription *s = TAILQ_FIRST(&subscriptions); s != NULL; s = next) {
         next = TAILQ_NEXT(s, link);

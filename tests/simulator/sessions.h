@@ -31,9 +31,9 @@ struct subscription {
     char *reference; /* what UserService answered; NULL for NotificationProducer's */
     char *consumer;
     struct session *session;
-    xmlDoc *topic; /* the TopicExpression as it came; NULL = everything the user sees */
+    xmlDoc *topic;             /* the TopicExpression as it came; NULL = everything the user sees */
     bool policy[POLICY_FLAGS]; /* in the contract's order */
-    int64_t ends_ms; /* wall clock; 0 = with the session */
+    int64_t ends_ms;           /* wall clock; 0 = with the session */
     TAILQ_ENTRY(subscription) link;
 };
 

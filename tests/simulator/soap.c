@@ -26,8 +26,8 @@ static struct {
 } latency;
 
 static const struct op_row *const tables[] = {
-    ops_session, ops_agent,    ops_agent_terminal, ops_address,      ops_terminal, ops_contact, ops_connection,
-    ops_termconn, ops_route_point, ops_notification, ops_outbound};
+    ops_session,    ops_agent,    ops_agent_terminal, ops_address,      ops_terminal, ops_contact,
+    ops_connection, ops_termconn, ops_route_point,    ops_notification, ops_outbound};
 
 size_t soap_bind(void)
 {
@@ -77,7 +77,8 @@ static struct http_reply new_reply(enum envelope envelope, struct buf *body)
                                .delay_ms = delay};
 }
 
-static void violate(struct http_conn *conn, const char *where, enum envelope envelope, const char *what)
+static void violate(struct http_conn *conn, const char *where, enum envelope envelope,
+                    const char *what)
 {
     counters_violation(where, what);
     counters.faults++;
@@ -92,7 +93,8 @@ static void reply_text(struct http_conn *conn, int status, const char *text)
 {
     struct buf body = {0};
     buf_str(&body, text);
-    http_reply(conn, &(struct http_reply){.status = status, .content_type = "text/plain", .body = &body});
+    http_reply(conn,
+               &(struct http_reply){.status = status, .content_type = "text/plain", .body = &body});
 }
 
 /* The service that a path names, NULL when none. */
@@ -186,7 +188,8 @@ static const char *check_document(struct rq *rq, const struct service *service, 
     rq->root = body_element(doc);
     if (rq->root == NULL || rq->root->ns == NULL)
         return "the body must hold one element";
-    rq->op = contract_operation(service, (const char *)rq->root->ns->href, (const char *)rq->root->name);
+    rq->op =
+        contract_operation(service, (const char *)rq->root->ns->href, (const char *)rq->root->name);
     return rq->op == NULL ? "the body's element names no operation of this service" : NULL;
 }
 
@@ -238,7 +241,8 @@ static void answer(struct http_conn *conn, struct rq *rq)
         http_reply(conn, &reply);
 }
 
-static void serve_post(struct http_conn *conn, const struct http_request *request, const struct service *service)
+static void serve_post(struct http_conn *conn, const struct http_request *request,
+                       const struct service *service)
 {
     struct rq rq = {.host = request->host};
     const char *wrong = check_form(service, request, &rq.envelope);

@@ -13,7 +13,8 @@
 
 const char *soap_content_type(enum envelope envelope)
 {
-    return envelope == ENVELOPE_OUTBOUND_12 ? "application/soap+xml; charset=utf-8" : "text/xml;charset=utf-8";
+    return envelope == ENVELOPE_OUTBOUND_12 ? "application/soap+xml; charset=utf-8"
+                                            : "text/xml;charset=utf-8";
 }
 
 static void open_envelope(struct buf *b, enum envelope envelope)
@@ -41,13 +42,16 @@ void soap_write_time(struct buf *b, int64_t wall_ms)
 static void fault_start(struct buf *b, enum envelope envelope, bool client, const char *text)
 {
     if (envelope == ENVELOPE_OUTBOUND_12) {
-        buf_printf(b, "<e:Fault><e:Code><e:Value>e:%s</e:Value></e:Code><e:Reason><e:Text xml:lang=\"en\">",
-                   client ? "Sender" : "Receiver");
+        buf_printf(
+            b,
+            "<e:Fault><e:Code><e:Value>e:%s</e:Value></e:Code><e:Reason><e:Text xml:lang=\"en\">",
+            client ? "Sender" : "Receiver");
         buf_xml(b, text);
         buf_str(b, "</e:Text></e:Reason>");
         return;
     }
-    buf_printf(b, "<e:Fault><faultcode>e:%s</faultcode><faultstring>", client ? "Client" : "Server");
+    buf_printf(b, "<e:Fault><faultcode>e:%s</faultcode><faultstring>",
+               client ? "Client" : "Server");
     buf_xml(b, text);
     buf_str(b, "</faultstring>");
 }
@@ -80,8 +84,8 @@ static void write_declared_fault(struct buf *b, const struct rq *rq)
 {
     const char *text = rq->fault_text.data != NULL ? rq->fault_text.data : "";
     fault_start(b, rq->envelope, false, rq->fault->name);
-    buf_printf(b, "<detail><f:%s xmlns:f=\"%s\" xmlns:w=\"" BASE_FAULTS "\"><w:Timestamp>", rq->fault->name,
-               rq->fault->ns);
+    buf_printf(b, "<detail><f:%s xmlns:f=\"%s\" xmlns:w=\"" BASE_FAULTS "\"><w:Timestamp>",
+               rq->fault->name, rq->fault->ns);
     soap_write_time(b, loop_wall_ms());
     bool base = is_base_fault(rq->fault);
     buf_printf(b, "</w:Timestamp><w:%s>", base ? "Description" : "message");
@@ -122,7 +126,8 @@ void soap_inject_fault(struct rq *rq, const char *name, const char *message)
 {
     static struct element_name undeclared;
     static char ns[] = CCT_FAULTS;
-    rq_fail_as(rq, name != NULL ? name : "", "%s", message != NULL ? message : "Injected by the simulator");
+    rq_fail_as(rq, name != NULL ? name : "", "%s",
+               message != NULL ? message : "Injected by the simulator");
     if (name == NULL || rq->op->service->outbound)
         return;
     if (rq->fault != NULL && strcmp(rq->fault->name, name) == 0)

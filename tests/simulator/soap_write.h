@@ -6,7 +6,8 @@
 
 const char *soap_content_type(enum envelope envelope);
 /* A fault without detail; `client` says whose fault it was. */
-void soap_write_plain_fault(struct buf *body, enum envelope envelope, bool client, const char *text);
+void soap_write_plain_fault(struct buf *body, enum envelope envelope, bool client,
+                            const char *text);
 /* The reply of a handled request: its result or its fault. */
 void soap_write_reply(struct buf *body, const struct rq *rq);
 /* Makes the request fail with the fault of that name, declared or not. */

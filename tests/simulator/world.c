@@ -33,8 +33,8 @@ void world_guid(char guid[GUID_BYTES])
     uint64_t a = next_random();
     uint64_t b = next_random();
     snprintf(guid, GUID_BYTES, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(a >> 32),
-             (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff, 0x8000 | ((unsigned)(b >> 48) & 0x3fff),
-             (unsigned long long)(b & 0xffffffffffffu));
+             (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
+             0x8000 | ((unsigned)(b >> 48) & 0x3fff), (unsigned long long)(b & 0xffffffffffffu));
 }
 
 void set_text(char **slot, const char *value)
@@ -88,7 +88,8 @@ static void attach(struct terminal *terminal, struct address *address, struct ag
 static void build_voice(struct agent *agent, size_t index, int id)
 {
     static const char *const groups[] = {"Group1", "Group2", "Group3", "Group4"};
-    struct terminal *line = add_terminal(mem_printf("Line 1.0.%zu", index + 1), TT_AGENT, voice_provider);
+    struct terminal *line =
+        add_terminal(mem_printf("Line 1.0.%zu", index + 1), TT_AGENT, voice_provider);
     line->agent = agent;
     line->pickup_group = groups[index / PICKUP_GROUP_SIZE % 4];
     agent->terminals[agent->terminal_count++] = line;
@@ -105,7 +106,8 @@ static void build_multimedia(struct agent *agent, int id)
     struct terminal *desk = add_terminal(mem_printf("CCMM_%d", id), TT_AGENT, multimedia_provider);
     desk->agent = agent;
     agent->terminals[agent->terminal_count++] = desk;
-    attach(desk, add_address(mem_printf("ccmm_email_%d", id), AT_AGENT, multimedia_provider), agent);
+    attach(desk, add_address(mem_printf("ccmm_email_%d", id), AT_AGENT, multimedia_provider),
+           agent);
     agent->contact_types[agent->contact_type_count++] = "Email";
 }
 
@@ -304,9 +306,15 @@ void world_free(void)
     }
     for (size_t i = 0; i < world.user_count; i++)
         free(world.users[i].name);
-    struct map *maps[] = {&world.agents_by_id,      &world.addresses_by_name, &world.outside_by_name,
-                          &world.terminals_by_name, &world.users_by_name,     &world.contacts_by_id,
-                          &world.contacts_by_external_id, &world.connections_by_id, &world.termconns_by_id};
+    struct map *maps[] = {&world.agents_by_id,
+                          &world.addresses_by_name,
+                          &world.outside_by_name,
+                          &world.terminals_by_name,
+                          &world.users_by_name,
+                          &world.contacts_by_id,
+                          &world.contacts_by_external_id,
+                          &world.connections_by_id,
+                          &world.termconns_by_id};
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
         map_free(maps[i]);
     free(world.addresses);

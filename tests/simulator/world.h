@@ -16,12 +16,35 @@
 
 /* The enumerations of the contract, in its order; names in world_names.c. */
 enum connection_state {
-    CS_ACTIVE, CS_ALERTING, CS_ANCHORED, CS_CONTROLLED, CS_DIALING, CS_DISCONNECTED, CS_ESTABLISHED,
-    CS_FAILED, CS_IDLE, CS_INITIATED, CS_NETWORK_ALERTING, CS_NETWORK_REACHED, CS_OFFERED, CS_PARKED,
-    CS_RETRIEVING, CS_ROUTING, CS_QUEUED, CS_UNKNOWN
+    CS_ACTIVE,
+    CS_ALERTING,
+    CS_ANCHORED,
+    CS_CONTROLLED,
+    CS_DIALING,
+    CS_DISCONNECTED,
+    CS_ESTABLISHED,
+    CS_FAILED,
+    CS_IDLE,
+    CS_INITIATED,
+    CS_NETWORK_ALERTING,
+    CS_NETWORK_REACHED,
+    CS_OFFERED,
+    CS_PARKED,
+    CS_RETRIEVING,
+    CS_ROUTING,
+    CS_QUEUED,
+    CS_UNKNOWN
 };
 enum terminal_connection_state {
-    TS_IDLE, TS_RINGING, TS_ACTIVE, TS_HELD, TS_AUTOHELD, TS_INUSE, TS_BRIDGED, TS_DROPPED, TS_UNKNOWN
+    TS_IDLE,
+    TS_RINGING,
+    TS_ACTIVE,
+    TS_HELD,
+    TS_AUTOHELD,
+    TS_INUSE,
+    TS_BRIDGED,
+    TS_DROPPED,
+    TS_UNKNOWN
 };
 enum address_type { AT_OUT_OF_PROVIDER, AT_ROUTE_POINT, AT_GENERIC, AT_AGENT };
 enum terminal_type { TT_GENERIC, TT_AGENT };
@@ -158,7 +181,7 @@ struct contact {
     size_t message_count;
     struct termconn *consult_from; /* the leg this consult was started from; NULL when none */
     enum consult_kind consult_kind;
-    char consult_of[GUID_BYTES];       /* lineage; "" when none */
+    char consult_of[GUID_BYTES]; /* lineage; "" when none */
     char transferred_from[GUID_BYTES];
     bool ended;
     TAILQ_ENTRY(contact) link;

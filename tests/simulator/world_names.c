@@ -1,8 +1,9 @@
 #include "world.h"
 
 static const char *const connection_states[] = {
-    "ACTIVE", "ALERTING", "ANCHORED", "CONTROLLED", "DIALING", "DISCONNECTED", "ESTABLISHED", "FAILED", "IDLE", "INITIATED",
-    "NETWORK_ALERTING", "NETWORK_REACHED", "OFFERED", "PARKED", "RETRIEVING", "ROUTING", "QUEUED", "UNKNOWN"};
+    "ACTIVE",      "ALERTING", "ANCHORED",   "CONTROLLED", "DIALING",          "DISCONNECTED",
+    "ESTABLISHED", "FAILED",   "IDLE",       "INITIATED",  "NETWORK_ALERTING", "NETWORK_REACHED",
+    "OFFERED",     "PARKED",   "RETRIEVING", "ROUTING",    "QUEUED",           "UNKNOWN"};
 static const char *const terminal_connection_states[] = {
     "IDLE", "RINGING", "ACTIVE", "HELD", "AUTOHELD", "INUSE", "BRIDGED", "DROPPED", "UNKNOWN"};
 static const char *const address_types[] = {"OUT_OF_PROVIDER", "ROUTE_POINT", "GENERIC", "AGENT"};

@@ -66,8 +66,8 @@ static enum op_kind kind_of(const char *name)
 {
     static const char *const sessions[] = {"LogInToCCTServer", "LogOffFromCCTServer", "Dispose",
                                            "OutboundLogin", "OutboundLogoff"};
-    static const char *const subscriptions[] = {"Subscribe", "Unsubscribe", "Renew", "PresenceSubscribe",
-                                                "PresenceUnsubscribe"};
+    static const char *const subscriptions[] = {"Subscribe", "Unsubscribe", "Renew",
+                                                "PresenceSubscribe", "PresenceUnsubscribe"};
     for (size_t i = 0; i < 5; i++) {
         if (strcmp(name, sessions[i]) == 0)
             return OP_SESSION;
@@ -81,8 +81,8 @@ static enum op_kind kind_of(const char *name)
 
 static void read_operation(struct service *service, xmlNode *root, xmlNode *node)
 {
-    service->operations = mem_resize(service->operations, service->operation_count + 1,
-                                     sizeof(*service->operations));
+    service->operations =
+        mem_resize(service->operations, service->operation_count + 1, sizeof(*service->operations));
     struct operation *op = &service->operations[service->operation_count++];
     *op = (struct operation){.service = service, .name = attribute(node, "name")};
     op->kind = kind_of(op->name);
@@ -115,8 +115,8 @@ static bool build_index(struct service *service)
 
 bool wsdl_read(struct service *service)
 {
-    xmlDoc *doc = xmlReadMemory(service->wsdl, (int)service->wsdl_len, service->name, NULL,
-                                XML_PARSE_NONET);
+    xmlDoc *doc =
+        xmlReadMemory(service->wsdl, (int)service->wsdl_len, service->name, NULL, XML_PARSE_NONET);
     if (doc == NULL)
         return false;
     xmlNode *root = xmlDocGetRootElement(doc);

@@ -210,46 +210,37 @@ static void the_last_page(void **state)
 {
     struct fixture *f = *state;
     struct store_reader *reader;
-    put_one(f, RECORD_CALL, "c", "kept");
-    for (unsigned i = 0; i < 200; i++) {
-        struct store_txn *txn = begin(f);
+    struct record out;
+    struct store_txn *txn = begin(f);
+    for (unsigned i = 0; i < 300; i++)
         assert_int_equal(put_number(txn, i, 600, 1), CG_OK);
-        commit(txn);
-    }
+    commit(txn);
     assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
     assert_int_equal(store_read_begin(reader), CG_OK);
     int rc = CG_OK;
-    for (unsigned i = 0; rc == CG_OK; i = (i + 1) % 2) {
-        struct store_txn *txn = begin(f);
-        rc = store_add_owner(txn, RECORD_CALL, "c", 1, 1);
-        if (rc == CG_E_FULL) { /* refused in time; go on with what is never refused */
-            rc = store_delete(txn, RECORD_AGENT, "00000", 5);
-            if (rc == CG_OK)
-                rc = store_delete(txn, RECORD_AGENT, "00100", 5);
-            for (unsigned j = 0; rc == CG_OK && j < 200; j++) {
-                char id[16];
-                snprintf(id, sizeof(id), "%05u", j);
-                rc = store_delete(txn, RECORD_AGENT, id, 5);
-            }
-        } else if (rc == CG_OK) {
-            rc = store_remove_owner(txn, RECORD_CALL, "c", 1, 1);
-            if (rc == CG_OK)
-                rc = i == 0 ? put(txn, RECORD_CALL, "d", "1") : store_delete(txn, RECORD_CALL, "d", 1);
-            rc = rc == CG_E_FULL ? CG_OK : rc;
+    unsigned i = 0;
+    for (; rc == CG_OK; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%05u", i);
+        assert_true(i < 300);
+        txn = begin(f);
+        rc = store_delete(txn, RECORD_AGENT, id, 5);
+        if (rc != CG_OK) { /* every call says so from now on */
+            assert_int_equal(store_txn_get(txn, RECORD_AGENT, "00299", 5, &out), CG_E_FULL);
+            assert_int_equal(put_number(txn, 1, 1, 1), CG_E_FULL);
+            assert_int_equal(store_forget_user(txn, 1), CG_E_FULL);
         }
-        struct store_txn *ending = txn;
-        int committed = store_commit(&ending);
-        assert_null(ending);
-        assert_true(committed == CG_OK || committed == CG_E_FULL);
-        struct store_stats stats;
-        store_get_stats(f->store, &stats);
-        if (committed != CG_OK || stats.records == 1)
-            break;
+        int committed = store_commit(&txn);
+        assert_null(txn);
+        assert_true(rc == CG_OK || committed == rc);
+        rc = committed;
     }
-    struct record out;
-    assert_int_equal(store_get(reader, RECORD_AGENT, "00100", 5, &out), CG_OK);
+    assert_int_equal(rc, CG_E_FULL);
+    assert_int_equal(records(f), 300 - (i - 1));
+    assert_int_equal(store_get(reader, RECORD_AGENT, "00000", 5, &out), CG_OK);
     store_read_end(reader);
     store_reader_free(&reader);
+    evict_all_but(f, 0);
     put_one(f, RECORD_CALL, "c", "new");
     reopen(f);
     assert_false(f->opened.cache_set_aside);

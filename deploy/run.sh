@@ -1,0 +1,212 @@
+#!/bin/bash
+# The demonstration behind `make run`: a simulated contact centre with 20 agents and the gateway in front of it, until Ctrl-C.
+#
+# Everything it writes is in run/, which git ignores: configuration, secrets, the cache (kept: the next start is warm), logs.
+# The ports are 8080 (gateway) and 9084 (simulator), or free ones where these are taken. CCTGATE_RUN_ONCE=1 starts, asks three
+# questions, stops, and exits with 0 when the answers were right.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+OUT=${OUT:-build/release}
+RUN=run
+AGENTS=20
+START_SECONDS=60
+GATE_PID='' SIM_PID=''
+
+die()
+{
+    echo "run: $*" >&2
+    exit 1
+}
+
+# The wanted port, or 0 (any free one) when somebody listens on it.
+port_or_any()
+{
+    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then echo 0; else echo "$1"; fi
+}
+
+# wait_for WHAT PID LOG COMMAND...: until COMMAND succeeds.
+wait_for()
+{
+    local what=$1 pid=$2 log=$3 end=$((SECONDS + START_SECONDS))
+    shift 3
+    until "$@"; do
+        kill -0 "$pid" 2>/dev/null || { tail -n 20 "$log" >&2; die "$what ended; all of it is in $log"; }
+        ((SECONDS < end)) || { tail -n 20 "$log" >&2; die "$what was not ready after $START_SECONDS s; see $log"; }
+        sleep 0.05
+    done
+}
+
+# json_number FILE EVENT NAME: a number out of the first JSON line of that event.
+json_number()
+{
+    sed -n "/\"event\":\"$2\"/s/.*\"$3\":\([0-9]*\).*/\1/p" "$1" | head -n 1
+}
+
+has_event()
+{
+    grep -q "\"event\":\"$2\"" "$1" 2>/dev/null
+}
+
+# stop_one NAME PID: SIGTERM, and SIGKILL to one that does not heed it.
+stop_one()
+{
+    [[ -n $2 ]] || return 0
+    kill "$2" 2>/dev/null || true
+    local end=$((SECONDS + 15))
+    while kill -0 "$2" 2>/dev/null && ((SECONDS < end)); do sleep 0.05; done
+    kill -KILL "$2" 2>/dev/null && echo "run: $1 had to be killed" >&2
+    wait "$2" 2>/dev/null || true
+}
+
+# The gateway first: it logs its sessions off.
+stop_all()
+{
+    trap - EXIT INT TERM
+    stop_one cctgate "$GATE_PID"
+    stop_one cctsim "$SIM_PID"
+}
+
+make_secrets()
+{
+    mkdir -p $RUN/secrets $RUN/data
+    chmod 700 $RUN/secrets $RUN/data
+    (
+        umask 077
+        printf 'secret\n' >$RUN/secrets/cct-password # every user's in the simulator
+        openssl rand -hex 32 >$RUN/secrets/token
+    )
+    TOKEN=$(<$RUN/secrets/token)
+}
+
+# One session per agent, as the vendor supports it, and the supervisor's, which owns the whole floor.
+sessions_json()
+{
+    local id
+    printf '    {"user": "supervisor", "domain": "CC", "password": {"file": "secrets/cct-password"}, "shared": true}'
+    for ((id = 2001; id <= 2000 + AGENTS; id++)); do
+        printf ',\n    {"user": "agent%d", "domain": "CC", "password": {"file": "secrets/cct-password"}, "agent": "%d"}' "$id" "$id"
+    done
+}
+
+make_config()
+{
+    local sha256
+    sha256=$(printf %s "$TOKEN" | sha256sum | cut -d' ' -f1)
+    cat >$RUN/cctgate.json <<CONFIG
+{
+  "//": "Made by deploy/run.sh at each start; conf/cctgate.json has all settings.",
+  "listen": [{"address": "127.0.0.1", "port": $(port_or_any 8080)}],
+  "contract": "../conf/contract",
+  "data": {"directory": "data", "mapSizeMiB": 256},
+  "upstream": {
+    "endpoints": [{"name": "campus", "url": "http://127.0.0.1:$SIM_PORT/SOAOICCT/services"}],
+    "loginsPerSecond": 100
+  },
+  "sessions": [
+$(sessions_json)
+  ],
+  "tokens": [{"application": "demo", "sha256": "$sha256", "users": ["supervisor"], "roles": ["viewer", "supervisor", "operator"]}],
+  "log": {"level": "info", "format": "json", "access": true}
+}
+CONFIG
+}
+
+start_simulator()
+{
+    # Emptied first, so that a line of an earlier start is not taken for this one's.
+    : >$RUN/cctsim.log
+    "$OUT/cctsim" --port "$(port_or_any 9084)" --admin-port "$(port_or_any 9085)" --agents $AGENTS \
+        --contract conf/contract >>$RUN/cctsim.log 2>&1 </dev/null &
+    SIM_PID=$!
+    wait_for "the simulator" $SIM_PID $RUN/cctsim.log has_event $RUN/cctsim.log listening
+    SIM_PORT=$(json_number $RUN/cctsim.log listening port)
+    SIM_ADMIN=$(json_number $RUN/cctsim.log listening adminPort)
+}
+
+is_ready()
+{
+    curl --silent --fail --max-time 5 --noproxy '*' --output /dev/null "$URL/readyz"
+}
+
+start_gateway()
+{
+    : >$RUN/cctgate.log
+    "$OUT/cctgate" --config $RUN/cctgate.json >>$RUN/cctgate.log 2>&1 </dev/null &
+    GATE_PID=$!
+    wait_for "the gateway" $GATE_PID $RUN/cctgate.log has_event $RUN/cctgate.log listening
+    URL=http://127.0.0.1:$(json_number $RUN/cctgate.log listening port)
+    wait_for "the gateway" $GATE_PID $RUN/cctgate.log is_ready
+}
+
+say_what_to_try()
+{
+    cat <<TEXT
+
+cctgate is ready at $URL, in front of a simulated contact centre with $AGENTS agents.
+In another terminal:
+
+  AUTH='Authorization: Bearer $TOKEN'
+
+  curl -H "\$AUTH" '$URL/v1/agents?limit=3'            # the agents, as JSON
+  curl -i -H "\$AUTH" $URL/v1/agents/2001             # one of them; see etag, cache-status and age
+  curl -i -H "\$AUTH" $URL/v1/agents/2001             # again: cache-status says hit, nothing was asked upstream
+  curl -i -H "\$AUTH" -H 'If-None-Match: <the etag>' $URL/v1/agents/2001    # 304
+  curl -H "\$AUTH" $URL/v1/calls                      # the calls in progress
+  curl -H "\$AUTH" $URL/v1/terminals/Line%201.0.1     # a telephone
+  curl -H "\$AUTH" -d '{"address":{"addressName":"52001"}}' $URL/v1/services/AddressService/GetState   # any operation of the contract
+
+Take the contact centre away, and read on from the cache ("sync":"stale", "staleSince"); then give it back:
+
+  curl -X POST -d '{"kind":"refuse"}' http://127.0.0.1:$SIM_ADMIN/faults
+  curl -H "\$AUTH" $URL/v1/agents/2001
+  curl -X DELETE http://127.0.0.1:$SIM_ADMIN/faults
+
+The simulator's own count of what it was asked:  curl http://127.0.0.1:$SIM_ADMIN/counters
+Configuration, token and logs are in run/.  Ctrl-C stops both.
+
+TEXT
+}
+
+# ask STATUS PATH [CURL OPTION]...: prints the exchange, fails unless the status is the expected one.
+ask()
+{
+    local expected=$1 path=$2 answer status
+    shift 2
+    answer=$(curl --silent --max-time 20 --noproxy '*' --include -H "Authorization: Bearer $TOKEN" "$@" "$URL$path" | tr -d '\r')
+    status=$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")
+    printf 'GET %s -> %s\n%s\n\n' "$path" "$status" "$(cut -c 1-400 <<<"$answer" | sed 's/^/    /')"
+    ANSWER=$answer
+    [[ $status == "$expected" ]] || die "GET $path: $expected was expected"
+}
+
+ask_three()
+{
+    ask 200 '/v1/agents?limit=2'
+    ask 200 /v1/agents/2001
+    local etag
+    etag=$(sed -n 's/^[Ee][Tt]ag: //p' <<<"$ANSWER")
+    [[ -n $etag ]] || die "the agent came without an ETag"
+    ask 304 /v1/agents/2001 -H "If-None-Match: $etag"
+    echo "run: three of three answers are right"
+}
+
+main()
+{
+    set -m # groups of their own: Ctrl-C comes to this script alone, which stops the two in order
+    trap stop_all EXIT
+    trap 'echo; echo "stopping"; stop_all; exit 0' INT TERM
+    make_secrets
+    start_simulator
+    make_config
+    start_gateway
+    say_what_to_try
+    if [[ ${CCTGATE_RUN_ONCE:-0} == 1 ]]; then
+        ask_three
+        return
+    fi
+    wait -n "$SIM_PID" "$GATE_PID" || true
+    die "one of the two programs ended; see run/cctgate.log and run/cctsim.log"
+}
+
+main

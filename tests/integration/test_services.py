@@ -1,0 +1,130 @@
+"""The contract as data: its reading operations over HTTP, and one that only this test's WSDL has."""
+import os
+import shutil
+import tempfile
+
+import harness
+from harness import Case, Gateway, Simulator, bearer, eventually, exchange
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Services(Case):
+    def call(self, service, operation, body="{}", who="agent2001", headers=None):
+        fields = dict(bearer(who), **JSON)
+        fields.update(headers or {})
+        return exchange(self.gate.port, "POST", "/v1/services/%s/%s" % (service, operation), fields, body)
+
+    def test_lists_them_all(self):
+        items = self.gate.get("/v1/services").json["items"]
+        cct = [i for i in items if i["namespace"].startswith("http://www.nortel.com/soa/oi/cct/")]
+        self.assertEqual(len(cct), 15)
+        self.assertEqual(sum(len(i["operations"]) for i in cct), 218)
+        self.assertEqual(len(items), 18)
+
+    def test_reads(self):
+        agents = self.call("UserService", "GetAgents").json["agents"]
+        self.assertEqual([a["agentLoginId"] for a in agents], ["2001"])
+        import json
+        answer = self.call("AgentService", "IsLoggedIn", json.dumps({"agent": agents[0]}))
+        self.assertEqual(answer.status, 200, answer)
+        self.assertIsInstance(answer.json["response"], bool)
+        self.assertEqual(list(self.call("SessionService", "GetCurrentTerminalCount").json), ["value"])
+        self.assertIn("version", self.call("AgentService", "GetVersion", "").json)
+
+    def test_another_users_object_is_the_upstreams_fault(self):
+        body = '{"agent":{"agentLoginId":"2002","userName":"agent2002","agentType":"Agent"}}'
+        answer = self.assert_problem(self.call("AgentService", "IsLoggedIn", body), 502, "upstream-fault")
+        self.assertEqual(answer.json["fault"], "IsLoggedInException")
+        self.assertEqual((answer.json["service"], answer.json["operation"]), ("AgentService", "IsLoggedIn"))
+
+    def test_bad_bodies_name_the_place_and_cost_nothing(self):
+        before = self.sim.counters()["total"]
+        for body, pointer in (
+                ('{"agent":{"agentLoginId":"2001","userName":"x"}}', "/agent/agentType"),
+                ('{"agent":{"agentLoginId":2001,"userName":"x","agentType":"Agent"}}', "/agent/agentLoginId"),
+                ('{"agent":{"agentLoginId":"2001","userName":"x","agentType":"Nobody"}}', "/agent/agentType"),
+                ('{"agent":{"agentLoginId":"2001","userName":"x\\u0001","agentType":"Agent"}}', "/agent/userName"),
+                ('{"agnt":{}}', "/ag"), ('{"ssoToken":{"token":"x"}}', "/ssoToken"), ("[]", ""), ("{", "")):
+            answer = self.assert_problem(self.call("AgentService", "IsLoggedIn", body), 400, "bad-request")
+            if pointer:
+                self.assertTrue(answer.json["pointer"].startswith(pointer) or pointer.startswith(answer.json["pointer"]),
+                                (body, answer.json))
+            self.assertNotIn("Nobody", answer.body.decode())
+        self.assert_problem(self.call("AgentService", "IsLoggedIn", "{}", headers={"Content-Type": "text/xml"}), 415)
+        self.assert_problem(self.call("AgentService", "Nothing"), 404)
+        self.assert_problem(self.call("Nothing", "GetAgents"), 404)
+        self.assert_problem(self.call("UserService", "GetAgents", who="both"), 400, "user-required")
+        self.assertEqual(self.sim.counters()["total"], before)
+
+    def test_what_acts_is_refused(self):
+        before = self.sim.counters()["total"]
+        count = 0
+        for service in self.gate.get("/v1/services").json["items"]:
+            for operation in service["operations"]:
+                if operation["kind"] == "read" and not service["name"].startswith("Outbound"):
+                    continue
+                answer = self.call(service["name"], operation["name"])
+                self.assertIn(answer.status, (404, 501), (service["name"], operation["name"], answer))
+                count += 1
+        self.assertGreater(count, 95)
+        self.assertEqual(self.sim.counters()["total"], before)
+
+
+class Added(Case):
+    """A copy of the contract with another operation: callable at once, on both sides, without a line of C."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="cctgate-contract-")
+        contract = os.path.join(cls.directory, "contract")
+        shutil.copytree(harness.CONTRACT, contract)
+        wsdl = os.path.join(contract, "cct/AgentService.wsdl")
+        with open(wsdl) as file:
+            text = file.read()
+        text = text.replace("</wsdl:types>", """</wsdl:types>
+  <wsdl:message name="GetMoodRequest"><wsdl:part name="parameters" element="agt:GetMoodRequest"/></wsdl:message>
+  <wsdl:message name="GetMoodResponse"><wsdl:part name="result" element="agt:GetMoodResponse"/></wsdl:message>""", 1)
+        text = text.replace('<wsdl:portType name="AgentService">', """<wsdl:portType name="AgentService">
+    <wsdl:operation name="GetMood"><wsdl:input message="tns:GetMoodRequest"/><wsdl:output message="tns:GetMoodResponse"/></wsdl:operation>""", 1)
+        marker = "<soap:binding style=\"document\" transport=\"http://schemas.xmlsoap.org/soap/http\"/>"
+        assert marker in text
+        text = text.replace(marker, marker + """
+    <wsdl:operation name="GetMood"><soap:operation soapAction="urn:mood" style="document"/>
+      <wsdl:input><soap:body use="literal"/></wsdl:input><wsdl:output><soap:body use="literal"/></wsdl:output></wsdl:operation>""", 1)
+        with open(wsdl, "w") as file:
+            file.write(text)
+        xsd = os.path.join(contract, "cct/AgentService.xsd")
+        with open(xsd) as file:
+            text = file.read()
+        text = text.replace("</xs:schema>", """  <xs:element name="GetMoodRequest" type="agt:AgentRequest"/>
+  <xs:element name="GetMoodResponse"><xs:complexType><xs:sequence>
+    <xs:element name="mood" type="xs:int" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>
+</xs:schema>""")
+        with open(xsd, "w") as file:
+            file.write(text)
+        cls.sim = Simulator()
+        cls.gate = Gateway(cls.sim, contract=contract)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.gate.stop()
+        cls.sim.stop()
+        shutil.rmtree(cls.directory)
+
+    def test_reaches_the_upstream(self):
+        listed = {s["name"]: {o["name"] for o in s["operations"]} for s in self.gate.get("/v1/services").json["items"]}
+        self.assertIn("GetMood", listed["AgentService"])
+        body = '{"agent":{"agentLoginId":"2001","userName":"agent2001","agentType":"Agent"}}'
+        answer = exchange(self.gate.port, "POST", "/v1/services/AgentService/GetMood",
+                          dict(bearer("agent2001"), **JSON), body)
+        # the simulator does not know it and says so with a Client fault: it went out, and the answer was understood
+        self.assert_problem(answer, 502, "upstream-fault")
+        self.assertEqual(answer.json["operation"], "GetMood")
+        answer = exchange(self.gate.port, "POST", "/v1/services/AgentService/GetMood",
+                          dict(bearer("agent2001"), **JSON), '{"agent":1}')
+        self.assertEqual(answer.json["pointer"], "/agent")
+
+
+if __name__ == "__main__":
+    harness.main()
