@@ -154,7 +154,7 @@ In another terminal:
   curl -i -H "\$AUTH" -H 'If-None-Match: <the etag>' $URL/v1/agents/2001    # 304
   curl -H "\$AUTH" $URL/v1/calls                      # the calls in progress
   curl -H "\$AUTH" $URL/v1/terminals/Line%201.0.1     # a telephone
-  curl -H "\$AUTH" -d '{"address":{"addressName":"52001"}}' $URL/v1/services/AddressService/GetState   # any operation of the contract
+  curl -H "\$AUTH" -H 'Content-Type: application/json' -d '{}' $URL/v1/services/SessionService/GetAgents   # any operation of the contract
 
 Take the contact centre away, and read on from the cache ("sync":"stale", "staleSince"); then give it back:
 

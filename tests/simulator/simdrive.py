@@ -7,6 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import types
+import unittest
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -17,6 +19,13 @@ OUTBOUND = "http://nortel.com/CCMMOutboundWebservices/"
 OUTBOUND_TYPES = "http://datatypes.outboundwebservices.ccmm.applications.nortel.com"
 WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 FAULTS = "{http://www.nortel.com/soa/oi/cct/faults}"
+options = types.SimpleNamespace(binary=None, contract=None)  # set by test_simulator.main
+
+SES, USR, AGT, AGTT = "SessionService", "UserService", "AgentService", "AgentTerminalService"
+ADR, TER, CNT, CON = "AddressService", "TerminalService", "ContactService", "ConnectionService"
+TC, ATC = "TerminalConnectionService", "AgentTerminalConnectionService"
+RPA, RPC, NP, MET = ("RoutePointAddressService", "RoutePointConnectionService", "NotificationProducer",
+                     "MetricsService")
 GUID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -287,3 +296,63 @@ def wait_until(condition, seconds=20):
 
 def open_socket(port):
     return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+class SimCase(unittest.TestCase):
+    """Starts one simulator per test; at the end every kept reply must be valid and the exit clean."""
+
+    args = ()
+
+    def setUp(self):
+        self.sim = Sim(options.binary, options.contract, *self.args)
+        self.ended = False
+
+    def tearDown(self):
+        if self.ended:
+            return
+        status, text = self.sim.stop()
+        self.assertEqual((status, text), (0, ""))
+        self.assertEqual(self.sim.invalid_replies(), [])
+
+    def good(self, service, operation, token, *fields, **more):
+        reply = self.sim.call(service, operation, token, *fields, **more)
+        self.assertTrue(reply.ok, f"{service}.{operation}: {reply.status} {reply.body!r}")
+        return reply
+
+    def bad(self, fault, service, operation, token, *fields, **more):
+        reply = self.sim.call(service, operation, token, *fields, **more)
+        self.assertEqual((reply.status, reply.fault), (500, fault), f"{service}.{operation}: {reply.body!r}")
+        return reply
+
+    def states(self, contact_id):
+        """{address: (connection state, terminal connection state or None)} of a call."""
+        call = self.sim.call_state(contact_id)
+        return {c["address"]: (c["state"], c["terminalConnections"][0]["state"] if c["terminalConnections"] else None)
+                for c in call["connections"]}
+
+    def leg(self, contact_id, at):
+        """(connection id, terminal connection id) of a call at an address."""
+        leg = next(c for c in self.sim.call_state(contact_id)["connections"] if c["address"] == at)
+        return leg["id"], leg["terminalConnections"][0]["id"] if leg["terminalConnections"] else None
+
+
+WSA = 'xmlns:a="http://schemas.xmlsoap.org/ws/2003/03/addressing"'
+
+
+def subscribe_fields(end=None, consumer="http://127.0.0.1:9/N", dialect=None):
+    topic = '<b:NotificationTopic xmlns:b="http://www.nortel.com/soa/oi/cct/BaseNotification">' \
+            "<b:ConnectionStateListener/></b:NotificationTopic>"
+    policy = "".join(f'<n:{x}NotificationsEnabled xmlns:n="http://www.nortel.com/soa/oi/cct/notification">true'
+                     f"</n:{x}NotificationsEnabled>"
+                     for x in ("ConnectionFailure", "SessionTermination", "SessionTerminationImminent",
+                               "SubscriptionTermination", "SubscriptionTerminationImminent"))
+    fields = [("ConsumerReference", Raw(f"<a:Address {WSA}>{consumer}</a:Address><a:SubscriptionId {WSA}/>")),
+              ("TopicExpression", Raw(topic)), ("SubscriptionPolicy", Raw(policy))]
+    if end:
+        fields.append(("InitialTerminationTime", end))
+    return fields
+
+
+def subscription_reference(subscription_id):
+    return ("SubscriptionReference", Raw(f"<a:Address {WSA}>http://127.0.0.1/</a:Address>"
+                                         f"<a:SubscriptionId {WSA}>{subscription_id}</a:SubscriptionId>"))
