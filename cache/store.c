@@ -168,6 +168,20 @@ static uint64_t highest_epoch(const struct store *store)
     return store->durable.state.epoch > epoch ? store->durable.state.epoch : epoch;
 }
 
+/* A cache that is not believed may still be the only one who knows how far the epochs have come. */
+static void keep_its_epoch(struct opening *opening)
+{
+    struct store *store = opening->store;
+    const char *damage;
+    int cause;
+    if (environment_open(&store->cache, &cache_layout, store->directory, opening->settings->cache_map_bytes, READERS_OWN,
+                         &damage, &cause) != CG_OK)
+        return;
+    if (store->cache.state.epoch > store->lock.epoch)
+        store->lock.epoch = store->cache.state.epoch;
+    environment_close(&store->cache);
+}
+
 static int open_cache(struct opening *opening)
 {
     struct store *store = opening->store;
@@ -175,8 +189,10 @@ static int open_cache(struct opening *opening)
     /* From here on there may be pages that are not on the disk. */
     if (lockfile_write(&store->lock, highest_epoch(store), 0) != CG_OK)
         return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory, strerror(errno));
-    if (!store->lock.cache_believable && cache_exists(store))
+    if (!store->lock.cache_believable && cache_exists(store)) {
         reason = "the machine went down while it was in use";
+        keep_its_epoch(opening);
+    }
     int rc = open_environment(opening, &store->cache, &cache_layout, opening->settings->cache_map_bytes, &reason);
     opening->opened->cache_reason = reason;
     opening->opened->cache_set_aside = reason != NULL;

@@ -101,6 +101,7 @@ make_config()
   "data": {"directory": "data", "mapSizeMiB": 256},
   "upstream": {
     "endpoints": [{"name": "campus", "url": "http://127.0.0.1:$SIM_PORT/SOAOICCT/services"}],
+    "heartbeatMs": 2000,
     "loginsPerSecond": 100
   },
   "sessions": [
@@ -156,7 +157,7 @@ In another terminal:
   curl -H "\$AUTH" $URL/v1/terminals/Line%201.0.1     # a telephone
   curl -H "\$AUTH" -H 'Content-Type: application/json' -d '{}' $URL/v1/services/SessionService/GetAgents   # any operation of the contract
 
-Take the contact centre away, and read on from the cache ("sync":"stale", "staleSince"); then give it back:
+Take the contact centre away; within two seconds reads say so ("sync":"stale", "staleSince") and go on. Then give it back:
 
   curl -X POST -d '{"kind":"refuse"}' http://127.0.0.1:$SIM_ADMIN/faults
   curl -H "\$AUTH" $URL/v1/agents/2001

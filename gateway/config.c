@@ -212,6 +212,24 @@ static int same_consumer(const struct config *old, const struct config *fresh)
            old->consumer.port == fresh->consumer.port;
 }
 
+/* What the transport is started with; pacing, heartbeat and the like follow a reload. */
+static int same_upstream(const struct config *old, const struct config *fresh)
+{
+    if (old->upstream.num_endpoints != fresh->upstream.num_endpoints ||
+        old->upstream.max_concurrent != fresh->upstream.max_concurrent ||
+        old->upstream.timeout_ms != fresh->upstream.timeout_ms ||
+        old->upstream.connect_timeout_ms != fresh->upstream.connect_timeout_ms ||
+        !same(old->upstream.tls.ca_file, fresh->upstream.tls.ca_file) ||
+        !same(old->upstream.tls.certificate_file, fresh->upstream.tls.certificate_file) ||
+        !same(old->upstream.tls.key_file, fresh->upstream.tls.key_file))
+        return 0;
+    for (size_t i = 0; i < old->upstream.num_endpoints; i++)
+        if (!same(old->upstream.endpoints[i].name, fresh->upstream.endpoints[i].name) ||
+            !same(old->upstream.endpoints[i].url, fresh->upstream.endpoints[i].url))
+            return 0;
+    return 1;
+}
+
 int config_compatible(const struct config *old, const struct config *fresh, char *what, size_t size)
 {
     const struct {
@@ -221,6 +239,11 @@ int config_compatible(const struct config *old, const struct config *fresh, char
                     {"threads", old->threads == fresh->threads},
                     {"contract", same(old->contract, fresh->contract)},
                     {"data", same_data(old, fresh)},
+                    {"upstream", same_upstream(old, fresh)},
+                    {"limits", old->limits.max_connections == fresh->limits.max_connections &&
+                                   old->limits.max_body_bytes == fresh->limits.max_body_bytes &&
+                                   old->limits.request_timeout_ms == fresh->limits.request_timeout_ms},
+                    {"log.access", old->log.access == fresh->log.access},
                     {"consumer", same_consumer(old, fresh)}};
     size_t length = 0;
     what[0] = '\0';

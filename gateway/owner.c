@@ -382,13 +382,23 @@ void owner_reload(struct owner *owner, struct config *config)
 
 /* ---- start and stop ---- */
 
+/* The first campus endpoint; the remote geographic node is never chosen by itself. */
+static const struct config_endpoint *campus_of(const struct config *config)
+{
+    size_t i;
+    for (i = 0; i < config->upstream.num_endpoints; ++i)
+        if (!config->upstream.endpoints[i].is_rgn)
+            return &config->upstream.endpoints[i];
+    return &config->upstream.endpoints[0];
+}
+
 static int start_upstream(struct owner *owner, char *error, size_t error_size)
 {
     const struct config *config = owner->config;
     struct upstream_endpoint endpoint = {0};
 
-    endpoint.name = config->upstream.endpoints[0].name;
-    endpoint.url = config->upstream.endpoints[0].url;
+    endpoint.name = campus_of(config)->name;
+    endpoint.url = campus_of(config)->url;
     endpoint.tls.ca_file = config->upstream.tls.ca_file;
     endpoint.tls.certificate_file = config->upstream.tls.certificate_file;
     endpoint.tls.key_file = config->upstream.tls.key_file;

@@ -28,7 +28,7 @@ struct sum {
     uint64_t etag;
     int64_t ttl_ms, age_ms;
     size_t items, missing;
-    int stale;
+    int64_t stale_since_ms; /* the earliest; 0: nothing is stale */
 };
 
 static void step(struct reading *reading);
@@ -121,6 +121,12 @@ static void mix(struct sum *sum, uint64_t value)
     sum->etag ^= sum->etag >> 32;
 }
 
+static void add_stale(struct sum *sum, int64_t since_ms)
+{
+    if (sum->stale_since_ms == 0 || since_ms < sum->stale_since_ms)
+        sum->stale_since_ms = since_ms;
+}
+
 static void add_record(struct sum *sum, const struct record *record, const struct freshness *f, int64_t now)
 {
     char tail[128];
@@ -132,7 +138,8 @@ static void add_record(struct sum *sum, const struct record *record, const struc
     append(sum, tail, (size_t)(put_sync(tail, f, length == 2) - tail));
     mix(sum, record->version);
     mix(sum, (uint64_t)f->label ^ (uint64_t)f->stale_since_ms);
-    sum->stale |= f->label == SYNC_STALE;
+    if (f->label == SYNC_STALE)
+        add_stale(sum, f->stale_since_ms);
     if (f->ttl_ms < sum->ttl_ms)
         sum->ttl_ms = f->ttl_ms;
     if (now - record->fetched_at_ms > sum->age_ms)
@@ -162,7 +169,7 @@ static void add_identity(struct sum *sum, enum record_kind kind, const struct id
     append(sum, tail, (size_t)(put_sync(tail, &f, 0) - tail));
     free(text);
     mix(sum, (uint64_t)now);
-    sum->stale = 1;
+    add_stale(sum, now);
     ++sum->missing;
 }
 
@@ -229,13 +236,20 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
 {
     struct request *request = reading->request;
     struct representation r;
-    char *at;
+    struct freshness f = {0};
+    char *at, tail[128];
 
     r.etag[0] = r.sync[0] = '\0';
     r.content_type = NULL;
     r.link = (h2o_iovec_t){NULL, 0};
     r.age_ms = sum->age_ms;
-    append(sum, "]}", 2);
+    if (reading->stale_since_ms != 0)
+        add_stale(sum, reading->stale_since_ms);
+    mix(sum, (uint64_t)sum->stale_since_ms);
+    f.label = sum->stale_since_ms != 0 ? SYNC_STALE : SYNC_CACHED;
+    f.stale_since_ms = sum->stale_since_ms;
+    append(sum, "]", 1);
+    append(sum, tail, (size_t)(put_sync(tail, &f, 0) - tail));
     r.body = h2o_strdup(&request->h2o->pool, sum->body->bytes, sum->body->size);
     *put_text(put_hex(put_text(r.etag, "\"l"), sum->etag), "\"") = '\0';
     at = put_text(r.cache_status, "cctgate; ");
@@ -252,7 +266,7 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
     if (sum->ttl_ms != INT64_MAX)
         at = put_decimal(put_text(at, "; ttl="), floor_seconds(sum->ttl_ms));
     *at = '\0';
-    if (sum->stale)
+    if (sum->stale_since_ms != 0)
         COUNT(request->front, stale);
     if (page->count > request->limit)
         r.link = next_link(request, page);
@@ -292,7 +306,7 @@ static void step(struct reading *reading)
     enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown = 0;
 
-    if (page.kind != RECORD_USER && !reading->records_asked && reading_members(reading, list, &unknown)) {
+    if (page.kind != RECORD_USER && !reading->records_asked && reading_members(reading, list, 0, &unknown)) {
         reading->reason = FORWARD_MISS;
         return;
     }

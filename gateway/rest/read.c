@@ -123,7 +123,7 @@ static void absent(struct reading *reading)
         reading_owned_kind(request->route->kind) == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown;
 
-    if (reading_members(reading, list, &unknown))
+    if (reading_members(reading, list, 1, &unknown))
         return;
     if (unknown && request->directives.only_if_cached)
         respond_problem(request, PROBLEM_NOT_CACHED, NULL, NULL);

@@ -265,8 +265,12 @@ struct freshness reading_judge(const struct reading *reading, const struct recor
     return freshness_decide(record != NULL ? &times : NULL, source, &policy, &reading->request->directives, now_ms);
 }
 
-/* A list that is fresh says all there is to say about what a user owns; that is the negative cache. */
-static int list_is_fresh(const struct reading *reading, enum record_kind list, const struct access_user *user, int *known)
+/*
+ * Is the list of what a user owns good enough? To say that something is *not* there it must be fresh: that is the negative
+ * cache. To show what is there, one from before the session was lost will do, labelled, while it is read again.
+ */
+static int list_will_do(struct reading *reading, enum record_kind list, const struct access_user *user, int strict,
+                        int *known)
 {
     struct freshness_source source = session_view_source(user->number);
     struct record record;
@@ -276,10 +280,19 @@ static int list_is_fresh(const struct reading *reading, enum record_kind list, c
     if (!*known)
         return 0;
     f = reading_judge(reading, &record, &source, clock_unix_ms());
-    return f.action == FRESHNESS_SERVE && f.label != SYNC_STALE;
+    if (f.label == SYNC_STALE && (reading->stale_since_ms == 0 || f.stale_since_ms < reading->stale_since_ms))
+        reading->stale_since_ms = f.stale_since_ms;
+    if (f.action == FRESHNESS_SERVE && f.label != SYNC_STALE)
+        return 1;
+    if (strict || f.action == FRESHNESS_FETCH || f.action == FRESHNESS_NOTHING ||
+        (source.healthy_since_ms != 0 && record.fetched_at_ms >= source.healthy_since_ms))
+        return 0;
+    if (f.action == FRESHNESS_SERVE_AND_REFRESH)
+        reading_refresh(reading, list, user->name, strlen(user->name));
+    return 1;
 }
 
-int reading_members(struct reading *reading, enum record_kind list, int *unknown)
+int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown)
 {
     const struct request *request = reading->request;
     const struct access_user *users = request->user_chosen ? request->user : request->access->users;
@@ -287,10 +300,11 @@ int reading_members(struct reading *reading, enum record_kind list, int *unknown
     int asked = 0, known;
 
     *unknown = 0;
+    reading->stale_since_ms = 0;
     if (store_read_begin(request->front->reader) != CG_OK)
         abort();
     for (i = 0; i < num_users; ++i) {
-        if (list_is_fresh(reading, list, &users[i], &known))
+        if (list_will_do(reading, list, &users[i], strict, &known))
             continue;
         if (atomic_load(&session_views[users[i].number].state) == SESSION_DENIED && num_users > 1)
             continue; /* it owns nothing that anybody could be shown */

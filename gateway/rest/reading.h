@@ -31,6 +31,7 @@ struct reading {
     int collapsed; /* every fetch of the last round was under way already */
     enum freshness_reason reason;
     struct fetch_outcome *failure;
+    int64_t stale_since_ms; /* of the lists that reading_members looked at; 0: none is stale */
     h2o_timeout_entry_t timeout;
 };
 
@@ -39,9 +40,9 @@ void reading_ask(struct reading *reading, enum record_kind kind, const char *id,
 /* Asks for a refresh that nobody waits for; the same key at most once a second per front. */
 void reading_refresh(struct reading *reading, enum record_kind kind, const char *id, size_t id_length);
 
-/* What the request may know of membership: which users' lists the answer rests on. Asks for those that are not fresh enough.
- * 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
-int reading_members(struct reading *reading, enum record_kind list, int *unknown);
+/* What the request may know of membership: which users' lists the answer rests on. Asks for those that are not fresh enough
+ * (`strict`: to say that something is not there). 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
+int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown);
 
 /* May the request's access see the object? Between store_read_begin and store_read_end. Fills in its best source. */
 int reading_visible(const struct request *request, enum record_kind kind, const char *id, size_t id_length,

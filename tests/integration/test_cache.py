@@ -196,6 +196,7 @@ class BeyondRevalidation(Case):
 class Restart(Case):
     def test_killed_and_warm(self):
         before = self.gate.get(AGENT)
+        self.assertEqual(self.gate.get("/v1/agents").json["sync"], "cached")
         self.sim.latency(1000)
         self.gate.kill()
         self.gate.start(ready=False)
@@ -206,6 +207,9 @@ class Restart(Case):
         self.assertTrue(first.cache()["hit"], first)
         self.assertEqual(first.json["sync"], "stale")
         self.assertTrue(first.json["staleSince"])
+        listed = self.gate.get("/v1/agents")
+        self.assertEqual(len(listed.json["items"]), 6)
+        self.assertTrue(listed.cache()["hit"], listed)
         self.sim.latency(0)
         self.gate.wait_ready()
         refreshed = eventually(lambda: (lambda r: r if r.json["sync"] == "cached" else None)(self.gate.get(AGENT)),

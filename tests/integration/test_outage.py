@@ -21,7 +21,9 @@ class Outage(Case):
         self.assertEqual(stale.status, 200)
         self.assertEqual(stale.json["sync"], "stale")
         self.assertTrue(stale.json["staleSince"])
-        self.assertTrue(all(i["sync"] == "stale" for i in self.gate.get("/v1/agents").json["items"]))
+        stale_list = self.gate.get("/v1/agents").json
+        self.assertTrue(all(i["sync"] == "stale" for i in stale_list["items"]))
+        self.assertEqual(stale_list["sync"], "stale")
         unknown = self.assert_problem(self.gate.get("/v1/agents/9999"), 503)
         self.assertGreaterEqual(unknown.json["retryAfter"], 1)
         self.assertEqual(unknown.headers["retry-after"], str(unknown.json["retryAfter"]))

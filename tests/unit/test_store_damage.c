@@ -232,7 +232,8 @@ static void a_damaged_reader_table(void **state)
     memset(bytes, 0xa5, sizeof(bytes));
     write_file(fixture_path(f, "cache/lock.mdb"), bytes, sizeof(bytes));
     assert_int_equal(fixture_open(f), CG_OK);
-    assert_int_equal(f->opened.cache_set_aside ? 0 : read_all(f), f->opened.cache_set_aside ? 0 : RECORDS - 1);
+    assert_false(f->opened.cache_set_aside); /* LMDB makes a new one when nobody else has it */
+    assert_int_equal(read_all(f), RECORDS - 1);
     store_close(&f->store);
     assert_int_equal(unlink(fixture_path(f, "cache/lock.mdb")), 0);
     assert_int_equal(mkdir(fixture_path(f, "cache/lock.mdb"), 0700), 0);
@@ -311,7 +312,7 @@ static void only_two_are_kept(void **state)
         assert_int_equal(fixture_open(f), CG_OK);
         assert_true(f->opened.cache_set_aside);
         store_close(&f->store);
-        assert_int_equal(count_names(f, "cache.aside-"), (i < 2 ? 2 : 2) + 1);
+        assert_int_equal(count_names(f, "cache.aside-"), 2 + 1);
     }
     assert_false(exists(fixture_path(f, "cache.aside-5")));
     assert_true(exists(fixture_path(f, "cache.aside-notes")));
@@ -364,15 +365,10 @@ static void any_one_place_keeps_the_epoch(void **state)
         store_close(&f->store);
         write_file(fixture_path(f, damaged[i][0]), "garbage", 7);
         write_file(fixture_path(f, damaged[i][1]), "garbage", 7);
-        if (i == 1) { /* without the lock file nobody knows how the cache was left, so it is not believed, but its epoch is gone */
-            assert_int_equal(fixture_open(f), CG_OK);
-            assert_true(f->opened.cache_set_aside);
-            epoch = f->opened.epoch;
-            continue;
-        }
         assert_int_equal(fixture_open(f), CG_OK);
-        assert_int_equal(f->opened.epoch, epoch + 1);
-        epoch = f->opened.epoch;
+        assert_int_equal(f->opened.epoch, ++epoch);
+        assert_int_equal(f->opened.durable_set_aside, i != 2);
+        assert_true(f->opened.cache_set_aside); /* without the lock file nobody knows how it was left */
     }
 }
 
