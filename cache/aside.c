@@ -108,7 +108,8 @@ int aside_move(const char *directory, const char *name, int64_t now_s)
     int rc = rename_away(parent, name, now_s);
     if (rc == CG_OK) {
         delete_old(parent, name);
-        fsync(parent); /* best effort: a name that comes back after a power cut is set aside again */
+        fsync(
+            parent); /* best effort: a name that comes back after a power cut is set aside again */
     }
     int saved = errno;
     close(parent);

@@ -47,24 +47,24 @@ static inline uint32_t turn(uint64_t lane, uint32_t factor)
     return x ^ x >> 16;
 }
 
-#define DEFINE_CHECKSUM(name, attribute, step_64, step_8)                                           \
-    attribute uint32_t name(uint32_t seed, const void *bytes, size_t length)                        \
-    {                                                                                               \
-        const uint8_t *at = bytes;                                                                  \
-        uint64_t a = (uint32_t)~seed, b = LANE_B, c = LANE_C; /* high halves stay 0 */              \
-        if (length >= 24) {                                                                         \
-            for (; length >= 24; at += 24, length -= 24) {                                          \
-                a = step_64(a, load_64(at));                                                        \
-                b = step_64(b, load_64(at + 8));                                                    \
-                c = step_64(c, load_64(at + 16));                                                   \
-            }                                                                                       \
-            a ^= turn(b, 0x7feb352du) ^ turn(c, 0x2c1b3c6du);                                       \
-        }                                                                                           \
-        for (; length >= 8; at += 8, length -= 8)                                                   \
-            a = step_64(a, load_64(at));                                                            \
-        for (; length != 0; at++, length--)                                                         \
-            a = step_8((uint32_t)a, *at);                                                           \
-        return ~(uint32_t)a;                                                                        \
+#define DEFINE_CHECKSUM(name, attribute, step_64, step_8)                                          \
+    attribute uint32_t name(uint32_t seed, const void *bytes, size_t length)                       \
+    {                                                                                              \
+        const uint8_t *at = bytes;                                                                 \
+        uint64_t a = (uint32_t)~seed, b = LANE_B, c = LANE_C; /* high halves stay 0 */             \
+        if (length >= 24) {                                                                        \
+            for (; length >= 24; at += 24, length -= 24) {                                         \
+                a = step_64(a, load_64(at));                                                       \
+                b = step_64(b, load_64(at + 8));                                                   \
+                c = step_64(c, load_64(at + 16));                                                  \
+            }                                                                                      \
+            a ^= turn(b, 0x7feb352du) ^ turn(c, 0x2c1b3c6du);                                      \
+        }                                                                                          \
+        for (; length >= 8; at += 8, length -= 8)                                                  \
+            a = step_64(a, load_64(at));                                                           \
+        for (; length != 0; at++, length--)                                                        \
+            a = step_8((uint32_t)a, *at);                                                          \
+        return ~(uint32_t)a;                                                                       \
     }
 
 DEFINE_CHECKSUM(checksum_portable, , step_64_portable, step_8_portable)

@@ -67,7 +67,8 @@ static MDB_val state_key(void)
     return (MDB_val){.mv_size = sizeof(key) - 1, .mv_data = (char *)key};
 }
 
-int environment_put_state(struct environment *environment, MDB_txn *txn, const struct environment_state *state)
+int environment_put_state(struct environment *environment, MDB_txn *txn,
+                          const struct environment_state *state)
 {
     uint8_t sealed[SEALED_HEADER_BYTES + sizeof(*state)];
     MDB_val key = state_key(), value = {.mv_size = sizeof(sealed), .mv_data = sealed};
@@ -104,12 +105,15 @@ static int open_databases(struct opening *opening, MDB_txn *txn, unsigned flags)
 static int start_new(struct opening *opening, MDB_txn *txn)
 {
     struct environment *environment = opening->environment;
-    environment->state = (struct environment_state){.magic = STATE_MAGIC,
-                                                    .format = opening->layout->format,
-                                                    .description_checksum = description_checksum(opening->layout),
-                                                    .next_user = 1};
+    environment->state =
+        (struct environment_state){.magic = STATE_MAGIC,
+                                   .format = opening->layout->format,
+                                   .description_checksum = description_checksum(opening->layout),
+                                   .next_user = 1};
     int rc = open_databases(opening, txn, MDB_CREATE);
-    return rc != CG_OK ? rc : judged(opening, environment_put_state(environment, txn, &environment->state));
+    return rc != CG_OK
+               ? rc
+               : judged(opening, environment_put_state(environment, txn, &environment->state));
 }
 
 /* The format number is looked at before the seal: what another format seals, and how, is its own affair. */
@@ -118,19 +122,22 @@ static int check_state(struct opening *opening, const MDB_val *key, const MDB_va
     struct environment_state *state = &opening->environment->state;
     const void *content;
     size_t length;
-    if (value->mv_size < SEALED_HEADER_BYTES + offsetof(struct environment_state, description_checksum))
+    if (value->mv_size <
+        SEALED_HEADER_BYTES + offsetof(struct environment_state, description_checksum))
         return damaged(opening, "the format is not given");
     memcpy(state, (const char *)value->mv_data + SEALED_HEADER_BYTES,
            offsetof(struct environment_state, description_checksum));
     if (state->magic != STATE_MAGIC)
         return damaged(opening, "the format is not given");
     if (state->format != opening->layout->format)
-        return damaged(opening, state->format > opening->layout->format ? "it is of a newer format"
-                                                                         : "it is of an older format");
+        return damaged(opening, state->format > opening->layout->format
+                                    ? "it is of a newer format"
+                                    : "it is of an older format");
     if (sealed_decode(key, value, &content, &length) != CG_OK || length != sizeof(*state))
         return damaged(opening, "the description is damaged");
     memcpy(state, content, sizeof(*state));
-    if (state->description_checksum != description_checksum(opening->layout) || state->next_user == 0)
+    if (state->description_checksum != description_checksum(opening->layout) ||
+        state->next_user == 0)
         return damaged(opening, "the description is another one");
     return CG_OK;
 }
@@ -160,7 +167,7 @@ static int read_or_start(struct opening *opening)
     mdb_rc = mdb_dbi_open(txn, NULL, 0, &main_database);
     if (mdb_rc == MDB_SUCCESS)
         mdb_rc = mdb_stat(txn, main_database, &stat);
-    int rc = mdb_rc != MDB_SUCCESS ? judged(opening, mdb_rc)
+    int rc = mdb_rc != MDB_SUCCESS  ? judged(opening, mdb_rc)
              : stat.ms_entries == 0 ? start_new(opening, txn)
                                     : read_existing(opening, txn);
     if (rc == CG_OK)
@@ -235,8 +242,9 @@ static int open_all(struct opening *opening, size_t map_bytes, unsigned max_read
     return rc;
 }
 
-int environment_open(struct environment *environment, const struct environment_layout *layout, const char *directory,
-                     size_t map_bytes, unsigned max_readers, const char **damage, int *cause)
+int environment_open(struct environment *environment, const struct environment_layout *layout,
+                     const char *directory, size_t map_bytes, unsigned max_readers,
+                     const char **damage, int *cause)
 {
     struct opening opening = {.environment = environment, .layout = layout};
     *environment = (struct environment){.env = NULL};

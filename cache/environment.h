@@ -11,11 +11,12 @@
 #define ENVIRONMENT_DATABASES_MAX 8
 
 struct environment_layout {
-    const char *name;          /* of the folder */
-    const char *description;   /* of the format, in words; another text is another format */
-    uint32_t format;           /* grows with every change of the description */
-    unsigned flags;            /* of mdb_env_open */
-    const char *databases[ENVIRONMENT_DATABASES_MAX]; /* the first holds the state; ends with NULL */
+    const char *name;        /* of the folder */
+    const char *description; /* of the format, in words; another text is another format */
+    uint32_t format;         /* grows with every change of the description */
+    unsigned flags;          /* of mdb_env_open */
+    const char
+        *databases[ENVIRONMENT_DATABASES_MAX]; /* the first holds the state; ends with NULL */
 };
 
 /* What an environment says of itself, in one record. `magic` and `format` stay where they are in every format to come. */
@@ -36,12 +37,14 @@ struct environment {
  * Opens <directory>/<layout->name>, made when absent. CG_E_CORRUPT: not usable as it is, *damage (a constant) says why, nothing is
  * open. CG_E_NOMEM, CG_E_IO: errno or LMDB's error is in *cause.
  */
-int environment_open(struct environment *environment, const struct environment_layout *layout, const char *directory,
-                     size_t map_bytes, unsigned max_readers, const char **damage, int *cause);
+int environment_open(struct environment *environment, const struct environment_layout *layout,
+                     const char *directory, size_t map_bytes, unsigned max_readers,
+                     const char **damage, int *cause);
 void environment_close(struct environment *environment);
 
 /* Writes the state in a transaction of its own or in `txn`. Returns LMDB's error. */
-int environment_put_state(struct environment *environment, MDB_txn *txn, const struct environment_state *state);
+int environment_put_state(struct environment *environment, MDB_txn *txn,
+                          const struct environment_state *state);
 int environment_save_state(struct environment *environment, const struct environment_state *state);
 
 #endif

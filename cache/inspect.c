@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(size_t) == 8 && sizeof(void *) == 8, "the layout below is that of a 64-bit LMDB");
+_Static_assert(sizeof(size_t) == 8 && sizeof(void *) == 8,
+               "the layout below is that of a 64-bit LMDB");
 
 #define META_MAGIC     0xBEEFC0DEu
 #define META_VERSION   1u
@@ -21,7 +22,13 @@ _Static_assert(sizeof(size_t) == 8 && sizeof(void *) == 8, "the layout below is 
 #define DEPTH_MAX      32 /* CURSOR_STACK of LMDB */
 #define NO_PAGE        UINT64_MAX
 
-enum { PAGE_BRANCH = 0x01, PAGE_LEAF = 0x02, PAGE_OVERFLOW = 0x04, PAGE_META = 0x08, PAGE_DIRTY = 0x10 };
+enum {
+    PAGE_BRANCH = 0x01,
+    PAGE_LEAF = 0x02,
+    PAGE_OVERFLOW = 0x04,
+    PAGE_META = 0x08,
+    PAGE_DIRTY = 0x10
+};
 enum { NODE_BIG = 0x01, NODE_SUBTREE = 0x02 };
 enum { TREE_INTEGER_KEYS = 0x08 };
 
@@ -47,7 +54,8 @@ struct meta {
     uint64_t last_page, transaction;
 };
 
-_Static_assert(sizeof(struct page_header) == 16 && sizeof(struct node_header) == 8, "packed as in mdb.c");
+_Static_assert(sizeof(struct page_header) == 16 && sizeof(struct node_header) == 8,
+               "packed as in mdb.c");
 _Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "packed as in mdb.c");
 
 struct inspection {
@@ -109,7 +117,8 @@ static int page_at(struct inspection *in, uint64_t number, const uint8_t **page)
     if ((number + 1) * in->page_bytes > in->bytes)
         return broken(in, "the file is truncated");
     *page = in->map + number * in->page_bytes;
-    return header_of(*page).number == number ? CG_OK : broken(in, "a page is not the one it should be");
+    return header_of(*page).number == number ? CG_OK
+                                             : broken(in, "a page is not the one it should be");
 }
 
 static int check_tree_page(struct inspection *in, const uint8_t *page, uint16_t kind)
@@ -124,8 +133,8 @@ static int check_tree_page(struct inspection *in, const uint8_t *page, uint16_t 
 }
 
 /* The node of an entry, wholly inside its page except for its data. */
-static int node_at(struct inspection *in, const uint8_t *page, unsigned entry, struct node_header *node,
-                   size_t *offset)
+static int node_at(struct inspection *in, const uint8_t *page, unsigned entry,
+                   struct node_header *node, size_t *offset)
 {
     uint16_t at;
     memcpy(&at, page + sizeof(struct page_header) + 2 * (size_t)entry, sizeof(at));
@@ -133,12 +142,13 @@ static int node_at(struct inspection *in, const uint8_t *page, unsigned entry, s
         return broken(in, "an entry lies outside its page");
     memcpy(node, page + at, sizeof(*node));
     *offset = at + sizeof(*node);
-    return *offset + node->key_bytes <= in->page_bytes ? CG_OK : broken(in, "a key lies outside its page");
+    return *offset + node->key_bytes <= in->page_bytes ? CG_OK
+                                                       : broken(in, "a key lies outside its page");
 }
 
 /* A value too large for its page: a run of pages of its own. */
-static int check_overflow(struct inspection *in, struct walk *walk, const uint8_t *reference, size_t length,
-                          const uint8_t **value)
+static int check_overflow(struct inspection *in, struct walk *walk, const uint8_t *reference,
+                          size_t length, const uint8_t **value)
 {
     uint64_t number;
     uint32_t pages;
@@ -148,7 +158,8 @@ static int check_overflow(struct inspection *in, struct walk *walk, const uint8_
     if (rc != CG_OK)
         return rc;
     memcpy(&pages, page + 12, sizeof(pages));
-    if (header_of(page).flags != PAGE_OVERFLOW || (sizeof(struct page_header) + length - 1) / in->page_bytes >= pages)
+    if (header_of(page).flags != PAGE_OVERFLOW ||
+        (sizeof(struct page_header) + length - 1) / in->page_bytes >= pages)
         return broken(in, "a large value has too few pages");
     if (pages > in->last_page || (number + pages) * in->page_bytes > in->bytes)
         return broken(in, "the file is truncated");
@@ -178,7 +189,8 @@ static int check_free_pages(struct inspection *in, const uint8_t *value, size_t 
 
 static int check_tree(struct inspection *in, const struct tree *tree, enum tree_kind kind);
 
-static int check_leaf_entry(struct inspection *in, struct walk *walk, const uint8_t *page, unsigned entry)
+static int check_leaf_entry(struct inspection *in, struct walk *walk, const uint8_t *page,
+                            unsigned entry)
 {
     struct node_header node;
     size_t offset;
@@ -188,7 +200,8 @@ static int check_leaf_entry(struct inspection *in, struct walk *walk, const uint
     const uint8_t *value = page + offset + node.key_bytes;
     size_t length = node.low | (size_t)node.high << 16;
     int big = node.flags == NODE_BIG;
-    if (node.flags != (walk->kind == TREE_MAIN ? NODE_SUBTREE : 0) && !(big && walk->kind != TREE_MAIN))
+    if (node.flags != (walk->kind == TREE_MAIN ? NODE_SUBTREE : 0) &&
+        !(big && walk->kind != TREE_MAIN))
         return broken(in, "an entry is of an unknown kind");
     if (offset + node.key_bytes + (big ? 8 : length) > in->page_bytes)
         return broken(in, "a value lies outside its page");
@@ -264,7 +277,8 @@ static int check_tree(struct inspection *in, const struct tree *tree, enum tree_
     int rc = tree->depth == 0 ? CG_OK : check_pages(in, &walk, tree->root);
     if (rc != CG_OK)
         return rc;
-    if (walk.found.branch_pages != tree->branch_pages || walk.found.leaf_pages != tree->leaf_pages ||
+    if (walk.found.branch_pages != tree->branch_pages ||
+        walk.found.leaf_pages != tree->leaf_pages ||
         walk.found.overflow_pages != tree->overflow_pages || walk.found.entries != tree->entries)
         return broken(in, "a database does not have the entries it should have");
     return CG_OK;

@@ -32,15 +32,16 @@ static inline void key_append(struct key *key, const void *id, size_t length)
     key->length += length;
 }
 
-static inline void key_of_object(struct key *key, enum record_kind kind, const void *id, size_t length)
+static inline void key_of_object(struct key *key, enum record_kind kind, const void *id,
+                                 size_t length)
 {
     key->bytes[0] = (uint8_t)kind;
     key->length = KIND_BYTES;
     key_append(key, id, length);
 }
 
-static inline void key_of_owned(struct key *key, uint32_t user, enum record_kind kind, const void *id,
-                                size_t length)
+static inline void key_of_owned(struct key *key, uint32_t user, enum record_kind kind,
+                                const void *id, size_t length)
 {
     for (unsigned i = 0; i < USER_BYTES; i++)
         key->bytes[i] = (uint8_t)(user >> (24 - 8 * i));
@@ -54,7 +55,8 @@ static inline MDB_val key_value(struct key *key)
     return (MDB_val){.mv_size = key->length, .mv_data = key->bytes};
 }
 
-static inline int key_starts_with(const MDB_val *key, const struct key *prefix, size_t prefix_length)
+static inline int key_starts_with(const MDB_val *key, const struct key *prefix,
+                                  size_t prefix_length)
 {
     return key->mv_size >= prefix_length && memcmp(key->mv_data, prefix->bytes, prefix_length) == 0;
 }
@@ -66,7 +68,8 @@ static inline int kind_is_known(enum record_kind kind)
 
 static inline int kind_has_owners(enum record_kind kind)
 {
-    return kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS || kind == RECORD_CALL;
+    return kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS ||
+           kind == RECORD_CALL;
 }
 
 #endif

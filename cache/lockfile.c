@@ -9,7 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define TEXT_BYTES 128 /* of fixed length, so that one write replaces all of it; far below a sector */
+#define TEXT_BYTES                                                                                 \
+    128 /* of fixed length, so that one write replaces all of it; far below a sector */
 #define BOOT_BYTES 40
 
 struct lock_text {
@@ -48,8 +49,8 @@ static int parse(const char *in, struct lock_text *text)
 {
     unsigned long long epoch;
     char again[TEXT_BYTES + 1];
-    if (sscanf(in, "cctgate lock 1 pid %9d epoch %19llu boot %39s clean %1d", &text->pid, &epoch, text->boot,
-               &text->clean) != 4)
+    if (sscanf(in, "cctgate lock 1 pid %9d epoch %19llu boot %39s clean %1d", &text->pid, &epoch,
+               text->boot, &text->clean) != 4)
         return 0;
     text->epoch = epoch;
     render(text, again);

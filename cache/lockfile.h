@@ -15,10 +15,10 @@
 #include <sys/types.h>
 
 struct lockfile {
-    int fd;              /* -1 when not held */
-    uint64_t epoch;      /* of the last start, 0 when unknown */
+    int fd;               /* -1 when not held */
+    uint64_t epoch;       /* of the last start, 0 when unknown */
     int cache_believable; /* closed cleanly, or by a process that died under this very kernel */
-    pid_t holder;        /* who has it, when lockfile_take failed with EWOULDBLOCK; 0 when unknown */
+    pid_t holder; /* who has it, when lockfile_take failed with EWOULDBLOCK; 0 when unknown */
 };
 
 /* Makes the file when absent and takes the lock. CG_OK; CG_E_IO with errno, EWOULDBLOCK when another holder has it. */

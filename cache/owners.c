@@ -71,7 +71,8 @@ static int users_load(struct store_txn *txn, MDB_val *name, struct users *users)
         return users_reserve(users, 0);
     if (rc != CG_OK)
         return rc;
-    if (sealed_decode(name, &value, &content, &length) != CG_OK || length % sizeof(*users->items) != 0)
+    if (sealed_decode(name, &value, &content, &length) != CG_OK ||
+        length % sizeof(*users->items) != 0)
         return users_rebuild(txn, name, users);
     rc = users_reserve(users, length / sizeof(*users->items));
     if (rc == CG_OK) {
@@ -104,13 +105,17 @@ static int owned_put(struct store_txn *txn, struct key *key)
 /* What adding an owner to an object with `count` owners may take. */
 static int take_room(struct store_txn *txn, size_t id_length, size_t count)
 {
-    size_t key = KIND_BYTES + id_length, value = SEALED_HEADER_BYTES + (count + 1) * sizeof(uint32_t);
+    size_t key = KIND_BYTES + id_length,
+           value = SEALED_HEADER_BYTES + (count + 1) * sizeof(uint32_t);
     size_t overflow = room_overflow_pages(txn->store, key, value);
     int rc = room_take(txn, DB_OWNERS, 1, key + (overflow == 0 ? value : 0), overflow);
-    return rc != CG_OK ? rc : room_take(txn, DB_OWNED, 1, OWNED_HEAD_BYTES + id_length + SEALED_HEADER_BYTES, 0);
+    return rc != CG_OK
+               ? rc
+               : room_take(txn, DB_OWNED, 1, OWNED_HEAD_BYTES + id_length + SEALED_HEADER_BYTES, 0);
 }
 
-static int add_to(struct store_txn *txn, MDB_val *name, struct users *users, uint32_t user, struct key *owned)
+static int add_to(struct store_txn *txn, MDB_val *name, struct users *users, uint32_t user,
+                  struct key *owned)
 {
     size_t at = users_position(users, user);
     if (users_hold(users, at, user))
@@ -125,22 +130,24 @@ static int add_to(struct store_txn *txn, MDB_val *name, struct users *users, uin
     return rc != CG_OK ? rc : owned_put(txn, owned);
 }
 
-static int remove_from(struct store_txn *txn, MDB_val *name, struct users *users, uint32_t user, struct key *owned)
+static int remove_from(struct store_txn *txn, MDB_val *name, struct users *users, uint32_t user,
+                       struct key *owned)
 {
     size_t at = users_position(users, user);
     MDB_val owned_name = key_value(owned);
     int rc = CG_OK;
     if (users_hold(users, at, user)) {
         users->count--;
-        memmove(users->items + at, users->items + at + 1, (users->count - at) * sizeof(*users->items));
+        memmove(users->items + at, users->items + at + 1,
+                (users->count - at) * sizeof(*users->items));
         rc = users_save(txn, name, users);
         room_note(txn, DB_OWNERS, 1);
     }
     return rc != CG_OK ? rc : txn_delete(txn, DB_OWNED, &owned_name);
 }
 
-static int change_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user,
-                        int add)
+static int change_owner(struct store_txn *txn, enum record_kind kind, const char *id,
+                        size_t id_length, uint32_t user, int add)
 {
     struct key key, owned;
     struct users users;
@@ -154,7 +161,8 @@ static int change_owner(struct store_txn *txn, enum record_kind kind, const char
     return rc;
 }
 
-static int check_owner(const struct store_txn *txn, enum record_kind kind, size_t id_length, uint32_t user)
+static int check_owner(const struct store_txn *txn, enum record_kind kind, size_t id_length,
+                       uint32_t user)
 {
     if (txn->failed != CG_OK)
         return txn->failed;
@@ -163,13 +171,15 @@ static int check_owner(const struct store_txn *txn, enum record_kind kind, size_
     return id_length > CG_ID_BYTES_MAX ? CG_E_LIMIT : CG_OK;
 }
 
-int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user)
+int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+                    uint32_t user)
 {
     int rc = check_owner(txn, kind, id_length, user);
     return rc != CG_OK ? rc : change_owner(txn, kind, id, id_length, user, 1);
 }
 
-int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user)
+int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id,
+                       size_t id_length, uint32_t user)
 {
     int rc = check_owner(txn, kind, id_length, user);
     return rc != CG_OK ? rc : change_owner(txn, kind, id, id_length, user, 0);
@@ -272,8 +282,8 @@ static int difference_step(struct difference *difference, const struct ids *want
     return surplus_add(difference, owned);
 }
 
-static int difference_walk(struct store_txn *txn, MDB_cursor *cursor, struct key *prefix, const struct ids *wanted,
-                           struct difference *difference)
+static int difference_walk(struct store_txn *txn, MDB_cursor *cursor, struct key *prefix,
+                           const struct ids *wanted, struct difference *difference)
 {
     size_t next = 0;
     MDB_val key = key_value(prefix), value;
@@ -295,13 +305,14 @@ static int difference_walk(struct store_txn *txn, MDB_cursor *cursor, struct key
     return rc;
 }
 
-static int difference_find(struct store_txn *txn, enum record_kind kind, uint32_t user, const struct ids *wanted,
-                           struct difference *difference)
+static int difference_find(struct store_txn *txn, enum record_kind kind, uint32_t user,
+                           const struct ids *wanted, struct difference *difference)
 {
     struct key prefix;
     MDB_cursor *cursor;
     key_of_owned(&prefix, user, kind, NULL, 0);
-    int rc = txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[DB_OWNED], &cursor));
+    int rc =
+        txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[DB_OWNED], &cursor));
     if (rc != CG_OK)
         return rc;
     rc = difference_walk(txn, cursor, &prefix, wanted, difference);
@@ -319,7 +330,8 @@ static int difference_fits(struct store_txn *txn, const struct difference *diffe
     return rc;
 }
 
-static int change_all(struct store_txn *txn, enum record_kind kind, uint32_t user, const struct ids *ids, int add)
+static int change_all(struct store_txn *txn, enum record_kind kind, uint32_t user,
+                      const struct ids *ids, int add)
 {
     int rc = CG_OK;
     for (size_t i = 0; rc == CG_OK && i < ids->count; i++)
@@ -342,7 +354,8 @@ static int difference_apply(struct store_txn *txn, enum record_kind kind, uint32
     return rc;
 }
 
-int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user, const char *const *ids, size_t num_ids)
+int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user,
+                    const char *const *ids, size_t num_ids)
 {
     struct ids wanted = {.items = NULL};
     struct difference difference = {.missing = {.items = NULL}};

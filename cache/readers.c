@@ -80,13 +80,16 @@ void store_read_end(struct store_reader *reader)
     mdb_txn_reset(reader->txn);
 }
 
-static int read_value(struct store_reader *reader, enum cache_database database, MDB_val *key, MDB_val *value)
+static int read_value(struct store_reader *reader, enum cache_database database, MDB_val *key,
+                      MDB_val *value)
 {
-    int rc = store_error(mdb_get(reader->txn, reader->store->cache.databases[database], key, value));
+    int rc =
+        store_error(mdb_get(reader->txn, reader->store->cache.databases[database], key, value));
     return rc == CG_OK || rc == CG_E_NOTFOUND ? rc : store_corrupt(reader->store, CG_E_CORRUPT, 1);
 }
 
-int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length, struct record *record)
+int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
+              struct record *record)
 {
     struct key key;
     if (id_length > CG_ID_BYTES_MAX)
@@ -101,7 +104,8 @@ int store_get(struct store_reader *reader, enum record_kind kind, const char *id
 }
 
 /* LMDB aligns values to two bytes only. */
-static int align_users(struct store_reader *reader, const void *content, size_t count, const uint32_t **users)
+static int align_users(struct store_reader *reader, const void *content, size_t count,
+                       const uint32_t **users)
 {
     if ((uintptr_t)content % _Alignof(uint32_t) == 0) {
         *users = content;
@@ -120,8 +124,8 @@ static int align_users(struct store_reader *reader, const void *content, size_t 
     return CG_OK;
 }
 
-int store_owners(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
-                 const uint32_t **users, size_t *num_users)
+int store_owners(struct store_reader *reader, enum record_kind kind, const char *id,
+                 size_t id_length, const uint32_t **users, size_t *num_users)
 {
     struct key key;
     const void *content;
@@ -133,7 +137,8 @@ int store_owners(struct store_reader *reader, enum record_kind kind, const char 
     int rc = read_value(reader, DB_OWNERS, &name, &value);
     if (rc != CG_OK)
         return rc;
-    if (sealed_decode(&name, &value, &content, &length) != CG_OK || length == 0 || length % sizeof(**users) != 0)
+    if (sealed_decode(&name, &value, &content, &length) != CG_OK || length == 0 ||
+        length % sizeof(**users) != 0)
         return store_corrupt(reader->store, CG_E_CORRUPT, 1);
     *num_users = length / sizeof(**users);
     return align_users(reader, content, *num_users, users);
@@ -147,8 +152,8 @@ struct range {
 };
 
 /* An index entry that does not read back is counted and passed over: better unseen than shown to the wrong user. */
-static int entry_is_sound(struct store_reader *reader, enum cache_database database, const MDB_val *key,
-                          const MDB_val *value)
+static int entry_is_sound(struct store_reader *reader, enum cache_database database,
+                          const MDB_val *key, const MDB_val *value)
 {
     const void *content;
     size_t length;
@@ -177,14 +182,18 @@ static int walk_range(struct store_reader *reader, MDB_cursor *cursor, const str
     return mdb_rc == MDB_SUCCESS || mdb_rc == MDB_NOTFOUND ? CG_OK : CG_E_IO;
 }
 
-int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after, size_t after_length,
-               int (*on_id)(void *data, const char *id, size_t id_length), void *data)
+int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after,
+               size_t after_length, int (*on_id)(void *data, const char *id, size_t id_length),
+               void *data)
 {
-    struct range range = {.database = kind_has_owners(kind) ? DB_OWNERS : DB_RECORDS, .after = after != NULL};
+    struct range range = {.database = kind_has_owners(kind) ? DB_OWNERS : DB_RECORDS,
+                          .after = after != NULL};
     if (user != 0 && !kind_has_owners(kind))
         return CG_OK;
     /* What is longer than any id orders among them as its first CG_ID_BYTES_MAX bytes do. */
-    size_t length = after == NULL ? 0 : after_length < CG_ID_BYTES_MAX ? after_length : CG_ID_BYTES_MAX;
+    size_t length = after == NULL                    ? 0
+                    : after_length < CG_ID_BYTES_MAX ? after_length
+                                                     : CG_ID_BYTES_MAX;
     if (user != 0) {
         range.database = DB_OWNED;
         key_of_owned(&range.from, user, kind, after, length);
@@ -194,7 +203,8 @@ int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user
         range.prefix_length = KIND_BYTES;
     }
     MDB_cursor *cursor;
-    int mdb_rc = mdb_cursor_open(reader->txn, reader->store->cache.databases[range.database], &cursor);
+    int mdb_rc =
+        mdb_cursor_open(reader->txn, reader->store->cache.databases[range.database], &cursor);
     if (mdb_rc != MDB_SUCCESS)
         return mdb_rc == ENOMEM ? CG_E_NOMEM : CG_E_IO;
     int rc = walk_range(reader, cursor, &range, on_id, data);

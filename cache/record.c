@@ -57,7 +57,8 @@ static int header_read(const MDB_val *value, struct record_header *header)
     return CG_OK;
 }
 
-static void record_fill(struct record *record, const struct record_header *header, const MDB_val *value)
+static void record_fill(struct record *record, const struct record_header *header,
+                        const MDB_val *value)
 {
     *record = (struct record){.version = header->version,
                               .fetched_at_ms = header->fetched_at_ms,

@@ -11,12 +11,12 @@
 #include "cache/store_private.h"
 #include "cctgate/error.h"
 
-#define RESERVE_PAGES_MIN     32 /* for deleting, when a twentieth of the map is less */
-#define LIMIT_PAGES_MIN       64 /* kept out of what data may fill, when a tenth is less */
-#define BASE_PAGES            16 /* roots, the free list itself */
-#define PAGES_TOUCHED         2  /* per entry */
-#define PAGE_HEADER_BYTES     16
-#define NODE_OVERHEAD_BYTES   10 /* node header and its offset */
+#define RESERVE_PAGES_MIN   32 /* for deleting, when a twentieth of the map is less */
+#define LIMIT_PAGES_MIN     64 /* kept out of what data may fill, when a tenth is less */
+#define BASE_PAGES          16 /* roots, the free list itself */
+#define PAGES_TOUCHED       2  /* per entry */
+#define PAGE_HEADER_BYTES   16
+#define NODE_OVERHEAD_BYTES 10 /* node header and its offset */
 
 static size_t larger(size_t a, size_t b)
 {
@@ -71,7 +71,8 @@ static int measure_now(struct store *store, struct room *room)
     if (mdb_rc != MDB_SUCCESS)
         return mdb_rc;
     uint64_t newest = mdb_txn_id(store->gauge);
-    mdb_rc = room_measure(store->cache.env, store->gauge, readers_oldest(store, newest, NULL), room);
+    mdb_rc =
+        room_measure(store->cache.env, store->gauge, readers_oldest(store, newest, NULL), room);
     mdb_txn_reset(store->gauge);
     return mdb_rc;
 }
@@ -97,7 +98,8 @@ int room_prepare(struct store_txn *txn)
     if (mdb_rc != MDB_SUCCESS)
         return store_error(mdb_rc);
     size_t map = txn->store->cache.map_pages;
-    size_t by_data = left(map - smaller(map, larger(map / 10, LIMIT_PAGES_MIN)), left(room.high_water, room.free));
+    size_t by_data = left(map - smaller(map, larger(map / 10, LIMIT_PAGES_MIN)),
+                          left(room.high_water, room.free));
     size_t at_hand = left(map, room.high_water) + room.reclaimable;
     txn->pages_for_puts = smaller(by_data, left(at_hand, larger(map / 20, RESERVE_PAGES_MIN)));
     txn->pages_for_deletes = left(at_hand, BASE_PAGES);
@@ -118,7 +120,8 @@ static size_t spent(const struct store_txn *txn, size_t more_bytes)
     for (unsigned i = 0; i < CACHE_DATABASES; i++)
         pages += smaller(txn->databases[i].touched, txn->databases[i].pages_before);
     size_t bytes = txn->grown_bytes + more_bytes;
-    return pages + (bytes + bytes / 2 + txn->store->cache.page_bytes - 1) / txn->store->cache.page_bytes;
+    return pages +
+           (bytes + bytes / 2 + txn->store->cache.page_bytes - 1) / txn->store->cache.page_bytes;
 }
 
 size_t room_spent(const struct store_txn *txn)
@@ -126,7 +129,8 @@ size_t room_spent(const struct store_txn *txn)
     return spent(txn, 0);
 }
 
-int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes, size_t overflow_pages)
+int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes,
+              size_t overflow_pages)
 {
     bytes += entries * NODE_OVERHEAD_BYTES;
     size_t copies = entries * PAGES_TOUCHED;

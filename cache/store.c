@@ -23,20 +23,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAP_BYTES_MIN     (1024u * 1024)
-#define READERS_DEFAULT   126
+#define MAP_BYTES_MIN   (1024u * 1024)
+#define READERS_DEFAULT 126
 #define READERS_OWN     8 /* the owner's gauge, and whoever asks for figures */
 
 static const struct environment_layout cache_layout = {
     .name = "cache",
     .format = 1,
-    .description =
-        "cctgate cache, 64 bits, byte order of the machine. state: environment -> sealed {magic, format, description, next "
-        "user, epoch}. records: kind id -> {format 1, provenance, 0, checksum, user, length, version, fetched, expires} body. "
-        "owners: kind id -> sealed users. owned: user kind id -> sealed nothing. users: name -> sealed user. Checksum: three "
-        "lanes of CRC-32C."
+    .description = "cctgate cache, 64 bits, byte order of the machine. state: environment -> "
+                   "sealed {magic, format, description, next "
+                   "user, epoch}. records: kind id -> {format 1, provenance, 0, checksum, user, "
+                   "length, version, fetched, expires} body. "
+                   "owners: kind id -> sealed users. owned: user kind id -> sealed nothing. users: "
+                   "name -> sealed user. Checksum: three "
+                   "lanes of CRC-32C."
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-        " Highest byte first."
+                   " Highest byte first."
 #endif
     ,
     .flags = MDB_NOTLS | MDB_NOSYNC,
@@ -61,7 +63,8 @@ struct opening {
     size_t error_size;
 };
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct opening *opening, int rc, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int refuse(struct opening *opening, int rc,
+                                                        const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -86,7 +89,8 @@ static int make_directory(struct opening *opening)
     if (mkdir(path, 0700) == 0)
         return CG_OK;
     if (errno != EEXIST)
-        return refuse(opening, CG_E_IO, "cannot make the data directory %s: %s", path, strerror(errno));
+        return refuse(opening, CG_E_IO, "cannot make the data directory %s: %s", path,
+                      strerror(errno));
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
         return refuse(opening, CG_E_IO, "the data directory %s is not a directory", path);
     return CG_OK;
@@ -104,41 +108,47 @@ static int take_lock(struct opening *opening)
     if (errno != EWOULDBLOCK)
         return refuse(opening, CG_E_IO, "cannot lock %s: %s", path, strerror(errno));
     if (store->lock.holder == 0)
-        return refuse(opening, CG_E_IO, "the data directory %s is in use by another process", store->directory);
-    return refuse(opening, CG_E_IO, "the data directory %s is in use by another process (%d)", store->directory,
-                  (int)store->lock.holder);
+        return refuse(opening, CG_E_IO, "the data directory %s is in use by another process",
+                      store->directory);
+    return refuse(opening, CG_E_IO, "the data directory %s is in use by another process (%d)",
+                  store->directory, (int)store->lock.holder);
 }
 
 static int set_aside(struct opening *opening, const struct environment_layout *layout)
 {
     if (aside_move(opening->store->directory, layout->name, (int64_t)time(NULL)) == CG_OK)
         return CG_OK;
-    return refuse(opening, CG_E_IO, "cannot set the damaged %s/%s aside: %s", opening->store->directory, layout->name,
-                  strerror(errno));
+    return refuse(opening, CG_E_IO, "cannot set the damaged %s/%s aside: %s",
+                  opening->store->directory, layout->name, strerror(errno));
 }
 
 /* Opens, and when it is damaged sets aside and opens a new one. *reason is left NULL when nothing was wrong. */
 static int open_environment(struct opening *opening, struct environment *environment,
-                            const struct environment_layout *layout, size_t map_bytes, const char **reason)
+                            const struct environment_layout *layout, size_t map_bytes,
+                            const char **reason)
 {
     const struct store *store = opening->store;
     const char *damage = NULL;
     int cause = 0, rc = CG_E_CORRUPT;
     unsigned slots = store->readers_max + READERS_OWN;
     if (*reason == NULL)
-        rc = environment_open(environment, layout, store->directory, map_bytes, slots, &damage, &cause);
+        rc = environment_open(environment, layout, store->directory, map_bytes, slots, &damage,
+                              &cause);
     if (rc == CG_E_CORRUPT) {
         if (*reason == NULL)
             *reason = damage;
         rc = set_aside(opening, layout);
         if (rc != CG_OK)
             return rc;
-        rc = environment_open(environment, layout, store->directory, map_bytes, slots, &damage, &cause);
+        rc = environment_open(environment, layout, store->directory, map_bytes, slots, &damage,
+                              &cause);
     }
     if (rc == CG_E_CORRUPT)
-        return refuse(opening, CG_E_IO, "a new %s/%s is not usable either: %s", store->directory, layout->name, damage);
+        return refuse(opening, CG_E_IO, "a new %s/%s is not usable either: %s", store->directory,
+                      layout->name, damage);
     if (rc != CG_OK)
-        return refuse(opening, rc, "cannot open %s/%s: %s", store->directory, layout->name, cause_text(cause));
+        return refuse(opening, rc, "cannot open %s/%s: %s", store->directory, layout->name,
+                      cause_text(cause));
     return CG_OK;
 }
 
@@ -146,7 +156,8 @@ static int open_durable(struct opening *opening)
 {
     struct store *store = opening->store;
     const char *reason = NULL;
-    int rc = open_environment(opening, &store->durable, &durable_layout, opening->settings->durable_map_bytes, &reason);
+    int rc = open_environment(opening, &store->durable, &durable_layout,
+                              opening->settings->durable_map_bytes, &reason);
     opening->opened->durable_reason = reason;
     opening->opened->durable_set_aside = reason != NULL;
     return rc;
@@ -174,8 +185,8 @@ static void keep_its_epoch(struct opening *opening)
     struct store *store = opening->store;
     const char *damage;
     int cause;
-    if (environment_open(&store->cache, &cache_layout, store->directory, opening->settings->cache_map_bytes, READERS_OWN,
-                         &damage, &cause) != CG_OK)
+    if (environment_open(&store->cache, &cache_layout, store->directory,
+                         opening->settings->cache_map_bytes, READERS_OWN, &damage, &cause) != CG_OK)
         return;
     if (store->cache.state.epoch > store->lock.epoch)
         store->lock.epoch = store->cache.state.epoch;
@@ -188,12 +199,14 @@ static int open_cache(struct opening *opening)
     const char *reason = NULL;
     /* From here on there may be pages that are not on the disk. */
     if (lockfile_write(&store->lock, highest_epoch(store), 0) != CG_OK)
-        return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory, strerror(errno));
+        return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory,
+                      strerror(errno));
     if (!store->lock.cache_believable && cache_exists(store)) {
         reason = "the machine went down while it was in use";
         keep_its_epoch(opening);
     }
-    int rc = open_environment(opening, &store->cache, &cache_layout, opening->settings->cache_map_bytes, &reason);
+    int rc = open_environment(opening, &store->cache, &cache_layout,
+                              opening->settings->cache_map_bytes, &reason);
     opening->opened->cache_reason = reason;
     opening->opened->cache_set_aside = reason != NULL;
     return rc;
@@ -213,7 +226,8 @@ static int sync_names(const struct store *store)
 {
     char durable[PATH_MAX + 16];
     snprintf(durable, sizeof(durable), "%s/%s", store->directory, durable_layout.name);
-    return sync_directory(durable) == CG_OK && sync_directory(store->directory) == CG_OK ? CG_OK : CG_E_IO;
+    return sync_directory(durable) == CG_OK && sync_directory(store->directory) == CG_OK ? CG_OK
+                                                                                         : CG_E_IO;
 }
 
 static int start_epoch(struct opening *opening)
@@ -221,17 +235,21 @@ static int start_epoch(struct opening *opening)
     struct store *store = opening->store;
     uint64_t epoch = highest_epoch(store) + 1;
     if (epoch > VERSION_EPOCH_MAX)
-        return refuse(opening, CG_E_IO, "the data directory %s has no epoch left", store->directory);
+        return refuse(opening, CG_E_IO, "the data directory %s has no epoch left",
+                      store->directory);
     store->epoch = store->durable.state.epoch = store->cache.state.epoch = epoch;
     int mdb_rc = environment_save_state(&store->durable, &store->durable.state);
     if (mdb_rc != MDB_SUCCESS)
-        return refuse(opening, CG_E_IO, "cannot write %s/durable: %s", store->directory, cause_text(mdb_rc));
+        return refuse(opening, CG_E_IO, "cannot write %s/durable: %s", store->directory,
+                      cause_text(mdb_rc));
     if (lockfile_write(&store->lock, epoch, 0) != CG_OK || sync_names(store) != CG_OK)
-        return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory, strerror(errno));
+        return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory,
+                      strerror(errno));
     mdb_rc = environment_save_state(&store->cache, &store->cache.state);
     /* A cache filled to the last page cannot even say this; the other two places have said it. */
     if (mdb_rc != MDB_SUCCESS && mdb_rc != MDB_MAP_FULL)
-        return refuse(opening, CG_E_IO, "cannot write %s/cache: %s", store->directory, cause_text(mdb_rc));
+        return refuse(opening, CG_E_IO, "cannot write %s/cache: %s", store->directory,
+                      cause_text(mdb_rc));
     store->next_user = store->cache.state.next_user;
     return CG_OK;
 }
@@ -246,8 +264,8 @@ static int look_at_cache(struct opening *opening)
         mdb_txn_reset(store->gauge);
     }
     if (mdb_rc != MDB_SUCCESS)
-        return refuse(opening, store_error(mdb_rc) == CG_E_NOMEM ? CG_E_NOMEM : CG_E_IO, "cannot read %s/cache: %s",
-                      store->directory, cause_text(mdb_rc));
+        return refuse(opening, store_error(mdb_rc) == CG_E_NOMEM ? CG_E_NOMEM : CG_E_IO,
+                      "cannot read %s/cache: %s", store->directory, cause_text(mdb_rc));
     opening->opened->cache_was_empty = stat.ms_entries == 0;
     opening->opened->epoch = store->epoch;
     return CG_OK;
@@ -283,12 +301,13 @@ static int open_all(struct opening *opening)
     return rc;
 }
 
-int store_open(struct store **store, const struct store_settings *settings, struct store_opened *opened,
-               char *error, size_t error_size)
+int store_open(struct store **store, const struct store_settings *settings,
+               struct store_opened *opened, char *error, size_t error_size)
 {
     *store = NULL;
     *opened = (struct store_opened){.epoch = 0};
-    struct opening opening = {.settings = settings, .opened = opened, .error = error, .error_size = error_size};
+    struct opening opening = {
+        .settings = settings, .opened = opened, .error = error, .error_size = error_size};
     struct store *made = calloc(1, sizeof(*made));
     if (made == NULL)
         return refuse(&opening, CG_E_NOMEM, "no memory");
@@ -322,7 +341,8 @@ void store_close(struct store **store)
 static size_t used_bytes(const struct environment *environment, MDB_txn *reading)
 {
     struct room room;
-    if (room_measure(environment->env, reading, 0, &room) != MDB_SUCCESS || room.free > room.high_water)
+    if (room_measure(environment->env, reading, 0, &room) != MDB_SUCCESS ||
+        room.free > room.high_water)
         return 0;
     return (room.high_water - room.free) * environment->page_bytes;
 }

@@ -23,8 +23,8 @@ enum cache_database { DB_STATE, DB_RECORDS, DB_OWNERS, DB_OWNED, DB_USERS, CACHE
 
 /* How full the cache environment is, in pages. */
 struct room {
-    size_t high_water; /* pages that the file has ever needed */
-    size_t free;       /* of these, not in use */
+    size_t high_water;  /* pages that the file has ever needed */
+    size_t free;        /* of these, not in use */
     size_t reclaimable; /* of these, not in use by any reader's snapshot either */
 };
 
@@ -33,7 +33,8 @@ struct store_txn {
     MDB_txn *txn; /* NULL: no transaction */
     int failed;   /* the first error that LMDB gave: the transaction is lost */
     struct {
-        size_t pages_before, touched; /* a transaction copies each page once, so it never copies more than there were */
+        size_t pages_before,
+            touched; /* a transaction copies each page once, so it never copies more than there were */
     } databases[CACHE_DATABASES];
     size_t grown_bytes, overflow_pages;
     size_t pages_for_puts, pages_for_deletes; /* what may be spent */
@@ -42,7 +43,7 @@ struct store_txn {
 
 struct store_reader {
     struct store *store;
-    MDB_txn *txn; /* reset between reads */
+    MDB_txn *txn;              /* reset between reads */
     _Atomic uint64_t snapshot; /* LMDB's transaction number while reading, else 0 */
     uint32_t *users; /* where owners are copied to when the map does not hold them aligned */
     size_t users_max;
@@ -57,7 +58,7 @@ struct store {
     uint64_t epoch, sequence;
     uint32_t next_user;
     struct store_txn txn;
-    MDB_txn *gauge; /* the owner's own reading transaction, for looking at the free list */
+    MDB_txn *gauge;  /* the owner's own reading transaction, for looking at the free list */
     struct key hand; /* where store_evict_oldest stopped */
     pthread_mutex_t readers_lock;
     struct store_reader *readers;
@@ -82,7 +83,8 @@ int room_prepare(struct store_txn *txn);
 /* What the transaction has spent, at most. */
 size_t room_spent(const struct store_txn *txn);
 /* CG_E_FULL when writing `entries` entries of together `bytes` and `overflow_pages` into `database` would leave too little. */
-int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes, size_t overflow_pages);
+int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes,
+              size_t overflow_pages);
 /* For what must go on in any case: deleting, and what has been paid for. */
 void room_note(struct store_txn *txn, enum cache_database database, size_t entries);
 size_t room_overflow_pages(const struct store *store, size_t key_bytes, size_t value_bytes);
@@ -97,7 +99,9 @@ uint64_t readers_oldest(const struct store *store, uint64_t newest, unsigned *re
 int txn_result(struct store_txn *txn, int mdb_rc);
 /* CG_OK, CG_E_NOTFOUND, or the error that lost the transaction. */
 int txn_get(struct store_txn *txn, enum cache_database database, MDB_val *key, MDB_val *value);
-int txn_put(struct store_txn *txn, enum cache_database database, MDB_val *key, MDB_val *value, unsigned flags);
-int txn_delete(struct store_txn *txn, enum cache_database database, MDB_val *key); /* CG_OK when absent */
+int txn_put(struct store_txn *txn, enum cache_database database, MDB_val *key, MDB_val *value,
+            unsigned flags);
+int txn_delete(struct store_txn *txn, enum cache_database database,
+               MDB_val *key); /* CG_OK when absent */
 
 #endif

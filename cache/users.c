@@ -40,7 +40,8 @@ int store_user_id(struct store_txn *txn, const char *user, uint32_t *id)
     MDB_val name = {.mv_size = length, .mv_data = (void *)user}, value;
     const void *content;
     int rc = txn_get(txn, DB_USERS, &name, &value);
-    if (rc == CG_OK && sealed_decode(&name, &value, &content, &length) == CG_OK && length == sizeof(*id)) {
+    if (rc == CG_OK && sealed_decode(&name, &value, &content, &length) == CG_OK &&
+        length == sizeof(*id)) {
         memcpy(id, content, sizeof(*id));
         return CG_OK;
     }
@@ -66,11 +67,13 @@ static int is_name_of(const MDB_val *key, const MDB_val *value, uint32_t user)
            memcmp(content, &user, sizeof(user)) == 0;
 }
 
-static int delete_where(struct store_txn *txn, enum cache_database database, uint32_t user, wanted_fn is_wanted)
+static int delete_where(struct store_txn *txn, enum cache_database database, uint32_t user,
+                        wanted_fn is_wanted)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
-    int rc = txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[database], &cursor));
+    int rc =
+        txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[database], &cursor));
     if (rc != CG_OK)
         return rc;
     int mdb_rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
@@ -95,7 +98,8 @@ static int disown_all(struct store_txn *txn, uint32_t user)
     struct key prefix;
     key_of_owned(&prefix, user, 0, NULL, 0);
     MDB_cursor *cursor;
-    int rc = txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[DB_OWNED], &cursor));
+    int rc =
+        txn_result(txn, mdb_cursor_open(txn->txn, txn->store->cache.databases[DB_OWNED], &cursor));
     if (rc != CG_OK)
         return rc;
     while (rc == CG_OK) {
@@ -110,8 +114,9 @@ static int disown_all(struct store_txn *txn, uint32_t user)
         enum record_kind kind = owned.bytes[USER_BYTES];
         const char *id = (const char *)owned.bytes + OWNED_HEAD_BYTES;
         MDB_val name = key_value(&owned);
-        rc = kind_has_owners(kind) ? store_remove_owner(txn, kind, id, owned.length - OWNED_HEAD_BYTES, user)
-                                   : txn_delete(txn, DB_OWNED, &name);
+        rc = kind_has_owners(kind)
+                 ? store_remove_owner(txn, kind, id, owned.length - OWNED_HEAD_BYTES, user)
+                 : txn_delete(txn, DB_OWNED, &name);
     }
     mdb_cursor_close(cursor);
     return rc == CG_E_NOTFOUND ? CG_OK : rc;

@@ -19,11 +19,13 @@ int txn_get(struct store_txn *txn, enum cache_database database, MDB_val *key, M
     return txn_result(txn, mdb_get(txn->txn, txn->store->cache.databases[database], key, value));
 }
 
-int txn_put(struct store_txn *txn, enum cache_database database, MDB_val *key, MDB_val *value, unsigned flags)
+int txn_put(struct store_txn *txn, enum cache_database database, MDB_val *key, MDB_val *value,
+            unsigned flags)
 {
     if (txn->failed != CG_OK)
         return txn->failed;
-    return txn_result(txn, mdb_put(txn->txn, txn->store->cache.databases[database], key, value, flags));
+    return txn_result(txn,
+                      mdb_put(txn->txn, txn->store->cache.databases[database], key, value, flags));
 }
 
 int txn_delete(struct store_txn *txn, enum cache_database database, MDB_val *key)
@@ -80,18 +82,21 @@ int store_commit(struct store_txn **txn)
     return rc;
 }
 
-static int check_put(const struct store *store, enum record_kind kind, size_t id_length, const struct record *record)
+static int check_put(const struct store *store, enum record_kind kind, size_t id_length,
+                     const struct record *record)
 {
     if (!kind_is_known(kind) ||
         (record->provenance != PROVENANCE_FETCH && record->provenance != PROVENANCE_EVENT))
         return CG_E_INVALID;
     if (id_length > CG_ID_BYTES_MAX || record->body_length > CG_RECORD_BYTES_MAX ||
-        store->sequence == VERSION_SEQUENCE_MAX) /* a million a second for twelve days; the next start goes on */
+        store->sequence ==
+            VERSION_SEQUENCE_MAX) /* a million a second for twelve days; the next start goes on */
         return CG_E_LIMIT;
     return CG_OK;
 }
 
-int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record)
+int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+              struct record *record)
 {
     struct store *store = txn->store;
     struct key key;
@@ -101,7 +106,8 @@ int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size
     key_of_object(&key, kind, id, id_length);
     MDB_val name = key_value(&key), value = {.mv_size = RECORD_HEADER_BYTES + record->body_length};
     size_t overflow = room_overflow_pages(store, name.mv_size, value.mv_size);
-    rc = room_take(txn, DB_RECORDS, 1, name.mv_size + (overflow == 0 ? value.mv_size : 0), overflow);
+    rc =
+        room_take(txn, DB_RECORDS, 1, name.mv_size + (overflow == 0 ? value.mv_size : 0), overflow);
     if (rc != CG_OK)
         return rc;
     rc = txn_put(txn, DB_RECORDS, &name, &value, MDB_RESERVE);
@@ -113,7 +119,8 @@ int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size
     return CG_OK;
 }
 
-int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record)
+int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+                  struct record *record)
 {
     struct key key;
     if (id_length > CG_ID_BYTES_MAX)
@@ -183,13 +190,15 @@ static int sweep_range(struct sweep *sweep, struct key *from, const struct key *
         key = key_value(from);
     if (to != NULL)
         end = (MDB_val){.mv_size = to->length, .mv_data = (void *)to->bytes};
-    int mdb_rc = mdb_cursor_get(sweep->cursor, &key, &value, from == NULL ? MDB_FIRST : MDB_SET_RANGE);
+    int mdb_rc =
+        mdb_cursor_get(sweep->cursor, &key, &value, from == NULL ? MDB_FIRST : MDB_SET_RANGE);
     for (; mdb_rc == MDB_SUCCESS; mdb_rc = mdb_cursor_get(sweep->cursor, &key, &value, MDB_NEXT)) {
         if (to != NULL && mdb_cmp(sweep->txn->txn, records, &key, &end) >= 0)
             break;
         if (sweep_is_over(sweep)) {
             store->hand.length = 0;
-            key_append(&store->hand, key.mv_data, key.mv_size < sizeof(store->hand.bytes) ? key.mv_size : 0);
+            key_append(&store->hand, key.mv_data,
+                       key.mv_size < sizeof(store->hand.bytes) ? key.mv_size : 0);
             break;
         }
         if (sweep_wants(sweep, &value) && (mdb_rc = sweep_delete(sweep)) != MDB_SUCCESS)
@@ -210,9 +219,11 @@ static int sweep_round(struct sweep *sweep)
     return mdb_rc == MDB_NOTFOUND ? MDB_SUCCESS : mdb_rc;
 }
 
-int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records, unsigned *evicted)
+int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records,
+                       unsigned *evicted)
 {
-    struct sweep sweep = {.txn = txn, .fetched_before_ms = fetched_before_ms, .records_max = max_records};
+    struct sweep sweep = {
+        .txn = txn, .fetched_before_ms = fetched_before_ms, .records_max = max_records};
     *evicted = 0;
     if (txn->failed != CG_OK)
         return txn->failed;

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <time.h>
 
-#define RECORDS          100000u
-#define BODY_BYTES       600u
-#define USERS            20000u
-#define PUTS_PER_COMMIT  100u
-#define OWNED            5000u
-#define MEASURE_S        1.0
+#define RECORDS         100000u
+#define BODY_BYTES      600u
+#define USERS           20000u
+#define PUTS_PER_COMMIT 100u
+#define OWNED           5000u
+#define MEASURE_S       1.0
 
 static char body[BODY_BYTES];
 
@@ -32,7 +32,8 @@ static double now_s(clockid_t clock)
 
 static void report(const char *figure, double value, const char *unit)
 {
-    printf("{\"bench\":\"store\",\"figure\":\"%s\",\"value\":%.1f,\"unit\":\"%s\"}\n", figure, value, unit);
+    printf("{\"bench\":\"store\",\"figure\":\"%s\",\"value\":%.1f,\"unit\":\"%s\"}\n", figure,
+           value, unit);
     fflush(stdout);
 }
 
@@ -65,8 +66,12 @@ static void put_record(struct store_txn *txn, unsigned i)
 {
     char id[16];
     size_t length = id_of(i, id);
-    struct record record = {.fetched_at_ms = i, .expires_at_ms = i, .user = 1 + i % USERS,
-                            .provenance = PROVENANCE_FETCH, .body = body, .body_length = sizeof(body)};
+    struct record record = {.fetched_at_ms = i,
+                            .expires_at_ms = i,
+                            .user = 1 + i % USERS,
+                            .provenance = PROVENANCE_FETCH,
+                            .body = body,
+                            .body_length = sizeof(body)};
     check(store_put(txn, RECORD_AGENT, id, length, &record), "put");
 }
 
@@ -82,7 +87,8 @@ static void fill(struct store *store)
         check(store_add_owner(txn, RECORD_AGENT, id, length, 1 + i % USERS), "add owner");
     }
     check(store_commit(&txn), "commit");
-    report("fill with record and owner, one commit", RECORDS / (now_s(CLOCK_MONOTONIC) - start), "records/s");
+    report("fill with record and owner, one commit", RECORDS / (now_s(CLOCK_MONOTONIC) - start),
+           "records/s");
 }
 
 /* The hot read: begin, may this user see it, the record, end. */
@@ -95,7 +101,8 @@ static void read_one(struct store_reader *reader, unsigned i)
     check(store_read_begin(reader), "begin reading");
     check(store_owners(reader, RECORD_AGENT, id, length, &users, &count), "owners");
     check(store_get(reader, RECORD_AGENT, id, length, &record), "get");
-    if (users[0] != 1 + i % USERS || record.body_length != BODY_BYTES || record.body[BODY_BYTES - 1] != 'x')
+    if (users[0] != 1 + i % USERS || record.body_length != BODY_BYTES ||
+        record.body[BODY_BYTES - 1] != 'x')
         check(CG_E_CORRUPT, "get");
     store_read_end(reader);
 }
@@ -167,7 +174,8 @@ static void bench_evict(struct store *store)
     double start = now_s(CLOCK_MONOTONIC);
     check(store_begin(store, &txn), "begin");
     check(store_evict_oldest(txn, -1, UINT32_MAX, &evicted), "evict");
-    report("looking for records to evict, per record", (now_s(CLOCK_MONOTONIC) - start) / RECORDS * 1e9, "ns");
+    report("looking for records to evict, per record",
+           (now_s(CLOCK_MONOTONIC) - start) / RECORDS * 1e9, "ns");
     store_abort(&txn);
 }
 

@@ -315,7 +315,7 @@ class CommandLine(unittest.TestCase):
 
 def main():
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--binary", default=os.path.join(ROOT, "build/release/cctsim"))
+    parser.add_argument("--binary", default=os.environ.get("CCTSIM", os.path.join(ROOT, "build/release/cctsim")))
     parser.add_argument("--contract", default=os.path.join(ROOT, "conf/contract"))
     found, rest = parser.parse_known_args()
     options.binary, options.contract = os.path.abspath(found.binary), os.path.abspath(found.contract)

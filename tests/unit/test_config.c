@@ -451,7 +451,10 @@ static void test_compatible(void **state)
     (void)state;
     expect_restart("/threads", "3", "");
     expect_restart("/log/level", "\"error\"", "");
-    expect_restart("/upstream/timeoutMs", "1234", "");
+    expect_restart("/upstream/heartbeatMs", "1234", "");
+    expect_restart("/upstream/timeoutMs", "1234", "upstream");
+    expect_restart("/upstream/endpoints/0/url", "\"http://elsewhere.example/services\"", "upstream");
+    expect_restart("/limits/maxBodyKiB", "7", "limits");
     expect_restart("/sessions/1", NULL, "");
     expect_restart("/consumer/allow", "[]", "");
     expect_restart("/threads", "4", "threads");
@@ -468,13 +471,13 @@ static void test_compatible(void **state)
 
 static void test_compatible_lists_all(void **state)
 {
-    char what[64], small[10];
+    char what[128], small[10];
     struct config_error error;
     struct config *old = files_must_load(files_full), *fresh;
     (void)state;
     assert_int_equal(files_load_text(&fresh, least, &error), CG_OK);
     assert_int_equal(config_compatible(old, fresh, what, sizeof what), 0);
-    assert_string_equal(what, "listen, threads, contract, data, consumer");
+    assert_string_equal(what, "listen, threads, contract, data, upstream, limits, log.access, consumer");
     assert_int_equal(config_compatible(old, fresh, small, sizeof small), 0);
     assert_string_equal(small, "listen, t");
     config_unref(&old);

@@ -20,7 +20,8 @@ static void a_new_directory(void **state)
     assert_int_equal(stat(inner, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0700);
     static const char *const folders[] = {"data/cache", "data/durable"};
-    static const char *const files[] = {"data/lock", "data/cache/data.mdb", "data/cache/lock.mdb", "data/durable/data.mdb"};
+    static const char *const files[] = {"data/lock", "data/cache/data.mdb", "data/cache/lock.mdb",
+                                        "data/durable/data.mdb"};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(stat(fixture_path(f, folders[i]), &status), 0);
         assert_int_equal(status.st_mode & 0777, 0700);
@@ -35,8 +36,12 @@ static void a_record_comes_back(void **state)
 {
     struct fixture *f = *state;
     struct store_txn *txn = begin(f);
-    struct record in = {.fetched_at_ms = -5, .expires_at_ms = INT64_MAX, .user = 4000000000u,
-                        .provenance = PROVENANCE_EVENT, .body = "{\"a\":1}", .body_length = 7};
+    struct record in = {.fetched_at_ms = -5,
+                        .expires_at_ms = INT64_MAX,
+                        .user = 4000000000u,
+                        .provenance = PROVENANCE_EVENT,
+                        .body = "{\"a\":1}",
+                        .body_length = 7};
     struct record out;
     assert_int_equal(store_txn_get(txn, RECORD_AGENT, "2001", 4, &out), CG_E_NOTFOUND);
     assert_int_equal(store_put(txn, RECORD_AGENT, "2001", 4, &in), CG_OK);
@@ -116,7 +121,8 @@ static void an_abort_leaves_nothing(void **state)
 static void bodies_of_every_length(void **state)
 {
     struct fixture *f = *state;
-    static const size_t lengths[] = {0, 1, 7, 8, 23, 24, 25, 600, 1990, 2040, 2041, 4096, 70000, CG_RECORD_BYTES_MAX};
+    static const size_t lengths[] = {0,   1,    7,    8,    23,   24,    25,
+                                     600, 1990, 2040, 2041, 4096, 70000, CG_RECORD_BYTES_MAX};
     char *body = malloc(CG_RECORD_BYTES_MAX + 1);
     assert_non_null(body);
     for (size_t i = 0; i <= CG_RECORD_BYTES_MAX; i++)
@@ -127,7 +133,9 @@ static void bodies_of_every_length(void **state)
         snprintf(id, sizeof(id), "b%u", i);
         assert_int_equal(put_at(txn, RECORD_CALL_DATA, id, body, lengths[i], 0, NULL), CG_OK);
     }
-    assert_int_equal(put_at(txn, RECORD_CALL_DATA, "too large", body, CG_RECORD_BYTES_MAX + 1, 0, NULL), CG_E_LIMIT);
+    assert_int_equal(
+        put_at(txn, RECORD_CALL_DATA, "too large", body, CG_RECORD_BYTES_MAX + 1, 0, NULL),
+        CG_E_LIMIT);
     commit(txn);
     reopen(f);
     struct store_reader *reader;
@@ -154,19 +162,29 @@ static void ids_of_any_bytes(void **state)
     struct {
         const char *id;
         size_t length;
-    } ids[] = {{"", 0}, {"\0", 1}, {"\0\0", 2}, {"a\0b", 3}, {"a\0c", 3}, {"\xff", 1}, {longest, CG_ID_BYTES_MAX}};
+    } ids[] = {{"", 0},
+               {"\0", 1},
+               {"\0\0", 2},
+               {"a\0b", 3},
+               {"a\0c", 3},
+               {"\xff", 1},
+               {longest, CG_ID_BYTES_MAX}};
     struct store_txn *txn = begin(f);
     for (size_t i = 0; i < 7; i++) {
-        struct record in = {.provenance = PROVENANCE_FETCH, .user = 1 + (uint32_t)i, .body = "", .body_length = 0};
+        struct record in = {
+            .provenance = PROVENANCE_FETCH, .user = 1 + (uint32_t)i, .body = "", .body_length = 0};
         assert_int_equal(store_put(txn, RECORD_ADDRESS, ids[i].id, ids[i].length, &in), CG_OK);
-        assert_int_equal(store_add_owner(txn, RECORD_ADDRESS, ids[i].id, ids[i].length, 1 + (uint32_t)i), CG_OK);
+        assert_int_equal(
+            store_add_owner(txn, RECORD_ADDRESS, ids[i].id, ids[i].length, 1 + (uint32_t)i), CG_OK);
     }
     struct record in = {.provenance = PROVENANCE_FETCH, .body = "", .body_length = 0};
     assert_int_equal(store_put(txn, RECORD_ADDRESS, longest, sizeof(longest), &in), CG_E_LIMIT);
     assert_int_equal(store_add_owner(txn, RECORD_ADDRESS, longest, sizeof(longest), 1), CG_E_LIMIT);
-    assert_int_equal(store_remove_owner(txn, RECORD_ADDRESS, longest, sizeof(longest), 1), CG_E_LIMIT);
+    assert_int_equal(store_remove_owner(txn, RECORD_ADDRESS, longest, sizeof(longest), 1),
+                     CG_E_LIMIT);
     assert_int_equal(store_delete(txn, RECORD_ADDRESS, longest, sizeof(longest)), CG_OK);
-    assert_int_equal(store_txn_get(txn, RECORD_ADDRESS, longest, sizeof(longest), &in), CG_E_NOTFOUND);
+    assert_int_equal(store_txn_get(txn, RECORD_ADDRESS, longest, sizeof(longest), &in),
+                     CG_E_NOTFOUND);
     commit(txn);
     struct store_reader *reader;
     assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
@@ -177,15 +195,18 @@ static void ids_of_any_bytes(void **state)
         size_t count;
         assert_int_equal(store_get(reader, RECORD_ADDRESS, ids[i].id, ids[i].length, &out), CG_OK);
         assert_int_equal(out.user, 1 + i);
-        assert_int_equal(store_owners(reader, RECORD_ADDRESS, ids[i].id, ids[i].length, &users, &count), CG_OK);
+        assert_int_equal(
+            store_owners(reader, RECORD_ADDRESS, ids[i].id, ids[i].length, &users, &count), CG_OK);
         assert_int_equal(count, 1);
         assert_int_equal(users[0], 1 + i);
     }
     struct record out;
     const uint32_t *users;
     size_t count;
-    assert_int_equal(store_get(reader, RECORD_ADDRESS, longest, sizeof(longest), &out), CG_E_NOTFOUND);
-    assert_int_equal(store_owners(reader, RECORD_ADDRESS, longest, sizeof(longest), &users, &count), CG_E_NOTFOUND);
+    assert_int_equal(store_get(reader, RECORD_ADDRESS, longest, sizeof(longest), &out),
+                     CG_E_NOTFOUND);
+    assert_int_equal(store_owners(reader, RECORD_ADDRESS, longest, sizeof(longest), &users, &count),
+                     CG_E_NOTFOUND);
     store_read_end(reader);
     store_reader_free(&reader);
 }
@@ -239,7 +260,8 @@ static void versions_grow_across_restarts(void **state)
     }
 }
 
-static void assert_owners(struct fixture *f, enum record_kind kind, const char *id, const uint32_t *expected, size_t count)
+static void assert_owners(struct fixture *f, enum record_kind kind, const char *id,
+                          const uint32_t *expected, size_t count)
 {
     struct store_reader *reader;
     const uint32_t *users;
@@ -311,22 +333,25 @@ static int on_id(void *data, const char *id, size_t length)
     return ++walked->count == walked->max;
 }
 
-static struct walked walk(struct fixture *f, enum record_kind kind, uint32_t user, const char *after, unsigned max)
+static struct walked walk(struct fixture *f, enum record_kind kind, uint32_t user,
+                          const char *after, unsigned max)
 {
     struct store_reader *reader;
     struct walked walked = {.max = max};
     assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
     assert_int_equal(store_read_begin(reader), CG_OK);
-    assert_int_equal(store_walk(reader, kind, user, after, after == NULL ? 0 : strlen(after), on_id, &walked), CG_OK);
+    assert_int_equal(
+        store_walk(reader, kind, user, after, after == NULL ? 0 : strlen(after), on_id, &walked),
+        CG_OK);
     store_read_end(reader);
     store_reader_free(&reader);
     return walked;
 }
 
-#define assert_walk(kind, user, after, max, expected)                                               \
-    do {                                                                                            \
-        struct walked w = walk(f, (kind), (user), (after), (max));                                  \
-        assert_string_equal(w.text, (expected));                                                    \
+#define assert_walk(kind, user, after, max, expected)                                              \
+    do {                                                                                           \
+        struct walked w = walk(f, (kind), (user), (after), (max));                                 \
+        assert_string_equal(w.text, (expected));                                                   \
     } while (0)
 
 static void walking(void **state)
@@ -435,12 +460,15 @@ static void a_long_list_is_quick(void **state)
     for (unsigned round = 0; round < 3; round++) {
         int64_t start = now_us();
         struct store_txn *txn = begin(f);
-        assert_int_equal(store_set_owned(txn, RECORD_TERMINAL, 1, ids, round == 2 ? COUNT / 2 : COUNT), CG_OK);
+        assert_int_equal(
+            store_set_owned(txn, RECORD_TERMINAL, 1, ids, round == 2 ? COUNT / 2 : COUNT), CG_OK);
         commit(txn);
         int64_t took = now_us() - start;
         if (getenv("STORE_TEST_TIMES") != NULL)
             print_message("set_owned, round %u: %lld us\n", round, (long long)took);
-        assert_true(took < 500000); /* about 8 ms without a sanitizer; this bound only catches the quadratic */
+        assert_true(
+            took <
+            500000); /* about 8 ms without a sanitizer; this bound only catches the quadratic */
     }
     assert_int_equal(walk(f, RECORD_TERMINAL, 1, NULL, 0).count, COUNT / 2);
 }
@@ -489,7 +517,10 @@ static void forgetting_a_user(void **state)
     for (unsigned i = 0; i < 3000; i++) {
         char id[16];
         snprintf(id, sizeof(id), "t%u", i);
-        struct record in = {.provenance = PROVENANCE_FETCH, .user = i % 3 == 0 ? a : b, .body = "{}", .body_length = 2};
+        struct record in = {.provenance = PROVENANCE_FETCH,
+                            .user = i % 3 == 0 ? a : b,
+                            .body = "{}",
+                            .body_length = 2};
         assert_int_equal(store_put(txn, RECORD_TERMINAL, id, strlen(id), &in), CG_OK);
     }
     commit(txn);
@@ -584,7 +615,8 @@ static void one_process_at_a_time(void **state)
         int rc = store_open(&second, &f->settings, &opened, error, sizeof(error));
         char pid[32];
         snprintf(pid, sizeof(pid), "(%d)", (int)getppid());
-        _exit(rc == CG_E_IO && second == NULL && strstr(error, "in use by another process") != NULL &&
+        _exit(rc == CG_E_IO && second == NULL &&
+                      strstr(error, "in use by another process") != NULL &&
                       strstr(error, pid) != NULL
                   ? 42
                   : 1);

@@ -38,7 +38,8 @@ static void both_ways_agree(void **state)
     for (size_t length = 0; length <= 1300; length++) {
         for (size_t offset = 0; offset < 9; offset += 3) {
             uint32_t seed = (uint32_t)(length * 2654435761u);
-            assert_int_equal(checksum(seed, bytes + offset, length), checksum_portable(seed, bytes + offset, length));
+            assert_int_equal(checksum(seed, bytes + offset, length),
+                             checksum_portable(seed, bytes + offset, length));
         }
     }
 }

@@ -43,8 +43,8 @@ static _Noreturn void child_writes(struct fixture *f, int pipe_end, uint32_t num
     for (;; number++) {
         struct store_txn *txn;
         struct told told = {.commit = number};
-        if (store_begin(f->store, &txn) != CG_OK || write_objects(txn, number, &told.version) != CG_OK ||
-            store_commit(&txn) != CG_OK)
+        if (store_begin(f->store, &txn) != CG_OK ||
+            write_objects(txn, number, &told.version) != CG_OK || store_commit(&txn) != CG_OK)
             _exit(3);
         if (write(pipe_end, &told, sizeof(told)) != sizeof(told))
             _exit(4);

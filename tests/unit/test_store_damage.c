@@ -31,7 +31,8 @@ static void fill(struct fixture *f)
     assert_int_equal(put_at(txn, RECORD_CALL_DATA, "large", large, sizeof(large), 0, NULL), CG_OK);
     commit(txn);
     txn = begin(f);
-    assert_int_equal(store_delete(txn, RECORD_CALL, "id700", 5), CG_OK); /* so that the free list is not empty */
+    assert_int_equal(store_delete(txn, RECORD_CALL, "id700", 5),
+                     CG_OK); /* so that the free list is not empty */
     commit(txn);
 }
 
@@ -265,7 +266,9 @@ static void damage_anywhere(void **state)
     assert_non_null(damaged);
     for (unsigned round = 0; round < 250; round++) {
         memcpy(damaged, bytes, length);
-        unsigned places = 1 + round % 4, run = round % 5 == 0 ? 4096 : round % 3 == 0 ? 64 : 1 + round % 8;
+        unsigned places = 1 + round % 4, run = round % 5 == 0   ? 4096
+                                               : round % 3 == 0 ? 64
+                                                                : 1 + round % 8;
         for (unsigned i = 0; i < places; i++) {
             seed = seed * 1103515245u + 12345u;
             size_t at = (size_t)(seed >> 4) % (length - run);
@@ -273,7 +276,9 @@ static void damage_anywhere(void **state)
                 at = at / 4096 * 4096 + at % 64;
             for (unsigned j = 0; j < run && at + j < length; j++) {
                 seed = seed * 1103515245u + 12345u;
-                damaged[at + j] = round % 7 == 0 ? 0 : round % 7 == 1 ? (char)0xff : (char)(seed >> 16);
+                damaged[at + j] = round % 7 == 0   ? 0
+                                  : round % 7 == 1 ? (char)0xff
+                                                   : (char)(seed >> 16);
             }
         }
         write_file(fixture_path(f, "cache/data.mdb"), damaged, length);
@@ -358,8 +363,9 @@ static void a_damaged_durable_environment(void **state)
 static void any_one_place_keeps_the_epoch(void **state)
 {
     struct fixture *f = *state;
-    static const char *const damaged[][2] = {
-        {"durable/data.mdb", "cache/data.mdb"}, {"durable/data.mdb", "lock"}, {"cache/data.mdb", "lock"}};
+    static const char *const damaged[][2] = {{"durable/data.mdb", "cache/data.mdb"},
+                                             {"durable/data.mdb", "lock"},
+                                             {"cache/data.mdb", "lock"}};
     uint64_t epoch = f->opened.epoch;
     for (size_t i = 0; i < 3; i++) {
         store_close(&f->store);
@@ -368,7 +374,8 @@ static void any_one_place_keeps_the_epoch(void **state)
         assert_int_equal(fixture_open(f), CG_OK);
         assert_int_equal(f->opened.epoch, ++epoch);
         assert_int_equal(f->opened.durable_set_aside, i != 2);
-        assert_true(f->opened.cache_set_aside); /* without the lock file nobody knows how it was left */
+        assert_true(
+            f->opened.cache_set_aside); /* without the lock file nobody knows how it was left */
     }
 }
 
@@ -462,8 +469,8 @@ static void edit(struct fixture *f, const char *folder, void (*change)(MDB_txn *
 }
 
 /* Copies a value, changes a byte of it unless `at` is SIZE_MAX, and puts it under `to`. */
-static void copy_value(MDB_txn *txn, const char *database, const char *from, size_t from_length, const char *to,
-                       size_t to_length, size_t at)
+static void copy_value(MDB_txn *txn, const char *database, const char *from, size_t from_length,
+                       const char *to, size_t to_length, size_t at)
 {
     MDB_dbi dbi;
     char copy[4096];
@@ -633,7 +640,8 @@ static void records_that_do_not_read_back(void **state)
         assert_int_equal(store_txn_get(txn, RECORD_AGENT, "a", 1, &out), CG_E_CORRUPT);
         store_get_stats(f->store, &stats);
         assert_int_equal(stats.corrupt_records, 2);
-        assert_int_equal(put(txn, RECORD_AGENT, "a", "1"), CG_OK); /* the transaction stands, the record heals */
+        assert_int_equal(put(txn, RECORD_AGENT, "a", "1"),
+                         CG_OK); /* the transaction stands, the record heals */
         commit(txn);
         assert_int_equal(get_one(f, RECORD_AGENT, "a", &out), CG_OK);
     }

@@ -31,7 +31,8 @@ struct fixture {
     char error[CG_ERROR_TEXT_MAX];
 };
 
-static inline int remove_entry(const char *path, const struct stat *status, int flag, struct FTW *ftw)
+static inline int remove_entry(const char *path, const struct stat *status, int flag,
+                               struct FTW *ftw)
 {
     (void)status, (void)flag, (void)ftw;
     return remove(path);
@@ -49,8 +50,10 @@ static inline int fixture_setup(void **state)
     assert_non_null(f);
     snprintf(f->directory, sizeof(f->directory), "/tmp/cctgate-store-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
-    f->settings = (struct store_settings){
-        .directory = f->directory, .cache_map_bytes = 64 * MIB, .durable_map_bytes = 4 * MIB, .max_readers = 8};
+    f->settings = (struct store_settings){.directory = f->directory,
+                                          .cache_map_bytes = 64 * MIB,
+                                          .durable_map_bytes = 4 * MIB,
+                                          .max_readers = 8};
     *state = f;
     return 0;
 }
@@ -101,8 +104,8 @@ static inline void commit(struct store_txn *txn)
     assert_null(txn);
 }
 
-static inline int put_at(struct store_txn *txn, enum record_kind kind, const char *id, const char *body, size_t length,
-                         int64_t fetched_at_ms, uint64_t *version)
+static inline int put_at(struct store_txn *txn, enum record_kind kind, const char *id,
+                         const char *body, size_t length, int64_t fetched_at_ms, uint64_t *version)
 {
     struct record record = {.fetched_at_ms = fetched_at_ms,
                             .expires_at_ms = fetched_at_ms + 1000,
@@ -116,12 +119,14 @@ static inline int put_at(struct store_txn *txn, enum record_kind kind, const cha
     return rc;
 }
 
-static inline int put(struct store_txn *txn, enum record_kind kind, const char *id, const char *body)
+static inline int put(struct store_txn *txn, enum record_kind kind, const char *id,
+                      const char *body)
 {
     return put_at(txn, kind, id, body, strlen(body), 1000, NULL);
 }
 
-static inline void put_one(struct fixture *f, enum record_kind kind, const char *id, const char *body)
+static inline void put_one(struct fixture *f, enum record_kind kind, const char *id,
+                           const char *body)
 {
     struct store_txn *txn = begin(f);
     assert_int_equal(put(txn, kind, id, body), CG_OK);
@@ -129,7 +134,8 @@ static inline void put_one(struct fixture *f, enum record_kind kind, const char 
 }
 
 /* Reads with a reader of its own; the body is not for use afterwards. */
-static inline int get_one(struct fixture *f, enum record_kind kind, const char *id, struct record *record)
+static inline int get_one(struct fixture *f, enum record_kind kind, const char *id,
+                          struct record *record)
 {
     struct store_reader *reader;
     assert_int_equal(store_reader_new(&reader, f->store), CG_OK);

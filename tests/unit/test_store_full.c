@@ -147,7 +147,8 @@ static void owners_are_refused_whole(void **state)
     assert_int_equal(store_reader_new(&reader, f->store), CG_OK);
     assert_int_equal(store_read_begin(reader), CG_OK);
     assert_int_equal(store_owners(reader, RECORD_TERMINAL, "t99", 3, &users, &count), CG_OK);
-    assert_int_equal(store_owners(reader, RECORD_TERMINAL, "t100", 4, &users, &count), CG_E_NOTFOUND);
+    assert_int_equal(store_owners(reader, RECORD_TERMINAL, "t100", 4, &users, &count),
+                     CG_E_NOTFOUND);
     store_read_end(reader);
     store_reader_free(&reader);
     fill(f, 600, 1);
@@ -156,7 +157,8 @@ static void owners_are_refused_whole(void **state)
     for (unsigned i = 0; rc == CG_OK && i < COUNT; i++)
         rc = store_add_owner(txn, RECORD_CALL, ids[i], strlen(ids[i]), 2);
     assert_int_equal(rc, CG_E_FULL);
-    for (unsigned i = 0; rc == CG_E_FULL && i < 200; i++) { /* a user may have been given a page, not many */
+    for (unsigned i = 0; rc == CG_E_FULL && i < 200;
+         i++) { /* a user may have been given a page, not many */
         char name[CG_ID_BYTES_MAX + 1];
         uint32_t id;
         memset(name, 'a' + (char)(i % 26), CG_ID_BYTES_MAX);
@@ -363,7 +365,8 @@ int main(void)
         SMALL(the_last_page),
         SMALL(evicting_the_old),
         SMALL(a_disk_that_is_full),
-        cmocka_unit_test_setup_teardown(a_disk_that_is_full_at_the_start, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_is_full_at_the_start, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,8 @@ static void *read_on(void *data)
             right = read_object(reader, reading, (reading->random >> 16) % OBJECTS);
         }
         if (right && (reading->random >> 20) % 16 == 0)
-            right = store_walk(reader, RECORD_CALL, 0, NULL, 0, on_id, &wrong_id) == CG_OK && !wrong_id;
+            right =
+                store_walk(reader, RECORD_CALL, 0, NULL, 0, on_id, &wrong_id) == CG_OK && !wrong_id;
         store_read_end(reader);
         if (!right)
             atomic_store(&shared->wrong, 1);
@@ -172,7 +173,8 @@ static void *borrow(void *data)
     struct store_reader *reader = data;
     for (unsigned i = 0; i < 200; i++) {
         struct record record;
-        if (store_read_begin(reader) != CG_OK || store_get(reader, RECORD_AGENT, "a", 1, &record) != CG_OK)
+        if (store_read_begin(reader) != CG_OK ||
+            store_get(reader, RECORD_AGENT, "a", 1, &record) != CG_OK)
             return NULL;
         store_read_end(reader);
     }
@@ -203,8 +205,10 @@ static void readers_are_not_bound_to_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(readers_and_the_writer, fixture_setup_open, fixture_teardown),
-        cmocka_unit_test_setup_teardown(readers_are_not_bound_to_threads, fixture_setup_open, fixture_teardown),
+        cmocka_unit_test_setup_teardown(readers_and_the_writer, fixture_setup_open,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(readers_are_not_bound_to_threads, fixture_setup_open,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
