@@ -14,6 +14,8 @@
 #define STATE_MAGIC 0x43434754u /* "CCGT" */
 #define STATE_KEY   "environment"
 
+#define ROOM_PAGES_MIN 16
+
 struct opening {
     struct environment *environment;
     const struct environment_layout *layout;
@@ -194,14 +196,26 @@ static int open_files(struct opening *opening, size_t map_bytes, unsigned max_re
     return judged(opening, mdb_rc);
 }
 
-static void measure(struct environment *environment)
+/*
+ * A map that was filled to its last page could not even be emptied (see room.c); whatever led to that, a few more pages let the
+ * next process go on.
+ */
+static int leave_room(struct opening *opening)
 {
+    struct environment *environment = opening->environment;
     MDB_envinfo info;
     MDB_stat stat;
     mdb_env_info(environment->env, &info);
     mdb_env_stat(environment->env, &stat);
+    size_t bytes = (info.me_last_pgno + 1 + ROOM_PAGES_MIN) * stat.ms_psize;
+    int mdb_rc = MDB_SUCCESS;
+    if (info.me_mapsize < bytes) {
+        mdb_rc = mdb_env_set_mapsize(environment->env, bytes);
+        info.me_mapsize = bytes;
+    }
     environment->page_bytes = stat.ms_psize;
     environment->map_pages = info.me_mapsize / stat.ms_psize;
+    return judged(opening, mdb_rc);
 }
 
 static int make_folder(struct opening *opening)
@@ -236,9 +250,9 @@ static int open_all(struct opening *opening, size_t map_bytes, unsigned max_read
     if (rc == CG_OK)
         rc = open_files(opening, map_bytes, max_readers);
     if (rc == CG_OK)
-        rc = read_or_start(opening);
+        rc = leave_room(opening);
     if (rc == CG_OK)
-        measure(opening->environment);
+        rc = read_or_start(opening);
     return rc;
 }
 

@@ -218,7 +218,7 @@ static int ids_add(struct ids *ids, struct id id)
     return CG_OK;
 }
 
-/* Sorted, each once. */
+/* Sorted; one that comes twice is added twice, which changes nothing. */
 static int ids_wanted(struct ids *wanted, const char *const *texts, size_t count)
 {
     int rc = CG_OK;
@@ -226,16 +226,9 @@ static int ids_wanted(struct ids *wanted, const char *const *texts, size_t count
         struct id id = {.bytes = texts[i], .length = strlen(texts[i])};
         rc = id.length > CG_ID_BYTES_MAX ? CG_E_LIMIT : ids_add(wanted, id);
     }
-    if (rc != CG_OK || wanted->count == 0)
-        return rc;
-    qsort(wanted->items, wanted->count, sizeof(*wanted->items), id_order);
-    size_t kept = 1;
-    for (size_t i = 1; i < wanted->count; i++) {
-        if (id_order(&wanted->items[i], &wanted->items[kept - 1]) != 0)
-            wanted->items[kept++] = wanted->items[i];
-    }
-    wanted->count = kept;
-    return CG_OK;
+    if (rc == CG_OK && wanted->count != 0)
+        qsort(wanted->items, wanted->count, sizeof(*wanted->items), id_order);
+    return rc;
 }
 
 struct difference {

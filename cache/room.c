@@ -65,14 +65,19 @@ int room_measure(MDB_env *env, MDB_txn *reading, uint64_t oldest, struct room *r
     return add_free(reading, oldest, room);
 }
 
-static int measure_now(struct store *store, struct room *room)
+struct now {
+    struct room room;
+    int waits_for_commit; /* free pages that nobody but LMDB's own delay of one commit holds back */
+};
+
+static int measure_now(struct store *store, struct now *now)
 {
     int mdb_rc = mdb_txn_renew(store->gauge);
     if (mdb_rc != MDB_SUCCESS)
         return mdb_rc;
-    uint64_t newest = mdb_txn_id(store->gauge);
-    mdb_rc =
-        room_measure(store->cache.env, store->gauge, readers_oldest(store, newest, NULL), room);
+    uint64_t newest = mdb_txn_id(store->gauge), oldest = readers_oldest(store, newest, NULL);
+    mdb_rc = room_measure(store->cache.env, store->gauge, oldest, &now->room);
+    now->waits_for_commit = oldest == newest && now->room.free > now->room.reclaimable;
     mdb_txn_reset(store->gauge);
     return mdb_rc;
 }
@@ -89,21 +94,32 @@ static int count_pages(struct store_txn *txn)
     return MDB_SUCCESS;
 }
 
+/*
+ * LMDB does not count a transaction that changes nothing, so an owner who is refused and commits would wait for ever. One small
+ * change makes the commit count.
+ */
+static int make_it_count(struct store_txn *txn)
+{
+    return environment_put_state(&txn->store->cache, txn->txn, &txn->store->cache.state);
+}
+
 int room_prepare(struct store_txn *txn)
 {
-    struct room room;
-    int mdb_rc = measure_now(txn->store, &room);
+    struct now now;
+    int mdb_rc = measure_now(txn->store, &now);
     if (mdb_rc == MDB_SUCCESS)
         mdb_rc = count_pages(txn);
     if (mdb_rc != MDB_SUCCESS)
         return store_error(mdb_rc);
-    size_t map = txn->store->cache.map_pages;
+    size_t map = txn->store->cache.map_pages, reserve = larger(map / 20, RESERVE_PAGES_MIN);
     size_t by_data = left(map - smaller(map, larger(map / 10, LIMIT_PAGES_MIN)),
-                          left(room.high_water, room.free));
-    size_t at_hand = left(map, room.high_water) + room.reclaimable;
-    txn->pages_for_puts = smaller(by_data, left(at_hand, larger(map / 20, RESERVE_PAGES_MIN)));
+                          left(now.room.high_water, now.room.free));
+    size_t at_hand = left(map, now.room.high_water) + now.room.reclaimable;
+    txn->pages_for_puts = smaller(by_data, left(at_hand, reserve));
     txn->pages_for_deletes = left(at_hand, BASE_PAGES);
-    return CG_OK;
+    if (now.waits_for_commit && at_hand < 2 * reserve && at_hand > BASE_PAGES / 2)
+        mdb_rc = make_it_count(txn);
+    return store_error(mdb_rc);
 }
 
 size_t room_overflow_pages(const struct store *store, size_t key_bytes, size_t value_bytes)

@@ -20,13 +20,11 @@ static int new_number(struct store_txn *txn, MDB_val *name, uint32_t *id)
     rc = txn_put(txn, DB_USERS, name, &value, 0);
     if (rc != CG_OK)
         return rc;
-    struct environment_state state = store->cache.state;
-    state.next_user = number + 1;
-    rc = txn_result(txn, environment_put_state(&store->cache, txn->txn, &state));
-    if (rc == CG_OK) {
-        store->next_user = number + 1; /* stays, whatever becomes of the transaction */
+    /* The number is used up, whatever becomes of the transaction. */
+    store->next_user = store->cache.state.next_user = number + 1;
+    rc = txn_result(txn, environment_put_state(&store->cache, txn->txn, &store->cache.state));
+    if (rc == CG_OK)
         *id = number;
-    }
     return rc;
 }
 

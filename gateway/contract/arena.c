@@ -154,7 +154,8 @@ static int map_grow(struct arena *arena, struct map *map)
     return CG_OK;
 }
 
-int map_put(struct arena *arena, struct map *map, size_t kind, const char *a, const char *b, void *value)
+int map_put(struct arena *arena, struct map *map, size_t kind, const char *a, const char *b,
+            void *value)
 {
     if (map_get(map, kind, a, b) != NULL)
         return CG_E_INVALID;

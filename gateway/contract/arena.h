@@ -1,6 +1,7 @@
 /*
- * What the contract's tables are made of: an arena (everything dies together in contract_free), a growing list and a map
- * from two strings to a pointer. Nothing here is thread-safe while it is written to; reading is, afterwards.
+ * What the contract's tables are made of: an arena (everything dies together in contract_free), a
+ * growing list and a map from two strings to a pointer. Nothing here is thread-safe while it is
+ * written to; reading is, afterwards.
  */
 #ifndef CCTGATE_CONTRACT_ARENA_H
 #define CCTGATE_CONTRACT_ARENA_H
@@ -47,6 +48,7 @@ struct map {
 
 void *map_get(const struct map *map, size_t kind, const char *a, const char *b);
 /* CG_OK, CG_E_INVALID when the key is there already, CG_E_NOMEM. */
-int map_put(struct arena *arena, struct map *map, size_t kind, const char *a, const char *b, void *value);
+int map_put(struct arena *arena, struct map *map, size_t kind, const char *a, const char *b,
+            void *value);
 
 #endif

@@ -20,7 +20,8 @@ static int reserve(struct codec_buffer *buffer, size_t more)
     size_t need = buffer->length + more + 1;
     if (need <= buffer->capacity)
         return CG_OK;
-    size_t capacity = buffer->capacity < BUFFER_FIRST_BYTES ? BUFFER_FIRST_BYTES : buffer->capacity * 2;
+    size_t capacity =
+        buffer->capacity < BUFFER_FIRST_BYTES ? BUFFER_FIRST_BYTES : buffer->capacity * 2;
     while (capacity < need)
         capacity *= 2; /* need is far below SIZE_MAX / 2 */
     char *bytes = realloc(buffer->bytes, capacity);
@@ -49,7 +50,10 @@ void codec_buffer_truncate(struct codec_buffer *buffer, size_t length)
         buffer->bytes[length] = '\0';
 }
 
-/* What stands for an ASCII character, or NULL when it stands for itself; "" for one that XML cannot carry. */
+/*
+ * What stands for an ASCII character, or NULL when it stands for itself; "" for one that XML cannot
+ * carry.
+ */
 static const char *replacement(unsigned char c, enum codec_escape where)
 {
     switch (c) {
@@ -84,14 +88,16 @@ static size_t sequence_length(const unsigned char *p, const unsigned char *end)
     }
     if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) /* overlong, surrogates */
         return 0;
-    if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) /* overlong, beyond U+10FFFF */
+    if ((p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f)) /* overlong, beyond U+10FFFF */
         return 0;
     if (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)
         return 0;
     return length;
 }
 
-int codec_buffer_escape(struct codec_buffer *buffer, const char *text, size_t length, enum codec_escape where)
+int codec_buffer_escape(struct codec_buffer *buffer, const char *text, size_t length,
+                        enum codec_escape where)
 {
     const unsigned char *p = (const unsigned char *)text, *end = p + length, *plain = p;
     int rc = CG_OK;

@@ -13,9 +13,11 @@ void codec_buffer_truncate(struct codec_buffer *buffer, size_t length);
 enum codec_escape { ESCAPE_TEXT, ESCAPE_ATTRIBUTE };
 
 /*
- * Appends text as XML character data or as part of an attribute between double quotes. CG_E_INVALID: it is no UTF-8 or has a
- * character that XML 1.0 cannot carry; part of it may have been appended then.
+ * Appends text as XML character data or as part of an attribute between double quotes.
+ * CG_E_INVALID: it is no UTF-8 or has a character that XML 1.0 cannot carry; part of it may have
+ * been appended then.
  */
-int codec_buffer_escape(struct codec_buffer *buffer, const char *text, size_t length, enum codec_escape where);
+int codec_buffer_escape(struct codec_buffer *buffer, const char *text, size_t length,
+                        enum codec_escape where);
 
 #endif

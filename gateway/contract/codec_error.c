@@ -70,8 +70,8 @@ static void print_path(const struct codec_path *path, char *pointer, size_t size
     codec_clean(pointer, size, raw);
 }
 
-int codec_fail(struct codec_error *error, int rc, const struct codec_path *path, const char *expected,
-               const char *found)
+int codec_fail(struct codec_error *error, int rc, const struct codec_path *path,
+               const char *expected, const char *found)
 {
     char place[200];
     if (error == NULL)
@@ -79,8 +79,10 @@ int codec_fail(struct codec_error *error, int rc, const struct codec_path *path,
     print_path(path, error->pointer, sizeof(error->pointer));
     codec_clean(error->expected, sizeof(error->expected), expected);
     codec_clean(error->found, sizeof(error->found), found);
-    codec_clean(place, sizeof(place), error->pointer[0] == '\0' ? "the whole value" : error->pointer);
-    snprintf(error->text, sizeof(error->text), "%s: expected %s, found %s", place, error->expected, error->found);
+    codec_clean(place, sizeof(place),
+                error->pointer[0] == '\0' ? "the whole value" : error->pointer);
+    snprintf(error->text, sizeof(error->text), "%s: expected %s, found %s", place, error->expected,
+             error->found);
     return rc;
 }
 
@@ -137,7 +139,8 @@ static void describe_digits(const struct schema_simple *simple, char *text, size
     if (simple->no_minimum || simple->no_maximum)
         snprintf(text, size, "string with a number of type %s", simple->builtin);
     else
-        snprintf(text, size, "string with a number from %lld to %llu", simple->minimum, simple->maximum);
+        snprintf(text, size, "string with a number from %lld to %llu", simple->minimum,
+                 simple->maximum);
 }
 
 static void describe_simple(const struct schema_simple *simple, char *text, size_t size)
@@ -158,7 +161,8 @@ static void describe_simple(const struct schema_simple *simple, char *text, size
     if (simple->num_values > 0)
         describe_values(simple, text, size);
     else if (simple->kind == SIMPLE_INTEGER)
-        snprintf(text, size, "integer from %lld to %lld", simple->minimum, (long long)simple->maximum);
+        snprintf(text, size, "integer from %lld to %lld", simple->minimum,
+                 (long long)simple->maximum);
     else if (simple->kind == SIMPLE_DIGITS)
         describe_digits(simple, text, size);
     else

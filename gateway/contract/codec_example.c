@@ -5,7 +5,10 @@
 
 #include "gateway/contract/schema.h"
 
-/* Two of everything at every level grows without end in a contract made for it; from here on only what is required. */
+/*
+ * Two of everything at every level grows without end in a contract made for it; from here on only
+ * what is required.
+ */
 #define EXAMPLE_VALUES_MAX 20000
 
 struct example {
@@ -91,26 +94,31 @@ static json_t *example_array(struct example *example, const struct schema_elemen
     return array;
 }
 
-static void example_element(struct example *example, const struct schema_element *element, json_t *object)
+static void example_element(struct example *example, const struct schema_element *element,
+                            json_t *object)
 {
     if (element == example->skip)
         return;
     if (element->min == 0 && (!wants_optional(example) || is_open(example, element->type)))
         return;
     put(example, object, element->name,
-        element->max > 1 ? example_array(example, element) : example_of_type(example, element->type));
+        element->max > 1 ? example_array(example, element)
+                         : example_of_type(example, element->type));
 }
 
-static void example_wildcard(struct example *example, const struct schema_particle *particle, json_t *object)
+static void example_wildcard(struct example *example, const struct schema_particle *particle,
+                             json_t *object)
 {
     if (json_object_get(object, "#any") != NULL)
         return;
     if (particle->required || (particle->lax && wants_optional(example)))
         put(example, object, "#any",
-            json_pack("[{s:s, s:s, s:s}]", "name", "example", "namespace", "urn:example", "content", "text"));
+            json_pack("[{s:s, s:s, s:s}]", "name", "example", "namespace", "urn:example", "content",
+                      "text"));
 }
 
-static void example_particle(struct example *example, const struct schema_particle *particle, json_t *object)
+static void example_particle(struct example *example, const struct schema_particle *particle,
+                             json_t *object)
 {
     if (particle->kind == PARTICLE_ELEMENT) {
         example_element(example, particle->element, object);
@@ -122,12 +130,15 @@ static void example_particle(struct example *example, const struct schema_partic
     }
     if (particle->optional && !wants_optional(example))
         return;
-    size_t count = particle->kind == PARTICLE_CHOICE && particle->children.length > 1 ? 1 : particle->children.length;
+    size_t count = particle->kind == PARTICLE_CHOICE && particle->children.length > 1
+                       ? 1
+                       : particle->children.length;
     for (size_t i = 0; i < count; i++)
         example_particle(example, particle->children.items[i], object);
 }
 
-static void example_attributes(struct example *example, const struct schema_type *type, json_t *object)
+static void example_attributes(struct example *example, const struct schema_type *type,
+                               json_t *object)
 {
     for (size_t i = 0; i < type->attributes.length; i++) {
         const struct schema_attribute *attribute = type->attributes.items[i];
@@ -178,7 +189,8 @@ static json_t *example_of_type(struct example *example, const struct schema_type
     }
 }
 
-static json_t *example_message(const struct schema_element *element, const struct schema_element *skip, int maximal)
+static json_t *example_message(const struct schema_element *element,
+                               const struct schema_element *skip, int maximal)
 {
     struct example example = {.maximal = maximal, .skip = skip};
     json_t *value = element == NULL ? json_object() : example_of_type(&example, element->type);

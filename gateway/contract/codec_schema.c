@@ -1,6 +1,6 @@
 /*
- * The contract's types as JSON Schema 2020-12. Complex types are definitions under "$defs", so that a type may contain
- * itself; the root's own elements stand in the root.
+ * The contract's types as JSON Schema 2020-12. Complex types are definitions under "$defs", so that
+ * a type may contain itself; the root's own elements stand in the root.
  */
 #include "cctgate/codec.h"
 
@@ -11,7 +11,8 @@
 
 #define DIALECT "https://json-schema.org/draft/2020-12/schema"
 
-struct export {
+struct export
+{
     struct arena arena; /* of the list */
     struct list types;  /* struct schema_type with a definition, in the order of their numbers */
     int is_reply;       /* replies may have more values and members than the contract says */
@@ -37,22 +38,25 @@ static json_t *of_values(struct export *export, const struct schema_simple *simp
     for (size_t i = 0; i < simple->num_values; i++)
         append(export, values, json_string(simple->values[i]));
     /* the upstream may be newer than the contract: its values are passed on */
-    return export->is_reply ? json_pack("{s:[{s:o}, {s:s}]}", "anyOf", "enum", values, "type", "string")
-                            : json_pack("{s:o}", "enum", values);
+    return export->is_reply
+               ? json_pack("{s:[{s:o}, {s:s}]}", "anyOf", "enum", values, "type", "string")
+               : json_pack("{s:o}", "enum", values);
 }
 
 static json_t *of_simple(struct export *export, const struct schema_simple *simple)
 {
     if (simple->kind == SIMPLE_INTEGER)
-        return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)simple->minimum, "maximum",
-                         (json_int_t)simple->maximum);
+        return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum",
+                         (json_int_t)simple->minimum, "maximum", (json_int_t)simple->maximum);
     if (simple->kind == SIMPLE_BOOLEAN)
         return json_pack("{s:s}", "type", "boolean");
     if (simple->num_values > 0)
         return of_values(export, simple);
     if (simple->kind == SIMPLE_BASE64)
         return json_pack("{s:s, s:s}", "type", "string", "contentEncoding", "base64");
-    /* no "date-time" or "date": XML Schema's may lack a time zone or have one, RFC 3339's may not */
+    /*
+     * no "date-time" or "date": XML Schema's may lack a time zone or have one, RFC 3339's may not
+     */
     return json_pack("{s:s}", "type", "string");
 }
 
@@ -79,14 +83,16 @@ static json_t *of_reference(struct export *export, const struct schema_type *typ
     size_t index = 0;
     while (index < export->types.length && export->types.items[index] != type)
         index++;
-    if (index == export->types.length && list_push(&export->arena, &export->types, (void *)(size_t)type) != 0)
+    if (index == export->types.length &&
+        list_push(&export->arena, &export->types, (void *)(size_t)type) != 0)
         return NULL;
     print_name(export, index, name, sizeof(name));
     snprintf(reference, sizeof(reference), "#/$defs/%s", name);
     return json_pack("{s:s}", "$ref", reference);
 }
 
-static void add_attributes(struct export *export, const struct schema_type *type, json_t *properties, json_t *required)
+static void add_attributes(struct export *export, const struct schema_type *type,
+                           json_t *properties, json_t *required)
 {
     for (size_t i = 0; i < type->attributes.length; i++) {
         const struct schema_attribute *attribute = type->attributes.items[i];
@@ -102,8 +108,8 @@ static json_t *of_text_with_attributes(struct export *export, const struct schem
     json_t *properties = json_object(), *required = json_pack("[s]", "#text");
     set(export, properties, "#text", of_simple(export, &type->simple));
     add_attributes(export, type, properties, required);
-    return json_pack("{s:[o, {s:s, s:o, s:o}]}", "anyOf", of_simple(export, &type->simple), "type", "object",
-                     "properties", properties, "required", required);
+    return json_pack("{s:[o, {s:s, s:o, s:o}]}", "anyOf", of_simple(export, &type->simple), "type",
+                     "object", "properties", properties, "required", required);
 }
 
 static json_t *of_type(struct export *export, const struct schema_type *type)
@@ -122,7 +128,8 @@ static json_t *of_type(struct export *export, const struct schema_type *type)
 
 static json_t *of_nillable(const struct schema_element *element, json_t *schema)
 {
-    return element->nillable ? json_pack("{s:[o, {s:s}]}", "anyOf", schema, "type", "null") : schema;
+    return element->nillable ? json_pack("{s:[o, {s:s}]}", "anyOf", schema, "type", "null")
+                             : schema;
 }
 
 static json_t *of_element(struct export *export, const struct schema_element *element)
@@ -138,7 +145,8 @@ static json_t *of_element(struct export *export, const struct schema_element *el
     return schema;
 }
 
-static void add_members(struct export *export, const struct schema_type *type, json_t *properties, json_t *required)
+static void add_members(struct export *export, const struct schema_type *type, json_t *properties,
+                        json_t *required)
 {
     for (size_t i = 0; i < type->members.length; i++) {
         const struct schema_element *element = type->members.items[i];
@@ -158,8 +166,10 @@ static json_t *of_object(struct export *export, const struct schema_type *type)
     if (type->content == CONTENT_MIXED)
         set(export, properties, "#text", json_pack("{s:s}", "type", "string"));
     if (type->has_any)
-        set(export, properties, "#any", json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "object"));
-    json_t *schema = json_pack("{s:s, s:o, s:o}", "type", "object", "properties", properties, "required", required);
+        set(export, properties, "#any",
+            json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "object"));
+    json_t *schema = json_pack("{s:s, s:o, s:o}", "type", "object", "properties", properties,
+                               "required", required);
     if (!export->is_reply && !type->any_attribute)
         set(export, schema, "additionalProperties", json_false());
     return schema;
@@ -186,7 +196,8 @@ static void add_definitions(struct export *export, json_t *schema)
         json_decref(definitions);
 }
 
-static json_t *export_message(const struct schema_element *element, const struct schema_element *skip, int is_reply)
+static json_t *export_message(const struct schema_element *element,
+                              const struct schema_element *skip, int is_reply)
 {
     struct export export = {.is_reply = is_reply, .skip = skip};
     json_t *schema;

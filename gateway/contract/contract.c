@@ -11,7 +11,10 @@
 #include "gateway/contract/schema.h"
 #include "gateway/contract/wsdl.h"
 
-/* Kinds of keys in `names`: services, operations by name, and from DISPATCH on the body elements of the nth service. */
+/*
+ * Kinds of keys in `names`: services, operations by name, and from DISPATCH on the body elements of
+ * the nth service.
+ */
 enum { NAMES_SERVICE, NAMES_OPERATION, NAMES_DISPATCH };
 
 struct contract {
@@ -25,13 +28,14 @@ struct indexed_service {
     size_t index;
 };
 
-static int add_name(struct loader *loader, struct contract *contract, const struct wsdl_service *made, size_t kind,
-                    const char *a, const char *b, const void *value)
+static int add_name(struct loader *loader, struct contract *contract,
+                    const struct wsdl_service *made, size_t kind, const char *a, const char *b,
+                    const void *value)
 {
     int rc = map_put(&contract->arena, &contract->names, kind, a, b, (void *)(size_t)value);
     if (rc == CG_E_INVALID)
-        return loader_fail(loader, rc, made->file, made->node, "service \"%.80s\": two %s of one name, \"%.80s\"",
-                           made->service->name,
+        return loader_fail(loader, rc, made->file, made->node,
+                           "service \"%.80s\": two %s of one name, \"%.80s\"", made->service->name,
                            kind == NAMES_SERVICE     ? "services"
                            : kind == NAMES_OPERATION ? "operations"
                                                      : "request elements",
@@ -39,7 +43,8 @@ static int add_name(struct loader *loader, struct contract *contract, const stru
     return rc == CG_OK ? CG_OK : loader_nomem(loader);
 }
 
-static int index_service(struct loader *loader, struct contract *contract, const struct wsdl_service *made)
+static int index_service(struct loader *loader, struct contract *contract,
+                         const struct wsdl_service *made)
 {
     const struct contract_service *service = made->service;
     struct indexed_service *indexed = arena_alloc(&contract->arena, sizeof(*indexed));
@@ -52,10 +57,11 @@ static int index_service(struct loader *loader, struct contract *contract, const
     for (size_t i = 0; rc == CG_OK && i < service->num_operations; i++) {
         const struct contract_operation *operation = &service->operations[i];
         const struct schema_element *input = operation->input;
-        rc = add_name(loader, contract, made, NAMES_OPERATION, service->name, operation->name, operation);
+        rc = add_name(loader, contract, made, NAMES_OPERATION, service->name, operation->name,
+                      operation);
         if (rc == CG_OK)
-            rc = add_name(loader, contract, made, NAMES_DISPATCH + indexed->index, input->namespace_uri, input->name,
-                          operation);
+            rc = add_name(loader, contract, made, NAMES_DISPATCH + indexed->index,
+                          input->namespace_uri, input->name, operation);
     }
     return rc;
 }
@@ -69,7 +75,8 @@ static int load_all(struct loader *loader, struct contract *contract)
     for (size_t i = 0; rc == CG_OK && i < loader->services.length; i++)
         rc = index_service(loader, contract, loader->services.items[i]);
     if (rc == CG_OK && contract->services.length == 0)
-        rc = loader_fail(loader, CG_E_INVALID, NULL, NULL, "no WSDL file below %s names a service", loader->root);
+        rc = loader_fail(loader, CG_E_INVALID, NULL, NULL, "no WSDL file below %s names a service",
+                         loader->root);
     return rc;
 }
 
@@ -91,7 +98,8 @@ int contract_load(struct contract **contract, const char *directory, char *error
         snprintf(error, error_size, "no memory for the contract");
         return CG_E_NOMEM;
     }
-    struct loader loader = {.arena = &made->arena, .root = root, .error = error, .error_size = error_size};
+    struct loader loader = {
+        .arena = &made->arena, .root = root, .error = error, .error_size = error_size};
     int rc = load_all(&loader, made);
     loader_close(&loader);
     if (rc == CG_OK)
@@ -120,19 +128,22 @@ const struct contract_service *contract_service_at(const struct contract *contra
     return ((const struct indexed_service *)contract->services.items[index])->service;
 }
 
-const struct contract_service *contract_find_service(const struct contract *contract, const char *service)
+const struct contract_service *contract_find_service(const struct contract *contract,
+                                                     const char *service)
 {
     const struct indexed_service *indexed = map_get(&contract->names, NAMES_SERVICE, service, "");
     return indexed == NULL ? NULL : indexed->service;
 }
 
-const struct contract_operation *contract_find(const struct contract *contract, const char *service, const char *operation)
+const struct contract_operation *contract_find(const struct contract *contract, const char *service,
+                                               const char *operation)
 {
     return map_get(&contract->names, NAMES_OPERATION, service, operation);
 }
 
-const struct contract_operation *contract_dispatch(const struct contract *contract, const char *service,
-                                                   const char *namespace_uri, const char *local_name)
+const struct contract_operation *contract_dispatch(const struct contract *contract,
+                                                   const char *service, const char *namespace_uri,
+                                                   const char *local_name)
 {
     const struct indexed_service *indexed = map_get(&contract->names, NAMES_SERVICE, service, "");
     if (indexed == NULL)

@@ -1,7 +1,7 @@
 /*
- * An XML element to JSON, by its type. The order of elements is not insisted on and what the type does not know is kept under
- * "#any" (DOMAIN rule 2); what is insisted on: that required elements are there, that single ones come once, and that
- * numbers and booleans are such.
+ * An XML element to JSON, by its type. The order of elements is not insisted on and what the type
+ * does not know is kept under "#any" (DOMAIN rule 2); what is insisted on: that required elements
+ * are there, that single ones come once, and that numbers and booleans are such.
  */
 #include "gateway/contract/decode.h"
 
@@ -13,11 +13,11 @@
 #include "cctgate/xml.h"
 #include "gateway/contract/lexical.h"
 
-static json_t *decode_element(struct decoder *decoder, const struct schema_element *element, xmlNodePtr node,
-                              const struct codec_path *path);
+static json_t *decode_element(struct decoder *decoder, const struct schema_element *element,
+                              xmlNodePtr node, const struct codec_path *path);
 
-json_t *decode_fail(struct decoder *decoder, int rc, const struct codec_path *path, const char *expected,
-                    const char *found)
+json_t *decode_fail(struct decoder *decoder, int rc, const struct codec_path *path,
+                    const char *expected, const char *found)
 {
     decoder->rc = codec_fail(decoder->error, rc, path, expected, found);
     return NULL;
@@ -29,14 +29,15 @@ json_t *decode_nomem(struct decoder *decoder)
     return NULL;
 }
 
-static json_t *wrong_value(struct decoder *decoder, const struct schema_type *type, const struct codec_path *path,
-                           const struct decode_text *text)
+static json_t *wrong_value(struct decoder *decoder, const struct schema_type *type,
+                           const struct codec_path *path, const struct decode_text *text)
 {
     char expected[CODEC_EXPECTED_MAX];
     if (decoder->lenient)
         return json_stringn_nocheck(text->text, text->length);
     codec_describe(type, expected, sizeof(expected));
-    return decode_fail(decoder, CG_E_PROTOCOL, path, expected, text->length == 0 ? "no text" : "other text");
+    return decode_fail(decoder, CG_E_PROTOCOL, path, expected,
+                       text->length == 0 ? "no text" : "other text");
 }
 
 /* Runs of white space inside become one blank. The ends are trimmed already. */
@@ -63,16 +64,20 @@ static json_t *decode_qname(xmlNodePtr node, const char *text, size_t length)
 {
     const char *colon = memchr(text, ':', length);
     char *prefix = colon == NULL ? NULL : strndup(text, (size_t)(colon - text));
-    xmlNsPtr ns = colon != NULL && prefix == NULL ? NULL : xmlSearchNs(node->doc, node, (const xmlChar *)prefix);
+    xmlNsPtr ns = colon != NULL && prefix == NULL
+                      ? NULL
+                      : xmlSearchNs(node->doc, node, (const xmlChar *)prefix);
     free(prefix);
     if (ns == NULL || ns->href == NULL || ns->href[0] == '\0')
         return json_stringn_nocheck(text, length);
     const char *name = colon == NULL ? text : colon + 1;
-    return json_sprintf("{%s}%.*s", (const char *)ns->href, (int)(length - (size_t)(name - text)), name);
+    return json_sprintf("{%s}%.*s", (const char *)ns->href, (int)(length - (size_t)(name - text)),
+                        name);
 }
 
-static json_t *decode_simple_text(struct decoder *decoder, const struct schema_type *type, xmlNodePtr node,
-                                  struct decode_text text, const struct codec_path *path)
+static json_t *decode_simple_text(struct decoder *decoder, const struct schema_type *type,
+                                  xmlNodePtr node, struct decode_text text,
+                                  const struct codec_path *path)
 {
     const struct schema_simple *simple = &type->simple;
     long long number;
@@ -103,8 +108,8 @@ static json_t *decode_simple_text(struct decoder *decoder, const struct schema_t
     }
 }
 
-static json_t *decode_simple(struct decoder *decoder, const struct schema_element *element, xmlNodePtr node,
-                             const struct codec_path *path)
+static json_t *decode_simple(struct decoder *decoder, const struct schema_element *element,
+                             xmlNodePtr node, const struct codec_path *path)
 {
     struct decode_text text;
     json_t *value;
@@ -116,25 +121,31 @@ static json_t *decode_simple(struct decoder *decoder, const struct schema_elemen
     }
     if (text.has_elements && !decoder->lenient)
         value = decode_fail(decoder, CG_E_PROTOCOL, path, "text", "elements");
-    else if ((value = decode_simple_text(decoder, element->type, node, text, path)) == NULL && decoder->rc == CG_OK)
+    else if ((value = decode_simple_text(decoder, element->type, node, text, path)) == NULL &&
+             decoder->rc == CG_OK)
         decode_nomem(decoder);
     decode_text_release(&text);
     return value;
 }
 
-static const struct schema_attribute *find_attribute(const struct schema_type *type, const xmlAttr *attribute)
+static const struct schema_attribute *find_attribute(const struct schema_type *type,
+                                                     const xmlAttr *attribute)
 {
-    const char *uri = attribute->ns != NULL && attribute->ns->href != NULL ? (const char *)attribute->ns->href : "";
+    const char *uri = attribute->ns != NULL && attribute->ns->href != NULL
+                          ? (const char *)attribute->ns->href
+                          : "";
     for (size_t i = 0; i < type->attributes.length; i++) {
         const struct schema_attribute *known = type->attributes.items[i];
-        if (strcmp(known->name, (const char *)attribute->name) == 0 && strcmp(known->namespace_uri, uri) == 0)
+        if (strcmp(known->name, (const char *)attribute->name) == 0 &&
+            strcmp(known->namespace_uri, uri) == 0)
             return known;
     }
     return NULL;
 }
 
-static int decode_attribute(struct decoder *decoder, const struct schema_attribute *known, xmlNodePtr node,
-                            xmlAttrPtr attribute, json_t *object, const struct codec_path *path)
+static int decode_attribute(struct decoder *decoder, const struct schema_attribute *known,
+                            xmlNodePtr node, xmlAttrPtr attribute, json_t *object,
+                            const struct codec_path *path)
 {
     struct codec_path member = {path, known->member, 0};
     char *text = decode_attribute_value(attribute);
@@ -152,12 +163,13 @@ static int decode_attribute(struct decoder *decoder, const struct schema_attribu
     return decoder->rc;
 }
 
-static int decode_attributes(struct decoder *decoder, const struct schema_type *type, xmlNodePtr node,
-                             json_t *object, const struct codec_path *path)
+static int decode_attributes(struct decoder *decoder, const struct schema_type *type,
+                             xmlNodePtr node, json_t *object, const struct codec_path *path)
 {
     for (xmlAttrPtr attribute = node->properties; attribute != NULL; attribute = attribute->next) {
         const struct schema_attribute *known = find_attribute(type, attribute);
-        if (known != NULL && decode_attribute(decoder, known, node, attribute, object, path) != CG_OK)
+        if (known != NULL &&
+            decode_attribute(decoder, known, node, attribute, object, path) != CG_OK)
             return decoder->rc;
         if (known == NULL && decode_keep_attribute(object, attribute) != CG_OK) {
             decode_nomem(decoder);
@@ -168,8 +180,9 @@ static int decode_attributes(struct decoder *decoder, const struct schema_type *
 }
 
 /* A string while there are no attributes, {"#text", "@..."} with them. */
-static json_t *decode_text_with_attributes(struct decoder *decoder, const struct schema_element *element,
-                                           xmlNodePtr node, const struct codec_path *path)
+static json_t *decode_text_with_attributes(struct decoder *decoder,
+                                           const struct schema_element *element, xmlNodePtr node,
+                                           const struct codec_path *path)
 {
     struct codec_path member = {path, "#text", 0};
     json_t *object = json_object(), *text;
@@ -226,8 +239,9 @@ static json_t *array_of(struct children *children, const struct schema_element *
     return array;
 }
 
-static void decode_entry(struct decoder *decoder, struct children *children, const struct schema_element *member,
-                         xmlNodePtr node, const struct codec_path *path)
+static void decode_entry(struct decoder *decoder, struct children *children,
+                         const struct schema_element *member, xmlNodePtr node,
+                         const struct codec_path *path)
 {
     json_t *array = array_of(children, member);
     if (array == NULL) {
@@ -242,7 +256,8 @@ static void decode_entry(struct decoder *decoder, struct children *children, con
 
 static void decode_child(struct decoder *decoder, struct children *children, xmlNodePtr node)
 {
-    const char *uri = node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
+    const char *uri =
+        node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
     const struct schema_element *member =
         schema_member(children->type, uri, (const char *)node->name, &children->hint);
     if (member == NULL) {
@@ -259,7 +274,8 @@ static void decode_child(struct decoder *decoder, struct children *children, xml
         decode_fail(decoder, CG_E_PROTOCOL, &path, "one element", "2 entries");
     } else {
         json_t *value = decode_element(decoder, member, node, &path);
-        if (value != NULL && json_object_set_new_nocheck(children->object, member->name, value) != 0)
+        if (value != NULL &&
+            json_object_set_new_nocheck(children->object, member->name, value) != 0)
             decode_nomem(decoder);
     }
     if (member->index < 64)
@@ -267,7 +283,8 @@ static void decode_child(struct decoder *decoder, struct children *children, xml
 }
 
 /* Elements that did not come: an error, an empty array, or just absent. */
-static void decode_absent(struct decoder *decoder, struct children *children, const struct schema_element *member)
+static void decode_absent(struct decoder *decoder, struct children *children,
+                          const struct schema_element *member)
 {
     struct codec_path path = {children->path, member->name, 0};
     char expected[CODEC_EXPECTED_MAX];
@@ -291,18 +308,22 @@ static void decode_mixed_text(struct decoder *decoder, struct children *children
         decode_nomem(decoder);
         return;
     }
-    if (json_object_set_new_nocheck(children->object, "#text", json_stringn_nocheck(text.text, text.length)) != 0)
+    if (json_object_set_new_nocheck(children->object, "#text",
+                                    json_stringn_nocheck(text.text, text.length)) != 0)
         decode_nomem(decoder);
     decode_text_release(&text);
 }
 
 static void decode_children(struct decoder *decoder, struct children *children, xmlNodePtr node)
 {
-    for (xmlNodePtr child = node->children; child != NULL && decoder->rc == CG_OK; child = child->next) {
+    for (xmlNodePtr child = node->children; child != NULL && decoder->rc == CG_OK;
+         child = child->next) {
         if (child->type == XML_ELEMENT_NODE)
             decode_child(decoder, children, child);
-        else if ((child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE) && !children->has_text)
-            children->has_text = !decode_is_blank((const char *)child->content, strlen((const char *)child->content));
+        else if ((child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE) &&
+                 !children->has_text)
+            children->has_text = !decode_is_blank((const char *)child->content,
+                                                  strlen((const char *)child->content));
     }
     if (children->has_text && decoder->rc == CG_OK)
         decode_mixed_text(decoder, children, node);
@@ -313,8 +334,8 @@ static void decode_children(struct decoder *decoder, struct children *children, 
     }
 }
 
-static json_t *decode_complex(struct decoder *decoder, const struct schema_type *type, xmlNodePtr node,
-                              const struct codec_path *path)
+static json_t *decode_complex(struct decoder *decoder, const struct schema_type *type,
+                              xmlNodePtr node, const struct codec_path *path)
 {
     struct children children = {.type = type, .object = json_object(), .path = path};
     if (children.object == NULL)
@@ -328,8 +349,8 @@ static json_t *decode_complex(struct decoder *decoder, const struct schema_type 
 }
 
 /* As deep as the document, which xml_parse has capped. */
-static json_t *decode_element(struct decoder *decoder, const struct schema_element *element, xmlNodePtr node,
-                              const struct codec_path *path)
+static json_t *decode_element(struct decoder *decoder, const struct schema_element *element,
+                              xmlNodePtr node, const struct codec_path *path)
 {
     if (node->properties != NULL && decode_is_nil(node))
         return json_null();

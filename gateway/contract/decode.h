@@ -1,4 +1,7 @@
-/* XML to JSON: what decode.c (elements), decode_any.c (what has no schema) and decode_message.c (envelopes) share. */
+/*
+ * XML to JSON: what decode.c (elements), decode_any.c (what has no schema) and decode_message.c
+ * (envelopes) share.
+ */
 #ifndef CCTGATE_CONTRACT_DECODE_H
 #define CCTGATE_CONTRACT_DECODE_H
 
@@ -9,17 +12,19 @@
 struct decoder {
     struct codec_error *error;
     /*
-     * Faults are told whatever they look like: nothing is missed in them, and a value of the wrong form stays a string.
+     * Faults are told whatever they look like: nothing is missed in them, and a value of the wrong
+     * form stays a string.
      */
     int lenient;
-    const struct schema_element *token_element; /* this child of the root is not decoded, but ends up in: */
+    const struct schema_element
+        *token_element; /* this child of the root is not decoded, but ends up in: */
     xmlNodePtr token;
     int rc;
 };
 
 /* Sets decoder->rc and returns NULL. */
-json_t *decode_fail(struct decoder *decoder, int rc, const struct codec_path *path, const char *expected,
-                    const char *found);
+json_t *decode_fail(struct decoder *decoder, int rc, const struct codec_path *path,
+                    const char *expected, const char *found);
 json_t *decode_nomem(struct decoder *decoder);
 
 /* The text of an element. `owned` is to be freed by decode_text_release. */

@@ -66,7 +66,8 @@ void decode_text_release(struct decode_text *text)
 
 static const char *attribute_namespace(const xmlAttr *attribute)
 {
-    return attribute->ns != NULL && attribute->ns->href != NULL ? (const char *)attribute->ns->href : "";
+    return attribute->ns != NULL && attribute->ns->href != NULL ? (const char *)attribute->ns->href
+                                                                : "";
 }
 
 char *decode_attribute_value(xmlAttrPtr attribute)
@@ -126,12 +127,15 @@ static json_t *any_object(struct decoder *decoder, xmlNodePtr node, const struct
 {
     json_t *object = json_object();
     int rc = object == NULL ? CG_E_NOMEM : CG_OK;
-    for (xmlAttrPtr attribute = node->properties; rc == CG_OK && attribute != NULL; attribute = attribute->next)
+    for (xmlAttrPtr attribute = node->properties; rc == CG_OK && attribute != NULL;
+         attribute = attribute->next)
         rc = decode_keep_attribute(object, attribute);
     if (rc == CG_OK && !decode_is_blank(text->text, text->length) &&
-        json_object_set_new_nocheck(object, "#text", json_stringn_nocheck(text->text, text->length)) != 0)
+        json_object_set_new_nocheck(object, "#text",
+                                    json_stringn_nocheck(text->text, text->length)) != 0)
         rc = CG_E_NOMEM;
-    for (xmlNodePtr child = xml_first_element(node); rc == CG_OK && child != NULL; child = xml_next_element(child))
+    for (xmlNodePtr child = xml_first_element(node); rc == CG_OK && child != NULL;
+         child = xml_next_element(child))
         rc = decode_keep_element(decoder, object, child);
     if (rc == CG_OK)
         return object;
@@ -168,14 +172,16 @@ json_t *decode_any_content(struct decoder *decoder, xmlNodePtr node)
 /* The recursion ends with the document, whose depth xml_parse has capped. */
 json_t *decode_any_item(struct decoder *decoder, xmlNodePtr node)
 {
-    const char *uri = node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
+    const char *uri =
+        node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
     json_t *item = json_object(), *content = decode_any_content(decoder, node);
     if (item == NULL || content == NULL) {
         json_decref(item);
         json_decref(content);
         return decode_nomem(decoder);
     }
-    if (json_object_set_new_nocheck(item, "name", json_string_nocheck((const char *)node->name)) != 0 ||
+    if (json_object_set_new_nocheck(item, "name", json_string_nocheck((const char *)node->name)) !=
+            0 ||
         json_object_set_new_nocheck(item, "namespace", json_string_nocheck(uri)) != 0) {
         json_decref(item);
         json_decref(content);

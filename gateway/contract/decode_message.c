@@ -31,14 +31,16 @@ static int refuse(struct codec_error *error, const char *text)
 static int has_text(xmlNodePtr node)
 {
     for (xmlNodePtr child = node->children; child != NULL; child = child->next) {
-        if (child->type == XML_TEXT_NODE && !decode_is_blank((const char *)child->content, strlen((const char *)child->content)))
+        if (child->type == XML_TEXT_NODE &&
+            !decode_is_blank((const char *)child->content, strlen((const char *)child->content)))
             return 1;
     }
     return 0;
 }
 
 /* Headers are passed over: nothing in this contract has one. */
-static int find_body(struct envelope *envelope, xmlNodePtr root, xmlNodePtr *body, struct codec_error *error)
+static int find_body(struct envelope *envelope, xmlNodePtr root, xmlNodePtr *body,
+                     struct codec_error *error)
 {
     xmlNodePtr node = xml_first_element(root);
     while (node != NULL && !xml_is(node, envelope->namespace_uri, "Body"))
@@ -50,7 +52,8 @@ static int find_body(struct envelope *envelope, xmlNodePtr root, xmlNodePtr *bod
         if (xml_is(node, envelope->namespace_uri, "Body"))
             return refuse(error, "a SOAP envelope with two bodies");
     }
-    return has_text(root) || has_text(*body) ? refuse(error, "text where SOAP has elements only") : CG_OK;
+    return has_text(root) || has_text(*body) ? refuse(error, "text where SOAP has elements only")
+                                             : CG_OK;
 }
 
 static int read_envelope(struct envelope *envelope, struct codec_error *error)
@@ -71,7 +74,8 @@ static int read_envelope(struct envelope *envelope, struct codec_error *error)
     return CG_OK;
 }
 
-static int open_envelope(struct envelope *envelope, const char *xml, size_t length, struct codec_error *error)
+static int open_envelope(struct envelope *envelope, const char *xml, size_t length,
+                         struct codec_error *error)
 {
     char reason[CG_ERROR_TEXT_MAX];
     *envelope = (struct envelope){0};
@@ -88,7 +92,10 @@ static int open_envelope(struct envelope *envelope, const char *xml, size_t leng
     return rc;
 }
 
-/* By local name alone: SOAP 1.1 has faultcode and its siblings in no namespace, and not every server knows. */
+/*
+ * By local name alone: SOAP 1.1 has faultcode and its siblings in no namespace, and not every
+ * server knows.
+ */
 static xmlNodePtr child_called(xmlNodePtr parent, const char *name)
 {
     xmlNodePtr node = parent == NULL ? NULL : xml_first_element(parent);
@@ -130,7 +137,8 @@ static int is_session_lost(xmlNodePtr node)
     return 0;
 }
 
-static const struct contract_fault *declared_fault(const struct contract_operation *op, xmlNodePtr node)
+static const struct contract_fault *declared_fault(const struct contract_operation *op,
+                                                   xmlNodePtr node)
 {
     for (size_t i = 0; i < op->num_faults; i++) {
         const struct schema_element *element = op->faults[i].element;
@@ -140,7 +148,10 @@ static const struct contract_fault *declared_fault(const struct contract_operati
     return NULL;
 }
 
-/* Of several detail elements: one that tells of a lost session, else a declared one, else the first. */
+/*
+ * Of several detail elements: one that tells of a lost session, else a declared one, else the
+ * first.
+ */
 static xmlNodePtr choose_detail(const struct contract_operation *op, xmlNodePtr detail)
 {
     xmlNodePtr first = detail == NULL ? NULL : xml_first_element(detail), declared = NULL;
@@ -162,8 +173,8 @@ static void read_message(xmlNodePtr reason, struct codec_fault *fault)
         copy_text(reason, fault->message, sizeof(fault->message));
 }
 
-static int read_detail(const struct contract_operation *op, xmlNodePtr node, struct codec_fault *fault,
-                       struct codec_error *error)
+static int read_detail(const struct contract_operation *op, xmlNodePtr node,
+                       struct codec_fault *fault, struct codec_error *error)
 {
     struct decoder decoder = {.error = error, .lenient = 1};
     const struct contract_fault *declared = declared_fault(op, node);
@@ -185,8 +196,10 @@ static int decode_fault(const struct contract_operation *op, const struct envelo
 {
     int is12 = strcmp(envelope->namespace_uri, SOAP12_NAMESPACE) == 0, rc = CG_OK;
     xmlNodePtr node = envelope->first;
-    xmlNodePtr code = is12 ? child_called(child_called(node, "Code"), "Value") : child_called(node, "faultcode");
-    xmlNodePtr reason = is12 ? child_called(child_called(node, "Reason"), "Text") : child_called(node, "faultstring");
+    xmlNodePtr code =
+        is12 ? child_called(child_called(node, "Code"), "Value") : child_called(node, "faultcode");
+    xmlNodePtr reason = is12 ? child_called(child_called(node, "Reason"), "Text")
+                             : child_called(node, "faultstring");
     xmlNodePtr detail = choose_detail(op, child_called(node, is12 ? "Detail" : "detail"));
     fault->name = "Fault";
     if (detail != NULL)
@@ -206,7 +219,8 @@ void codec_fault_release(struct codec_fault *fault)
     fault->detail = NULL;
 }
 
-static json_t *decode_result(struct decoder *decoder, const struct contract_operation *op, xmlNodePtr node)
+static json_t *decode_result(struct decoder *decoder, const struct contract_operation *op,
+                             xmlNodePtr node)
 {
     if (op->output == NULL) {
         if (node == NULL)
@@ -215,15 +229,16 @@ static json_t *decode_result(struct decoder *decoder, const struct contract_oper
         return NULL;
     }
     if (node == NULL || !xml_is(node, op->output->namespace_uri, op->output->name)) {
-        decoder->rc = refuse(decoder->error, node == NULL ? "an empty body where the contract has a reply"
-                                                          : "another reply than the contract has");
+        decoder->rc =
+            refuse(decoder->error, node == NULL ? "an empty body where the contract has a reply"
+                                                : "another reply than the contract has");
         return NULL;
     }
     return decode_root(decoder, op->output, node);
 }
 
-int codec_decode_response(const struct contract_operation *op, const char *xml, size_t length, json_t **result,
-                          struct codec_fault *fault, struct codec_error *error)
+int codec_decode_response(const struct contract_operation *op, const char *xml, size_t length,
+                          json_t **result, struct codec_fault *fault, struct codec_error *error)
 {
     struct decoder decoder = {.error = error};
     struct envelope envelope;
@@ -262,8 +277,8 @@ static int read_token(const struct contract_operation *op, xmlNodePtr node, char
     return CG_OK;
 }
 
-static int decode_arguments(const struct contract_operation *op, xmlNodePtr node, json_t **arguments, char **token,
-                            struct codec_error *error)
+static int decode_arguments(const struct contract_operation *op, xmlNodePtr node,
+                            json_t **arguments, char **token, struct codec_error *error)
 {
     struct decoder decoder = {.error = error, .token_element = op->input->token};
     *arguments = decode_root(&decoder, op->input, node);
@@ -276,8 +291,9 @@ static int decode_arguments(const struct contract_operation *op, xmlNodePtr node
     return codec_fail_text(error, CG_E_NOMEM, "no memory for a message");
 }
 
-int codec_decode_request(const struct contract *contract, const char *service, const char *xml, size_t length,
-                         const struct contract_operation **op, json_t **arguments, char **token, struct codec_error *error)
+int codec_decode_request(const struct contract *contract, const char *service, const char *xml,
+                         size_t length, const struct contract_operation **op, json_t **arguments,
+                         char **token, struct codec_error *error)
 {
     struct envelope envelope;
     *op = NULL;
@@ -287,11 +303,15 @@ int codec_decode_request(const struct contract *contract, const char *service, c
     if (rc != CG_OK)
         return rc;
     xmlNodePtr node = envelope.first;
-    const char *uri = node != NULL && node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
+    const char *uri = node != NULL && node->ns != NULL && node->ns->href != NULL
+                          ? (const char *)node->ns->href
+                          : "";
     if (node == NULL) {
         rc = refuse(error, "a request with an empty body");
-    } else if ((*op = contract_dispatch(contract, service, uri, (const char *)node->name)) == NULL) {
-        rc = codec_fail_text(error, CG_E_NOTFOUND, "the service has no operation with this request");
+    } else if ((*op = contract_dispatch(contract, service, uri, (const char *)node->name)) ==
+               NULL) {
+        rc =
+            codec_fail_text(error, CG_E_NOTFOUND, "the service has no operation with this request");
     } else {
         rc = decode_arguments(*op, node, arguments, token, error);
     }

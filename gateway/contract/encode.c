@@ -1,6 +1,7 @@
 /*
- * JSON to SOAP. The schema leads: its particles are walked in order and each asks the JSON object for its member; what nobody asked
- * for is unknown and refused. Errors leave the output buffer as it was: the two public functions cut it back.
+ * JSON to SOAP. The schema leads: its particles are walked in order and each asks the JSON object
+ * for its member; what nobody asked for is unknown and refused. Errors leave the output buffer as
+ * it was: the two public functions cut it back.
  */
 #include "gateway/contract/encode.h"
 
@@ -8,8 +9,8 @@
 
 #include "gateway/contract/soap.h"
 
-static int encode_element(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                          const struct codec_path *path, int depth);
+static int encode_element(struct encoder *encoder, const struct schema_element *element,
+                          const json_t *value, const struct codec_path *path, int depth);
 
 static void open_tag(struct encoder *encoder, const struct schema_element *element)
 {
@@ -24,8 +25,8 @@ static void close_tag(struct encoder *encoder, const struct schema_element *elem
     encode_put(encoder, ">", 1);
 }
 
-static int wrong_kind(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                      const struct codec_path *path)
+static int wrong_kind(struct encoder *encoder, const struct schema_element *element,
+                      const json_t *value, const struct codec_path *path)
 {
     char type[CODEC_EXPECTED_MAX], expected[CODEC_EXPECTED_MAX + 16];
     codec_describe(element->type, type, sizeof(type));
@@ -35,13 +36,13 @@ static int wrong_kind(struct encoder *encoder, const struct schema_element *elem
 }
 
 /* The token goes where its type stands; that a client brings one along is refused. */
-static int encode_token(struct encoder *encoder, struct encode_object *object, const struct schema_element *element,
-                        const struct codec_path *path)
+static int encode_token(struct encoder *encoder, struct encode_object *object,
+                        const struct schema_element *element, const struct codec_path *path)
 {
     const json_t *value = encode_member(object, element->name);
     if (value != NULL)
-        return codec_fail(encoder->error, CG_E_INVALID, path, "no session token: the gateway adds it",
-                          codec_kind(value));
+        return codec_fail(encoder->error, CG_E_INVALID, path,
+                          "no session token: the gateway adds it", codec_kind(value));
     if (encoder->token == NULL)
         return codec_fail(encoder->error, CG_E_INVALID, path, "a session token", "absent");
     open_tag(encoder, element);
@@ -59,15 +60,16 @@ static int wrong_count(struct encoder *encoder, const struct schema_element *ele
 {
     char expected[48], found[48];
     if (count < element->min)
-        snprintf(expected, sizeof(expected), "at least %u %s", element->min, element->min == 1 ? "entry" : "entries");
+        snprintf(expected, sizeof(expected), "at least %u %s", element->min,
+                 element->min == 1 ? "entry" : "entries");
     else
         snprintf(expected, sizeof(expected), "at most %u entries", element->max);
     snprintf(found, sizeof(found), "%zu %s", count, count == 1 ? "entry" : "entries");
     return codec_fail(encoder->error, CG_E_INVALID, path, expected, found);
 }
 
-static int encode_array(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                        const struct codec_path *path, int depth)
+static int encode_array(struct encoder *encoder, const struct schema_element *element,
+                        const json_t *value, const struct codec_path *path, int depth)
 {
     size_t count = json_array_size(value);
     int rc = CG_OK;
@@ -83,7 +85,8 @@ static int encode_array(struct encoder *encoder, const struct schema_element *el
 }
 
 static int encode_member_element(struct encoder *encoder, const struct schema_element *element,
-                                 struct encode_object *object, const struct codec_path *parent, int depth)
+                                 struct encode_object *object, const struct codec_path *parent,
+                                 int depth)
 {
     struct codec_path path = {parent, element->name, 0};
     if (element == encoder->token_element)
@@ -142,14 +145,15 @@ static int encode_choice(struct encoder *encoder, const struct schema_particle *
         if (!is_present(child, object))
             continue;
         if (chosen != NULL)
-            return codec_fail(encoder->error, CG_E_INVALID, path, "one of several alternatives", "two of them");
+            return codec_fail(encoder->error, CG_E_INVALID, path, "one of several alternatives",
+                              "two of them");
         chosen = child;
     }
     if (chosen != NULL)
         return encode_particle(encoder, chosen, object, path, depth);
-    return is_emptiable(particle)
-               ? CG_OK
-               : codec_fail(encoder->error, CG_E_INVALID, path, "one of several alternatives", "none of them");
+    return is_emptiable(particle) ? CG_OK
+                                  : codec_fail(encoder->error, CG_E_INVALID, path,
+                                               "one of several alternatives", "none of them");
 }
 
 static int encode_wildcard(struct encoder *encoder, const struct schema_particle *particle,
@@ -161,7 +165,8 @@ static int encode_wildcard(struct encoder *encoder, const struct schema_particle
     object->any_done = 1;
     const json_t *items = encode_member(object, "#any");
     if (particle->required && json_array_size(items) == 0)
-        return codec_fail(encoder->error, CG_E_INVALID, &any, "array with an element", codec_kind(items));
+        return codec_fail(encoder->error, CG_E_INVALID, &any, "array with an element",
+                          codec_kind(items));
     return encode_any_items(encoder, items, path, depth);
 }
 
@@ -183,7 +188,8 @@ static int encode_particle(struct encoder *encoder, const struct schema_particle
     return rc;
 }
 
-static int encode_mixed_text(struct encoder *encoder, struct encode_object *object, const struct codec_path *path)
+static int encode_mixed_text(struct encoder *encoder, struct encode_object *object,
+                             const struct codec_path *path)
 {
     struct codec_path member = {path, "#text", 0};
     const json_t *text = encode_member(object, "#text");
@@ -191,11 +197,12 @@ static int encode_mixed_text(struct encoder *encoder, struct encode_object *obje
         return CG_OK;
     if (!json_is_string(text))
         return codec_fail(encoder->error, CG_E_INVALID, &member, "string", codec_kind(text));
-    return encode_escaped(encoder, json_string_value(text), json_string_length(text), ESCAPE_TEXT, &member);
+    return encode_escaped(encoder, json_string_value(text), json_string_length(text), ESCAPE_TEXT,
+                          &member);
 }
 
-static int encode_complex(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                          const struct codec_path *path, int depth)
+static int encode_complex(struct encoder *encoder, const struct schema_element *element,
+                          const json_t *value, const struct codec_path *path, int depth)
 {
     const struct schema_type *type = element->type;
     struct encode_object object = {.object = value};
@@ -215,8 +222,8 @@ static int encode_complex(struct encoder *encoder, const struct schema_element *
 }
 
 /* Text, or {"#text", "@..."} where the type has attributes. */
-static int encode_simple(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                         const struct codec_path *path)
+static int encode_simple(struct encoder *encoder, const struct schema_element *element,
+                         const json_t *value, const struct codec_path *path)
 {
     const struct schema_type *type = element->type;
     struct encode_object object = {.object = json_is_object(value) ? value : NULL};
@@ -237,8 +244,8 @@ static int encode_simple(struct encoder *encoder, const struct schema_element *e
     return rc;
 }
 
-static int encode_element(struct encoder *encoder, const struct schema_element *element, const json_t *value,
-                          const struct codec_path *path, int depth)
+static int encode_element(struct encoder *encoder, const struct schema_element *element,
+                          const json_t *value, const struct codec_path *path, int depth)
 {
     int rc = encode_depth(encoder, path, depth);
     if (rc != CG_OK)
@@ -260,7 +267,8 @@ static int encode_element(struct encoder *encoder, const struct schema_element *
     }
 }
 
-static int encode_root(struct encoder *encoder, const struct schema_element *element, const json_t *value)
+static int encode_root(struct encoder *encoder, const struct schema_element *element,
+                       const json_t *value)
 {
     struct codec_path root = {NULL, NULL, 0}, path = {&root, "value", 0};
     if (value != NULL && !json_is_object(value))
@@ -271,11 +279,13 @@ static int encode_root(struct encoder *encoder, const struct schema_element *ele
     if (inner == NULL)
         return wrong_kind(encoder, element, NULL, &path);
     if (json_object_size(value) != 1)
-        return codec_fail(encoder->error, CG_E_INVALID, &root, "member value alone", "another member");
+        return codec_fail(encoder->error, CG_E_INVALID, &root, "member value alone",
+                          "another member");
     return encode_element(encoder, element, inner, &path, 1);
 }
 
-static void put_envelope_start(struct encoder *encoder, enum soap_version version, const char *declarations)
+static void put_envelope_start(struct encoder *encoder, enum soap_version version,
+                               const char *declarations)
 {
     encode_puts(encoder, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soap:Envelope xmlns:soap=\"");
     encode_puts(encoder, version == SOAP_1_2 ? SOAP12_NAMESPACE : SOAP11_NAMESPACE);
@@ -304,8 +314,8 @@ static int finish(struct encoder *encoder, size_t start, int rc)
     return rc;
 }
 
-static int encode_message(struct encoder *encoder, const struct schema_element *element, enum soap_version version,
-                          const json_t *value)
+static int encode_message(struct encoder *encoder, const struct schema_element *element,
+                          enum soap_version version, const json_t *value)
 {
     size_t start = encoder->out->length;
     int rc = CG_OK;
@@ -318,8 +328,9 @@ static int encode_message(struct encoder *encoder, const struct schema_element *
     return finish(encoder, start, rc);
 }
 
-int codec_encode_request(const struct contract_operation *op, enum soap_version version, const json_t *arguments,
-                         const char *token, struct codec_buffer *out, struct codec_error *error)
+int codec_encode_request(const struct contract_operation *op, enum soap_version version,
+                         const json_t *arguments, const char *token, struct codec_buffer *out,
+                         struct codec_error *error)
 {
     struct encoder encoder = {.out = out,
                               .error = error,
@@ -329,14 +340,15 @@ int codec_encode_request(const struct contract_operation *op, enum soap_version 
     return encode_message(&encoder, op->input, version, arguments);
 }
 
-int codec_encode_response(const struct contract_operation *op, enum soap_version version, const json_t *result,
-                          struct codec_buffer *out, struct codec_error *error)
+int codec_encode_response(const struct contract_operation *op, enum soap_version version,
+                          const json_t *result, struct codec_buffer *out, struct codec_error *error)
 {
     struct encoder encoder = {.out = out, .error = error};
     return encode_message(&encoder, op->output, version, result);
 }
 
-static const struct contract_fault *find_fault(const struct contract_operation *op, const char *name)
+static const struct contract_fault *find_fault(const struct contract_operation *op,
+                                               const char *name)
 {
     for (size_t i = 0; name != NULL && i < op->num_faults; i++) {
         if (strcmp(op->faults[i].name, name) == 0)
@@ -345,14 +357,17 @@ static const struct contract_fault *find_fault(const struct contract_operation *
     return NULL;
 }
 
-static int put_fault(struct encoder *encoder, enum soap_version version, const char *code, const char *text)
+static int put_fault(struct encoder *encoder, enum soap_version version, const char *code,
+                     const char *text)
 {
-    static const char *const start[] = {"<soap:Fault><faultcode>soap:", "<soap:Fault><soap:Code><soap:Value>soap:"};
+    static const char *const start[] = {"<soap:Fault><faultcode>soap:",
+                                        "<soap:Fault><soap:Code><soap:Value>soap:"};
     static const char *const middle[] = {
         "</faultcode><faultstring>",
         "</soap:Value></soap:Code><soap:Reason><soap:Text xml:lang=\"en\">",
     };
-    static const char *const end[] = {"</faultstring><detail>", "</soap:Text></soap:Reason><soap:Detail>"};
+    static const char *const end[] = {"</faultstring><detail>",
+                                      "</soap:Text></soap:Reason><soap:Detail>"};
     size_t is12 = version == SOAP_1_2;
     encode_puts(encoder, start[is12]);
     int rc = encode_escaped(encoder, code, strlen(code), ESCAPE_TEXT, NULL);
@@ -363,9 +378,9 @@ static int put_fault(struct encoder *encoder, enum soap_version version, const c
     return rc;
 }
 
-int codec_encode_fault(const struct contract_operation *op, enum soap_version version, const char *name,
-                       const json_t *detail, const char *code, const char *text, struct codec_buffer *out,
-                       struct codec_error *error)
+int codec_encode_fault(const struct contract_operation *op, enum soap_version version,
+                       const char *name, const json_t *detail, const char *code, const char *text,
+                       struct codec_buffer *out, struct codec_error *error)
 {
     struct encoder encoder = {.out = out, .error = error};
     const struct contract_fault *fault = find_fault(op, name);
@@ -376,7 +391,8 @@ int codec_encode_fault(const struct contract_operation *op, enum soap_version ve
     int rc = put_fault(&encoder, version, code, text);
     if (rc == CG_OK && fault != NULL)
         rc = encode_root(&encoder, fault->element, detail);
-    encode_puts(&encoder, version == SOAP_1_2 ? "</soap:Detail></soap:Fault>" : "</detail></soap:Fault>");
+    encode_puts(&encoder,
+                version == SOAP_1_2 ? "</soap:Detail></soap:Fault>" : "</detail></soap:Fault>");
     put_envelope_end(&encoder);
     return finish(&encoder, start, rc);
 }

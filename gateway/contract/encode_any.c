@@ -29,7 +29,8 @@ static int encode_object_content(struct encoder *encoder, const char *tag, const
     if (text != NULL && !json_is_string(text))
         return codec_fail(encoder->error, CG_E_INVALID, &text_path, "string", codec_kind(text));
     if (text != NULL)
-        rc = encode_escaped(encoder, json_string_value(text), json_string_length(text), ESCAPE_TEXT, &text_path);
+        rc = encode_escaped(encoder, json_string_value(text), json_string_length(text), ESCAPE_TEXT,
+                            &text_path);
     if (rc == CG_OK)
         rc = encode_any_items(encoder, encode_member(&object, "#any"), path, depth);
     if (rc == CG_OK)
@@ -50,23 +51,27 @@ int encode_any_content(struct encoder *encoder, const char *tag, const json_t *c
     if (json_is_object(content))
         return encode_object_content(encoder, tag, content, path, depth);
     if (!json_is_string(content))
-        return codec_fail(encoder->error, CG_E_INVALID, path, "string or object", codec_kind(content));
+        return codec_fail(encoder->error, CG_E_INVALID, path, "string or object",
+                          codec_kind(content));
     encode_puts(encoder, ">");
-    int rc = encode_escaped(encoder, json_string_value(content), json_string_length(content), ESCAPE_TEXT, path);
+    int rc = encode_escaped(encoder, json_string_value(content), json_string_length(content),
+                            ESCAPE_TEXT, path);
     encode_puts(encoder, "</");
     encode_puts(encoder, tag);
     encode_puts(encoder, ">");
     return rc;
 }
 
-static int check_text_member(struct encoder *encoder, const json_t *value, const struct codec_path *path)
+static int check_text_member(struct encoder *encoder, const json_t *value,
+                             const struct codec_path *path)
 {
     if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value))
         return CG_OK;
     return codec_fail(encoder->error, CG_E_INVALID, path, "string", codec_kind(value));
 }
 
-int encode_any_item(struct encoder *encoder, const json_t *item, const struct codec_path *path, int depth)
+int encode_any_item(struct encoder *encoder, const json_t *item, const struct codec_path *path,
+                    int depth)
 {
     struct encode_object object = {.object = item};
     struct codec_path name_path = {path, "name", 0}, namespace_path = {path, "namespace", 0};
@@ -79,25 +84,32 @@ int encode_any_item(struct encoder *encoder, const json_t *item, const struct co
     if (rc == CG_OK)
         rc = check_text_member(encoder, name, &name_path);
     if (rc == CG_OK && !lexical_is_name(json_string_value(name)))
-        rc = codec_fail(encoder->error, CG_E_INVALID, &name_path, "string with an XML name", "another string");
+        rc = codec_fail(encoder->error, CG_E_INVALID, &name_path, "string with an XML name",
+                        "another string");
     if (rc == CG_OK && uri != NULL)
         rc = check_text_member(encoder, uri, &namespace_path);
     if (rc == CG_OK && uri != NULL && !is_free_namespace(json_string_value(uri)))
-        rc = codec_fail(encoder->error, CG_E_INVALID, &namespace_path, "a namespace", "a reserved one");
+        rc = codec_fail(encoder->error, CG_E_INVALID, &namespace_path, "a namespace",
+                        "a reserved one");
     if (rc == CG_OK && object.used != json_object_size(item))
-        rc = codec_fail(encoder->error, CG_E_INVALID, path, "members name, namespace and content", "another member");
+        rc = codec_fail(encoder->error, CG_E_INVALID, path, "members name, namespace and content",
+                        "another member");
     if (rc != CG_OK)
         return rc;
     encode_puts(encoder, "<");
     encode_puts(encoder, json_string_value(name));
     encode_puts(encoder, " xmlns=\"");
     if (uri != NULL)
-        rc = encode_escaped(encoder, json_string_value(uri), json_string_length(uri), ESCAPE_ATTRIBUTE, &namespace_path);
+        rc = encode_escaped(encoder, json_string_value(uri), json_string_length(uri),
+                            ESCAPE_ATTRIBUTE, &namespace_path);
     encode_puts(encoder, "\"");
-    return rc == CG_OK ? encode_any_content(encoder, json_string_value(name), content, &content_path, depth) : rc;
+    return rc == CG_OK
+               ? encode_any_content(encoder, json_string_value(name), content, &content_path, depth)
+               : rc;
 }
 
-int encode_any_items(struct encoder *encoder, const json_t *items, const struct codec_path *parent, int depth)
+int encode_any_items(struct encoder *encoder, const json_t *items, const struct codec_path *parent,
+                     int depth)
 {
     struct codec_path path = {parent, "#any", 0};
     int rc = CG_OK;

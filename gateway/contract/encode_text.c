@@ -18,8 +18,9 @@ const json_t *encode_member(struct encode_object *object, const char *name)
 static int is_known(const struct schema_type *type, const char *name)
 {
     if (name[0] == '#')
-        return strcmp(name, "#text") == 0 ? type == NULL || type->content != CONTENT_ELEMENTS
-                                          : strcmp(name, "#any") == 0 && (type == NULL || type->has_any);
+        return strcmp(name, "#text") == 0
+                   ? type == NULL || type->content != CONTENT_ELEMENTS
+                   : strcmp(name, "#any") == 0 && (type == NULL || type->has_any);
     if (type == NULL)
         return name[0] == '@';
     for (size_t i = 0; name[0] == '@' && i < type->attributes.length; i++) {
@@ -40,27 +41,30 @@ int encode_check_unknown(struct encoder *encoder, const struct encode_object *ob
     {
         struct codec_path member = {path, name, 0};
         if (!is_known(type, name))
-            return codec_fail(encoder->error, CG_E_INVALID, &member, "no such member", codec_kind(value));
+            return codec_fail(encoder->error, CG_E_INVALID, &member, "no such member",
+                              codec_kind(value));
     }
     /* known but never asked for: in an alternative of a choice that was not taken */
-    return codec_fail(encoder->error, CG_E_INVALID, path, "members that go together", "members of two alternatives");
+    return codec_fail(encoder->error, CG_E_INVALID, path, "members that go together",
+                      "members of two alternatives");
 }
 
-int encode_escaped(struct encoder *encoder, const char *text, size_t length, enum codec_escape where,
-                   const struct codec_path *path)
+int encode_escaped(struct encoder *encoder, const char *text, size_t length,
+                   enum codec_escape where, const struct codec_path *path)
 {
     if (encoder->rc != CG_OK)
         return encoder->rc;
     int rc = codec_buffer_escape(encoder->out, text, length, where);
     if (rc == CG_E_INVALID)
-        return codec_fail(encoder->error, rc, path, "text in UTF-8 with characters that XML can carry",
+        return codec_fail(encoder->error, rc, path,
+                          "text in UTF-8 with characters that XML can carry",
                           "string with another character");
     encoder->rc = rc;
     return rc;
 }
 
-static int wrong(struct encoder *encoder, const struct schema_type *type, const struct codec_path *path,
-                 const char *found)
+static int wrong(struct encoder *encoder, const struct schema_type *type,
+                 const struct codec_path *path, const char *found)
 {
     char expected[CODEC_EXPECTED_MAX];
     codec_describe(type, expected, sizeof(expected));
@@ -70,7 +74,8 @@ static int wrong(struct encoder *encoder, const struct schema_type *type, const 
 /* Takes "{namespace}name" or "name" apart. */
 static int split_qname(struct encode_text *text)
 {
-    const char *close = text->length > 0 && text->text[0] == '{' ? memchr(text->text, '}', text->length) : NULL;
+    const char *close =
+        text->length > 0 && text->text[0] == '{' ? memchr(text->text, '}', text->length) : NULL;
     text->namespace_uri = "";
     text->namespace_length = 0;
     if (close != NULL) {
@@ -84,16 +89,20 @@ static int split_qname(struct encode_text *text)
 }
 
 /* The written form of a JSON number or boolean; 0 when the type does not take it. */
-static int print_number(const struct schema_simple *simple, const json_t *value, struct encode_text *text)
+static int print_number(const struct schema_simple *simple, const json_t *value,
+                        struct encode_text *text)
 {
     int length = -1;
     int is_numeric = simple->kind == SIMPLE_INTEGER || simple->kind == SIMPLE_DIGITS ||
                      simple->kind == SIMPLE_DECIMAL || simple->kind == SIMPLE_DOUBLE;
     if (json_is_boolean(value) && simple->kind == SIMPLE_BOOLEAN)
-        length = snprintf(text->number, sizeof(text->number), "%s", json_is_true(value) ? "true" : "false");
+        length = snprintf(text->number, sizeof(text->number), "%s",
+                          json_is_true(value) ? "true" : "false");
     else if (json_is_integer(value) && is_numeric)
-        length = snprintf(text->number, sizeof(text->number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_real(value) && (simple->kind == SIMPLE_DECIMAL || simple->kind == SIMPLE_DOUBLE))
+        length = snprintf(text->number, sizeof(text->number), "%" JSON_INTEGER_FORMAT,
+                          json_integer_value(value));
+    else if (json_is_real(value) &&
+             (simple->kind == SIMPLE_DECIMAL || simple->kind == SIMPLE_DOUBLE))
         length = snprintf(text->number, sizeof(text->number), "%.17g", json_real_value(value));
     if (length < 0)
         return 0;
@@ -105,7 +114,8 @@ static int print_number(const struct schema_simple *simple, const json_t *value,
 static int is_listed(const struct schema_simple *simple, const struct encode_text *text)
 {
     for (size_t i = 0; i < simple->num_values; i++) {
-        if (strlen(simple->values[i]) == text->length && memcmp(simple->values[i], text->text, text->length) == 0)
+        if (strlen(simple->values[i]) == text->length &&
+            memcmp(simple->values[i], text->text, text->length) == 0)
             return 1;
     }
     return simple->num_values == 0;
@@ -125,16 +135,19 @@ int encode_read_text(struct encoder *encoder, const struct schema_type *type, co
     }
     if (!is_listed(simple, text))
         return wrong(encoder, type, path, "a value that is not listed");
-    if (simple->kind == SIMPLE_QNAME ? !split_qname(text) : !lexical_fits(simple, text->text, text->length))
-        return wrong(encoder, type, path, json_is_string(value) ? "string of another form" : "number out of range");
-    if (simple->kind == SIMPLE_NCNAME && (strlen(text->text) != text->length || !lexical_is_name(text->text)))
+    if (simple->kind == SIMPLE_QNAME ? !split_qname(text)
+                                     : !lexical_fits(simple, text->text, text->length))
+        return wrong(encoder, type, path,
+                     json_is_string(value) ? "string of another form" : "number out of range");
+    if (simple->kind == SIMPLE_NCNAME &&
+        (strlen(text->text) != text->length || !lexical_is_name(text->text)))
         return wrong(encoder, type, path, "string of another form");
     return CG_OK;
 }
 
 /* ` xmlns:prefix="..."` */
-static int put_declaration(struct encoder *encoder, const char *prefix, const char *namespace_uri, size_t length,
-                           const struct codec_path *path)
+static int put_declaration(struct encoder *encoder, const char *prefix, const char *namespace_uri,
+                           size_t length, const struct codec_path *path)
 {
     encode_puts(encoder, " xmlns:");
     encode_puts(encoder, prefix);
@@ -144,7 +157,8 @@ static int put_declaration(struct encoder *encoder, const char *prefix, const ch
     return rc;
 }
 
-int encode_text_body(struct encoder *encoder, const struct encode_text *text, const struct codec_path *path)
+int encode_text_body(struct encoder *encoder, const struct encode_text *text,
+                     const struct codec_path *path)
 {
     int rc = CG_OK, has_prefix = text->namespace_uri != NULL && text->namespace_length > 0;
     if (has_prefix)
@@ -153,8 +167,8 @@ int encode_text_body(struct encoder *encoder, const struct encode_text *text, co
     return rc == CG_OK ? encode_escaped(encoder, text->text, text->length, ESCAPE_TEXT, path) : rc;
 }
 
-static int put_attribute(struct encoder *encoder, const struct schema_attribute *attribute, size_t index,
-                         const json_t *value, const struct codec_path *path)
+static int put_attribute(struct encoder *encoder, const struct schema_attribute *attribute,
+                         size_t index, const json_t *value, const struct codec_path *path)
 {
     struct encode_text text;
     char prefix[24];
@@ -177,8 +191,8 @@ static int put_attribute(struct encoder *encoder, const struct schema_attribute 
     return rc;
 }
 
-int encode_attributes(struct encoder *encoder, const struct schema_type *type, struct encode_object *object,
-                      const struct codec_path *path)
+int encode_attributes(struct encoder *encoder, const struct schema_type *type,
+                      struct encode_object *object, const struct codec_path *path)
 {
     int rc = CG_OK;
     for (size_t i = 0; rc == CG_OK && i < type->attributes.length; i++) {
@@ -198,15 +212,16 @@ int encode_attributes(struct encoder *encoder, const struct schema_type *type, s
 static int is_declared(const struct schema_type *type, const char *member)
 {
     for (size_t i = 0; type != NULL && i < type->attributes.length; i++) {
-        if (strcmp(((const struct schema_attribute *)type->attributes.items[i])->member, member) == 0)
+        if (strcmp(((const struct schema_attribute *)type->attributes.items[i])->member, member) ==
+            0)
             return 1;
     }
     return 0;
 }
 
 /* "@name" or "@{namespace}name". "xmlns" would be a declaration, not an attribute. */
-static int put_free_attribute(struct encoder *encoder, size_t index, const char *member, const json_t *value,
-                              const struct codec_path *path)
+static int put_free_attribute(struct encoder *encoder, size_t index, const char *member,
+                              const json_t *value, const struct codec_path *path)
 {
     struct encode_text name = {.text = member + 1, .length = strlen(member + 1)};
     char prefix[24] = "";
@@ -216,7 +231,8 @@ static int put_free_attribute(struct encoder *encoder, size_t index, const char 
     if (!is_good || strcmp(name.text, "xmlns") == 0 ||
         (name.namespace_length == strlen(XMLNS_NAMESPACE) &&
          memcmp(name.namespace_uri, XMLNS_NAMESPACE, name.namespace_length) == 0))
-        return codec_fail(encoder->error, CG_E_INVALID, path, "the name of an attribute", "another name");
+        return codec_fail(encoder->error, CG_E_INVALID, path, "the name of an attribute",
+                          "another name");
     if (!json_is_string(value))
         return codec_fail(encoder->error, CG_E_INVALID, path, "string", codec_kind(value));
     if (is_xml)
@@ -232,13 +248,14 @@ static int put_free_attribute(struct encoder *encoder, size_t index, const char 
     encode_puts(encoder, prefix[0] == '\0' ? "" : ":");
     encode_puts(encoder, name.text);
     encode_puts(encoder, "=\"");
-    rc = encode_escaped(encoder, json_string_value(value), json_string_length(value), ESCAPE_ATTRIBUTE, path);
+    rc = encode_escaped(encoder, json_string_value(value), json_string_length(value),
+                        ESCAPE_ATTRIBUTE, path);
     encode_puts(encoder, "\"");
     return rc;
 }
 
-int encode_free_attributes(struct encoder *encoder, const struct schema_type *type, struct encode_object *object,
-                           const struct codec_path *path)
+int encode_free_attributes(struct encoder *encoder, const struct schema_type *type,
+                           struct encode_object *object, const struct codec_path *path)
 {
     const char *name;
     json_t *value;

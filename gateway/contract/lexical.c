@@ -26,7 +26,8 @@ void lexical_trim(const char **text, size_t *length)
 }
 
 /* Sign and magnitude. 0: no integer. `*overflow`: it is one, but its magnitude does not fit. */
-static int parse_integer(const char *text, size_t length, int *negative, unsigned long long *magnitude, int *overflow)
+static int parse_integer(const char *text, size_t length, int *negative,
+                         unsigned long long *magnitude, int *overflow)
 {
     size_t i = 0;
     *magnitude = 0;
@@ -40,7 +41,8 @@ static int parse_integer(const char *text, size_t length, int *negative, unsigne
         if (!is_digit(text[i]))
             return 0;
         *overflow |= __builtin_mul_overflow(*magnitude, 10ull, magnitude);
-        *overflow |= __builtin_add_overflow(*magnitude, (unsigned long long)(text[i] - '0'), magnitude);
+        *overflow |=
+            __builtin_add_overflow(*magnitude, (unsigned long long)(text[i] - '0'), magnitude);
     }
     return 1;
 }
@@ -60,7 +62,8 @@ int lexical_long(const char *text, size_t length, long long *value)
 int lexical_boolean(const char *text, size_t length, int *value)
 {
     *value = (length == 4 && memcmp(text, "true", 4) == 0) || (length == 1 && text[0] == '1');
-    return *value || (length == 5 && memcmp(text, "false", 5) == 0) || (length == 1 && text[0] == '0');
+    return *value || (length == 5 && memcmp(text, "false", 5) == 0) ||
+           (length == 1 && text[0] == '0');
 }
 
 static int fits_digits(const struct schema_simple *simple, const char *text, size_t length)
@@ -172,10 +175,12 @@ static int read_fraction(struct reader *reader)
 static int read_time(struct reader *reader)
 {
     int hour, minute, second;
-    if (!read_number(reader, 2, &hour) || !read_char(reader, ':') || !read_number(reader, 2, &minute) ||
-        !read_char(reader, ':') || !read_number(reader, 2, &second) || !read_fraction(reader))
+    if (!read_number(reader, 2, &hour) || !read_char(reader, ':') ||
+        !read_number(reader, 2, &minute) || !read_char(reader, ':') ||
+        !read_number(reader, 2, &second) || !read_fraction(reader))
         return 0;
-    return (hour <= 23 && minute <= 59 && second <= 59) || (hour == 24 && minute == 0 && second == 0);
+    return (hour <= 23 && minute <= 59 && second <= 59) ||
+           (hour == 24 && minute == 0 && second == 0);
 }
 
 /* An optional time zone, and then the end. */
@@ -188,8 +193,9 @@ static int read_zone(struct reader *reader)
         return reader->at == reader->end;
     if (!read_char(reader, '+') && !read_char(reader, '-'))
         return 0;
-    return read_number(reader, 2, &hour) && read_char(reader, ':') && read_number(reader, 2, &minute) &&
-           reader->at == reader->end && minute <= 59 && (hour <= 13 || (hour == 14 && minute == 0));
+    return read_number(reader, 2, &hour) && read_char(reader, ':') &&
+           read_number(reader, 2, &minute) && reader->at == reader->end && minute <= 59 &&
+           (hour <= 13 || (hour == 14 && minute == 0));
 }
 
 static int fits_moment(enum simple_kind kind, const char *text, size_t length)
@@ -226,7 +232,8 @@ static int fits_base64(const char *text, size_t length)
 static int fits_hex(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        if (!is_digit(text[i]) && !(text[i] >= 'A' && text[i] <= 'F') && !(text[i] >= 'a' && text[i] <= 'f'))
+        if (!is_digit(text[i]) && !(text[i] >= 'A' && text[i] <= 'F') &&
+            !(text[i] >= 'a' && text[i] <= 'f'))
             return 0;
     }
     return length % 2 == 0;

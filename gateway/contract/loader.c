@@ -28,7 +28,8 @@ int loader_fail(struct loader *loader, int rc, const struct contract_file *file,
     else if (node == NULL)
         snprintf(loader->error, loader->error_size, "%s: %s", file->label, reason);
     else
-        snprintf(loader->error, loader->error_size, "%s:%ld: %s", file->label, xmlGetLineNo(node), reason);
+        snprintf(loader->error, loader->error_size, "%s:%ld: %s", file->label, xmlGetLineNo(node),
+                 reason);
     return rc;
 }
 
@@ -47,7 +48,8 @@ static const char *label_of(const struct loader *loader, const char *path)
 }
 
 /* The whole file, malloc'ed. Reads one byte more than is allowed to see that there is more. */
-static int read_file(struct loader *loader, const struct contract_file *file, char **bytes, size_t *length)
+static int read_file(struct loader *loader, const struct contract_file *file, char **bytes,
+                     size_t *length)
 {
     const size_t size = CG_CONTRACT_FILE_BYTES_MAX + 1;
     int rc = CG_OK, fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -81,7 +83,8 @@ static int parse_file(struct loader *loader, struct contract_file *file)
     size_t length;
     int rc = read_file(loader, file, &bytes, &length);
     if (rc == CG_OK) {
-        rc = xml_parse(bytes, length, CG_CONTRACT_FILE_BYTES_MAX, &file->doc, reason, sizeof(reason));
+        rc = xml_parse(bytes, length, CG_CONTRACT_FILE_BYTES_MAX, &file->doc, reason,
+                       sizeof(reason));
         if (rc != CG_OK)
             loader_fail(loader, rc, file, NULL, "%s", reason);
     }
@@ -97,7 +100,8 @@ int loader_open(struct loader *loader, const char *path, struct contract_file **
             return CG_OK;
     }
     if (loader->files.length >= CG_CONTRACT_FILES_MAX)
-        return loader_fail(loader, CG_E_LIMIT, NULL, NULL, "more than %d contract files", CG_CONTRACT_FILES_MAX);
+        return loader_fail(loader, CG_E_LIMIT, NULL, NULL, "more than %d contract files",
+                           CG_CONTRACT_FILES_MAX);
     *file = arena_alloc(loader->arena, sizeof(**file));
     char *copy = arena_strdup(loader->arena, path);
     if (*file == NULL || copy == NULL)
@@ -114,7 +118,8 @@ int loader_open(struct loader *loader, const char *path, struct contract_file **
 
 static int has_scheme(const char *location)
 {
-    size_t length = strspn(location, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+    size_t length =
+        strspn(location, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
     return length > 0 && location[length] == ':';
 }
 
@@ -132,11 +137,13 @@ int loader_follow(struct loader *loader, const struct contract_file *from, xmlNo
         return loader_fail(loader, CG_E_INVALID, from, node,
                            "location \"%.100s\" is not a relative path", location);
     const char *slash = strrchr(from->path, '/');
-    int length = snprintf(joined, sizeof(joined), "%.*s/%s", (int)(slash - from->path), from->path, location);
+    int length = snprintf(joined, sizeof(joined), "%.*s/%s", (int)(slash - from->path), from->path,
+                          location);
     if (length < 0 || (size_t)length >= sizeof(joined))
         return loader_fail(loader, CG_E_INVALID, from, node, "a location that is too long");
     if (realpath(joined, real) == NULL)
-        return loader_fail(loader, CG_E_IO, from, node, "location \"%.100s\": %s", location, strerror(errno));
+        return loader_fail(loader, CG_E_IO, from, node, "location \"%.100s\": %s", location,
+                           strerror(errno));
     if (!is_below(loader->root, real))
         return loader_fail(loader, CG_E_INVALID, from, node,
                            "location \"%.100s\" leaves the contract's directory", location);
@@ -156,7 +163,8 @@ static int is_skipped_folder(const char *name)
 
 static int find_below(struct loader *loader, const char *folder, int depth, struct list *paths);
 
-static int find_entry(struct loader *loader, const char *folder, const char *name, int depth, struct list *paths)
+static int find_entry(struct loader *loader, const char *folder, const char *name, int depth,
+                      struct list *paths)
 {
     struct stat status;
     char *joined = arena_join(loader->arena, folder, "/", name), real[PATH_MAX];
@@ -165,20 +173,22 @@ static int find_entry(struct loader *loader, const char *folder, const char *nam
     if (stat(joined, &status) != 0 && !ends_with(name, ".wsdl"))
         return CG_OK; /* a broken link that is none of ours */
     if (stat(joined, &status) != 0)
-        return loader_fail(loader, CG_E_IO, NULL, NULL, "%s: %s", label_of(loader, joined), strerror(errno));
+        return loader_fail(loader, CG_E_IO, NULL, NULL, "%s: %s", label_of(loader, joined),
+                           strerror(errno));
     if (S_ISDIR(status.st_mode))
         return is_skipped_folder(name) ? CG_OK : find_below(loader, joined, depth + 1, paths);
     if (!S_ISREG(status.st_mode) || !ends_with(name, ".wsdl"))
         return CG_OK;
     if (realpath(joined, real) == NULL || !is_below(loader->root, real))
-        return loader_fail(loader, CG_E_INVALID, NULL, NULL, "%s is outside the contract's directory",
-                           label_of(loader, joined));
+        return loader_fail(loader, CG_E_INVALID, NULL, NULL,
+                           "%s is outside the contract's directory", label_of(loader, joined));
     for (size_t i = 0; i < paths->length; i++) {
         if (strcmp(paths->items[i], real) == 0)
             return CG_OK;
     }
     if (paths->length >= CG_CONTRACT_FILES_MAX)
-        return loader_fail(loader, CG_E_LIMIT, NULL, NULL, "more than %d WSDL files", CG_CONTRACT_FILES_MAX);
+        return loader_fail(loader, CG_E_LIMIT, NULL, NULL, "more than %d WSDL files",
+                           CG_CONTRACT_FILES_MAX);
     char *copy = arena_strdup(loader->arena, real);
     if (copy == NULL || list_push(loader->arena, paths, copy) != CG_OK)
         return loader_nomem(loader);

@@ -1,6 +1,6 @@
 /*
- * Files of the contract: found below one directory, parsed once, and never followed out of it. Errors are collected in
- * the words "file:line: reason".
+ * Files of the contract: found below one directory, parsed once, and never followed out of it.
+ * Errors are collected in the words "file:line: reason".
  */
 #ifndef CCTGATE_CONTRACT_LOADER_H
 #define CCTGATE_CONTRACT_LOADER_H
@@ -35,8 +35,8 @@ int loader_nomem(struct loader *loader);
 int loader_open(struct loader *loader, const char *path, struct contract_file **file);
 
 /*
- * Opens what `location` in an import or include of `from` names. An address with a scheme, an absolute path and a path
- * that leaves the contract's directory are CG_E_INVALID.
+ * Opens what `location` in an import or include of `from` names. An address with a scheme, an
+ * absolute path and a path that leaves the contract's directory are CG_E_INVALID.
  */
 int loader_follow(struct loader *loader, const struct contract_file *from, xmlNodePtr node,
                   const char *location, struct contract_file **file);
@@ -48,8 +48,8 @@ int loader_find_wsdl(struct loader *loader, struct list *paths);
 void loader_close(struct loader *loader);
 
 /*
- * An attribute's value, copied into the arena. A missing attribute gives NULL and CG_OK. Only attributes without a
- * namespace, which all of XSD's and WSDL's are.
+ * An attribute's value, copied into the arena. A missing attribute gives NULL and CG_OK. Only
+ * attributes without a namespace, which all of XSD's and WSDL's are.
  */
 int loader_attribute(struct loader *loader, xmlNodePtr node, const char *name, char **value);
 

@@ -1,10 +1,11 @@
 /*
- * The tables that XSD becomes. They are built once by schema_set.c, schema_type.c and schema_simple.c and never change
- * afterwards; every pointer is owned by the contract's arena.
+ * The tables that XSD becomes. They are built once by schema_set.c, schema_type.c and
+ * schema_simple.c and never change afterwards; every pointer is owned by the contract's arena.
  *
- * A complex type keeps two views of the same elements: the tree of particles (order, choices, optional groups; the
- * encoder walks it) and the flat list of members (what may stand in the JSON object; the decoder looks names up in it). In one type no
- * two members have the same local name: JSON could not tell them apart, so such a type does not load.
+ * A complex type keeps two views of the same elements: the tree of particles (order, choices,
+ * optional groups; the encoder walks it) and the flat list of members (what may stand in the JSON
+ * object; the decoder looks names up in it). In one type no two members have the same local name:
+ * JSON could not tell them apart, so such a type does not load.
  */
 #ifndef CCTGATE_CONTRACT_SCHEMA_H
 #define CCTGATE_CONTRACT_SCHEMA_H
@@ -21,7 +22,8 @@
 enum simple_kind {
     SIMPLE_TEXT,    /* any string */
     SIMPLE_INTEGER, /* fits long long: a JSON integer */
-    SIMPLE_DIGITS,  /* an integer that JSON carries as a string: unsigned types and those without bounds */
+    /* an integer that JSON carries as a string: unsigned types and those without bounds */
+    SIMPLE_DIGITS,
     SIMPLE_BOOLEAN,
     SIMPLE_DECIMAL,
     SIMPLE_DOUBLE, /* and float */
@@ -37,7 +39,7 @@ enum simple_kind {
 struct schema_simple {
     const char *builtin; /* the XML Schema type that it comes from, such as "int" */
     enum simple_kind kind;
-    int collapse;            /* white space around the value means nothing */
+    int collapse;               /* white space around the value means nothing */
     int no_minimum, no_maximum; /* SIMPLE_DIGITS only */
     long long minimum;
     unsigned long long maximum;
@@ -54,13 +56,19 @@ enum schema_content {
     CONTENT_ANY /* xs:anyType */
 };
 
-enum particle_kind { PARTICLE_ELEMENT, PARTICLE_ANY, PARTICLE_SEQUENCE, PARTICLE_CHOICE, PARTICLE_ALL };
+enum particle_kind {
+    PARTICLE_ELEMENT,
+    PARTICLE_ANY,
+    PARTICLE_SEQUENCE,
+    PARTICLE_CHOICE,
+    PARTICLE_ALL
+};
 
 struct schema_particle {
     enum particle_kind kind;
-    int optional;                   /* groups: minOccurs="0" */
-    int lax;                        /* any: processContents is lax or skip, and any namespace will do */
-    int required;                   /* any: minOccurs is not 0 */
+    int optional; /* groups: minOccurs="0" */
+    int lax;      /* any: processContents is lax or skip, and any namespace will do */
+    int required; /* any: minOccurs is not 0 */
     struct schema_element *element; /* element */
     struct list children;           /* groups: struct schema_particle */
 };
@@ -78,7 +86,7 @@ enum type_state { TYPE_NEW, TYPE_RESOLVING, TYPE_RESOLVED };
 struct schema_type {
     const char *name, *namespace_uri; /* name is NULL for an anonymous type */
     enum schema_content content;
-    struct schema_simple simple; /* CONTENT_SIMPLE, CONTENT_SIMPLE_ATTRIBUTES */
+    struct schema_simple simple;      /* CONTENT_SIMPLE, CONTENT_SIMPLE_ATTRIBUTES */
     struct schema_particle *particle; /* NULL: no elements */
     struct list attributes;           /* struct schema_attribute */
     int any_attribute;
@@ -105,16 +113,21 @@ struct schema_element {
     int in_choice;
 
     /* only for the root of a message: */
-    const char *declarations;                /* ' xmlns:n0="..."' of every namespace that can occur */
-    const struct schema_element *token;      /* the child that carries the session token, or NULL */
+    const char *declarations;           /* ' xmlns:n0="..."' of every namespace that can occur */
+    const struct schema_element *token; /* the child that carries the session token, or NULL */
     const struct schema_element *token_text; /* its only child */
 };
 
-/* The member with this name, or NULL. `*hint` is where to look first, and is moved behind what was found. */
-const struct schema_element *schema_member(const struct schema_type *type, const char *namespace_uri,
-                                           const char *name, size_t *hint);
+/*
+ * The member with this name, or NULL. `*hint` is where to look first, and is moved behind what was
+ * found.
+ */
+const struct schema_element *schema_member(const struct schema_type *type,
+                                           const char *namespace_uri, const char *name,
+                                           size_t *hint);
 /* The member that a JSON name stands for, or NULL. */
-const struct schema_element *schema_member_by_name(const struct schema_type *type, const char *name);
+const struct schema_element *schema_member_by_name(const struct schema_type *type,
+                                                   const char *name);
 
 /* Does a value of this type stand for the whole message as {"value": ...}? */
 int schema_is_value(const struct schema_type *type);

@@ -1,17 +1,18 @@
 #include "gateway/contract/schema_set.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cctgate/error.h"
+#include "gateway/contract/codec_buffer.h"
 
 struct flattening {
     struct schema_set *set;
     struct schema_type *type;
 };
 
-static int add_member(struct flattening *flat, struct schema_element *element, int always, int in_choice)
+static int add_member(struct flattening *flat, struct schema_element *element, int always,
+                      int in_choice)
 {
     struct schema_type *type = flat->type;
     struct arena *arena = flat->set->loader->arena;
@@ -23,12 +24,14 @@ static int add_member(struct flattening *flat, struct schema_element *element, i
     int rc = map_put(arena, &type->member_map, 0, element->name, "", element);
     if (rc == CG_E_INVALID)
         return schema_fail(flat->set, type->document, type->node,
-                           "element \"%.80s\" stands twice in one type, which is not supported", element->name);
+                           "element \"%.80s\" stands twice in one type, which is not supported",
+                           element->name);
     return rc == CG_OK ? CG_OK : loader_nomem(flat->set->loader);
 }
 
 /* As deep as types are derived times as deep as their files are nested; both are capped. */
-static int flatten(struct flattening *flat, struct schema_particle *particle, int always, int in_choice)
+static int flatten(struct flattening *flat, struct schema_particle *particle, int always,
+                   int in_choice)
 {
     int rc = CG_OK;
     if (particle->kind == PARTICLE_ELEMENT)
@@ -45,8 +48,9 @@ static int flatten(struct flattening *flat, struct schema_particle *particle, in
 }
 
 /*
- * An element of a base is a member of every type derived from it, at the same index: the base's elements come first.
- * A base is never restricted by sharing its particles, so `always` is the same too.
+ * An element of a base is a member of every type derived from it, at the same index: the base's
+ * elements come first. A base is never restricted by sharing its particles, so `always` is the same
+ * too.
  */
 int schema_type_flatten(struct schema_set *set, struct schema_type *type)
 {
@@ -59,15 +63,19 @@ const struct schema_element *schema_member_by_name(const struct schema_type *typ
     return map_get(&type->member_map, 0, name, "");
 }
 
-static int is_named(const struct schema_element *element, const char *namespace_uri, const char *name)
+static int is_named(const struct schema_element *element, const char *namespace_uri,
+                    const char *name)
 {
     return strcmp(element->name, name) == 0 && strcmp(element->namespace_uri, namespace_uri) == 0;
 }
 
-const struct schema_element *schema_member(const struct schema_type *type, const char *namespace_uri,
-                                           const char *name, size_t *hint)
+const struct schema_element *schema_member(const struct schema_type *type,
+                                           const char *namespace_uri, const char *name,
+                                           size_t *hint)
 {
-    /* messages keep the schema's order: it is the member of before once more, or the one after it */
+    /*
+     * messages keep the schema's order: it is the member of before once more, or the one after it
+     */
     for (size_t i = *hint == 0 ? 0 : *hint - 1; i < type->members.length && i <= *hint; i++) {
         const struct schema_element *element = type->members.items[i];
         if (is_named(element, namespace_uri, name)) {
@@ -89,7 +97,7 @@ int schema_is_value(const struct schema_type *type)
 
 struct declaring {
     struct schema_set *set;
-    struct list types; /* still to be looked at */
+    struct list types;   /* still to be looked at */
     unsigned char *used; /* by index of the namespace */
     int nillable;
 };
@@ -117,37 +125,41 @@ static int use_type(struct declaring *declaring, const struct schema_type *type)
 {
     int rc = CG_OK;
     for (size_t i = 0; i < type->attributes.length; i++)
-        use_namespace(declaring, ((const struct schema_attribute *)type->attributes.items[i])->namespace_uri);
+        use_namespace(declaring,
+                      ((const struct schema_attribute *)type->attributes.items[i])->namespace_uri);
     for (size_t i = 0; rc == CG_OK && i < type->members.length; i++)
         rc = use_element(declaring, type->members.items[i]);
     return rc;
 }
 
-static int print_declarations(const struct declaring *declaring, FILE *out)
+static int print_declaration(struct codec_buffer *out, const char *prefix,
+                             const char *namespace_uri)
 {
-    for (size_t i = 0; i < declaring->set->namespaces.length; i++) {
-        if (!declaring->used[i])
-            continue;
-        fprintf(out, " xmlns:n%zu=\"", i);
-        for (const char *p = declaring->set->namespaces.items[i]; *p != '\0'; p++) {
-            if (strchr("&<\"", *p) != NULL)
-                fprintf(out, "&#%d;", *p);
-            else
-                fputc(*p, out);
-        }
-        fputc('"', out);
+    int rc = codec_buffer_append(out, prefix, strlen(prefix));
+    if (rc == CG_OK)
+        rc = codec_buffer_escape(out, namespace_uri, strlen(namespace_uri), ESCAPE_ATTRIBUTE);
+    return rc == CG_OK ? codec_buffer_append(out, "\"", 1) : rc;
+}
+
+static int print_declarations(const struct declaring *declaring, struct codec_buffer *out)
+{
+    char prefix[40];
+    int rc = CG_OK;
+    for (size_t i = 0; rc == CG_OK && i < declaring->set->namespaces.length; i++) {
+        snprintf(prefix, sizeof(prefix), " xmlns:n%zu=\"", i);
+        if (declaring->used[i])
+            rc = print_declaration(out, prefix, declaring->set->namespaces.items[i]);
     }
-    if (declaring->nillable)
-        fprintf(out, " xmlns:xsi=\"%s\"", XSI_NAMESPACE);
-    return ferror(out) ? CG_E_NOMEM : CG_OK;
+    if (rc == CG_OK && declaring->nillable)
+        rc = print_declaration(out, " xmlns:xsi=\"", XSI_NAMESPACE);
+    return rc;
 }
 
 int schema_set_message(struct schema_set *set, struct schema_element *element)
 {
     struct arena *arena = set->loader->arena;
     struct declaring declaring = {.set = set};
-    char *text = NULL;
-    size_t length = 0;
+    struct codec_buffer out = {0};
     if (element->declarations != NULL)
         return CG_OK;
     set->mark++;
@@ -155,12 +167,10 @@ int schema_set_message(struct schema_set *set, struct schema_element *element)
     int rc = declaring.used == NULL ? CG_E_NOMEM : use_element(&declaring, element);
     for (size_t i = 0; rc == CG_OK && i < declaring.types.length; i++)
         rc = use_type(&declaring, declaring.types.items[i]);
-    FILE *out = rc == CG_OK ? open_memstream(&text, &length) : NULL;
-    if (out == NULL)
-        return loader_nomem(set->loader);
-    rc = print_declarations(&declaring, out);
-    if (fclose(out) == 0 && rc == CG_OK)
-        element->declarations = arena_strdup(arena, text);
-    free(text);
+    if (rc == CG_OK)
+        rc = print_declarations(&declaring, &out);
+    if (rc == CG_OK)
+        element->declarations = arena_strdup(arena, out.bytes == NULL ? "" : out.bytes);
+    codec_buffer_release(&out);
     return element->declarations == NULL ? loader_nomem(set->loader) : CG_OK;
 }

@@ -5,8 +5,8 @@
 
 #include "cctgate/error.h"
 
-static int parse_count(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                       const char *name, unsigned *count)
+static int parse_count(struct schema_set *set, const struct schema_document *document,
+                       xmlNodePtr node, const char *name, unsigned *count)
 {
     char *text, *end;
     int rc = loader_attribute(set->loader, node, name, &text);
@@ -24,8 +24,8 @@ static int parse_count(struct schema_set *set, const struct schema_document *doc
     return CG_OK;
 }
 
-static int parse_occurrence(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                            unsigned *min, unsigned *max)
+static int parse_occurrence(struct schema_set *set, const struct schema_document *document,
+                            xmlNodePtr node, unsigned *min, unsigned *max)
 {
     int rc = parse_count(set, document, node, "minOccurs", min);
     if (rc == CG_OK)
@@ -35,8 +35,8 @@ static int parse_occurrence(struct schema_set *set, const struct schema_document
     return rc;
 }
 
-static int inline_type(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                       struct schema_type **type)
+static int inline_type(struct schema_set *set, const struct schema_document *document,
+                       xmlNodePtr node, struct schema_type **type)
 {
     char *name;
     int rc = loader_attribute(set->loader, node, "type", &name);
@@ -52,8 +52,8 @@ static int inline_type(struct schema_set *set, const struct schema_document *doc
 }
 
 /* Name, type, nillable and default: what a global and a local declaration have in common. */
-static int parse_declaration(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                             struct schema_element *element)
+static int parse_declaration(struct schema_set *set, const struct schema_document *document,
+                             xmlNodePtr node, struct schema_element *element)
 {
     struct schema_type *type = NULL;
     char *name, *value;
@@ -85,7 +85,8 @@ static int parse_declaration(struct schema_set *set, const struct schema_documen
     return CG_OK;
 }
 
-int schema_element_global(struct schema_set *set, struct schema_global *global, struct schema_element **element)
+int schema_element_global(struct schema_set *set, struct schema_global *global,
+                          struct schema_element **element)
 {
     *element = global->component;
     if (*element != NULL)
@@ -99,8 +100,8 @@ int schema_element_global(struct schema_set *set, struct schema_global *global, 
     return parse_declaration(set, global->document, global->node, *element);
 }
 
-static int parse_reference(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                           const char *qname, struct schema_element *element)
+static int parse_reference(struct schema_set *set, const struct schema_document *document,
+                           xmlNodePtr node, const char *qname, struct schema_element *element)
 {
     struct schema_global *global;
     struct schema_element *referred;
@@ -112,8 +113,8 @@ static int parse_reference(struct schema_set *set, const struct schema_document 
     return rc;
 }
 
-static int is_qualified(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                        int *qualified)
+static int is_qualified(struct schema_set *set, const struct schema_document *document,
+                        xmlNodePtr node, int *qualified)
 {
     char *form;
     int rc = loader_attribute(set->loader, node, "form", &form);
@@ -121,8 +122,9 @@ static int is_qualified(struct schema_set *set, const struct schema_document *do
     return rc;
 }
 
-static int parse_element(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                         unsigned min, unsigned max, struct schema_particle *particle)
+static int parse_element(struct schema_set *set, const struct schema_document *document,
+                         xmlNodePtr node, unsigned min, unsigned max,
+                         struct schema_particle *particle)
 {
     char *reference;
     int qualified, rc = loader_attribute(set->loader, node, "ref", &reference);
@@ -144,7 +146,8 @@ static int parse_element(struct schema_set *set, const struct schema_document *d
     return rc;
 }
 
-static int parse_any(struct schema_set *set, xmlNodePtr node, unsigned min, struct schema_particle *particle)
+static int parse_any(struct schema_set *set, xmlNodePtr node, unsigned min,
+                     struct schema_particle *particle)
 {
     char *process, *namespaces;
     int rc = loader_attribute(set->loader, node, "processContents", &process);
@@ -155,31 +158,36 @@ static int parse_any(struct schema_set *set, xmlNodePtr node, unsigned min, stru
     particle->kind = PARTICLE_ANY;
     particle->required = min > 0;
     particle->lax = process != NULL && strcmp(process, "strict") != 0 &&
-                    (namespaces == NULL || strcmp(namespaces, "##any") == 0 || strcmp(namespaces, "##other") == 0);
+                    (namespaces == NULL || strcmp(namespaces, "##any") == 0 ||
+                     strcmp(namespaces, "##other") == 0);
     return CG_OK;
 }
 
-static int parse_group(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                       unsigned min, unsigned max, struct schema_particle *particle)
+static int parse_group(struct schema_set *set, const struct schema_document *document,
+                       xmlNodePtr node, unsigned min, unsigned max,
+                       struct schema_particle *particle)
 {
     struct schema_particle *child;
     int rc = CG_OK;
     if (max > 1)
-        return schema_fail(set, document, node, "construct \"maxOccurs\" on \"%.20s\" is not supported", node->name);
+        return schema_fail(set, document, node,
+                           "construct \"maxOccurs\" on \"%.20s\" is not supported", node->name);
     particle->kind = schema_is(node, "choice") ? PARTICLE_CHOICE
-                     : schema_is(node, "all") ? PARTICLE_ALL : PARTICLE_SEQUENCE;
+                     : schema_is(node, "all")  ? PARTICLE_ALL
+                                               : PARTICLE_SEQUENCE;
     particle->optional = min == 0;
     for (node = schema_first(node); rc == CG_OK && node != NULL; node = schema_next(node)) {
         rc = schema_particle_parse(set, document, node, &child);
-        if (rc == CG_OK && child != NULL && list_push(set->loader->arena, &particle->children, child) != CG_OK)
+        if (rc == CG_OK && child != NULL &&
+            list_push(set->loader->arena, &particle->children, child) != CG_OK)
             rc = loader_nomem(set->loader);
     }
     return rc;
 }
 
 /* The recursion is as deep as the file is nested, which xml_parse has capped. */
-int schema_particle_parse(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_particle **particle)
+int schema_particle_parse(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_particle **particle)
 {
     unsigned min, max;
     *particle = NULL;

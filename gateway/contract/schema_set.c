@@ -8,20 +8,23 @@
 #include "cctgate/limits.h"
 #include "cctgate/xml.h"
 
-int schema_fail(const struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                const char *format, ...)
+int schema_fail(const struct schema_set *set, const struct schema_document *document,
+                xmlNodePtr node, const char *format, ...)
 {
     char reason[CG_ERROR_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason, sizeof(reason), format, arguments);
     va_end(arguments);
-    return loader_fail(set->loader, CG_E_INVALID, document == NULL ? NULL : document->file, node, "%s", reason);
+    return loader_fail(set->loader, CG_E_INVALID, document == NULL ? NULL : document->file, node,
+                       "%s", reason);
 }
 
-int schema_unsupported(const struct schema_set *set, const struct schema_document *document, xmlNodePtr node)
+int schema_unsupported(const struct schema_set *set, const struct schema_document *document,
+                       xmlNodePtr node)
 {
-    return schema_fail(set, document, node, "construct \"%.60s\" is not supported here", node->name);
+    return schema_fail(set, document, node, "construct \"%.60s\" is not supported here",
+                       node->name);
 }
 
 int schema_is(xmlNodePtr node, const char *name)
@@ -31,8 +34,9 @@ int schema_is(xmlNodePtr node, const char *name)
 
 static xmlNodePtr skip_foreign(xmlNodePtr node)
 {
-    while (node != NULL && (node->ns == NULL || strcmp((const char *)node->ns->href, XSD_NAMESPACE) != 0 ||
-                            schema_is(node, "annotation")))
+    while (node != NULL &&
+           (node->ns == NULL || strcmp((const char *)node->ns->href, XSD_NAMESPACE) != 0 ||
+            schema_is(node, "annotation")))
         node = xml_next_element(node);
     return node;
 }
@@ -47,7 +51,8 @@ xmlNodePtr schema_next(xmlNodePtr node)
     return skip_foreign(xml_next_element(node));
 }
 
-int schema_flag(struct schema_set *set, xmlNodePtr node, const char *name, int otherwise, int *value)
+int schema_flag(struct schema_set *set, xmlNodePtr node, const char *name, int otherwise,
+                int *value)
 {
     char *text;
     int rc = loader_attribute(set->loader, node, name, &text);
@@ -66,8 +71,8 @@ static char *trim(char *text)
     return text;
 }
 
-int schema_qname(struct schema_set *set, const struct contract_file *file, xmlNodePtr node, const char *qname,
-                 const char **namespace_uri, const char **name)
+int schema_qname(struct schema_set *set, const struct contract_file *file, xmlNodePtr node,
+                 const char *qname, const char **namespace_uri, const char **name)
 {
     char *copy = arena_strdup(set->loader->arena, qname);
     if (copy == NULL)
@@ -78,7 +83,8 @@ int schema_qname(struct schema_set *set, const struct contract_file *file, xmlNo
         *colon = '\0';
     xmlNsPtr ns = xmlSearchNs(node->doc, node, colon == NULL ? NULL : (const xmlChar *)copy);
     if (ns == NULL && colon != NULL)
-        return loader_fail(set->loader, CG_E_INVALID, file, node, "prefix \"%.60s\" is not declared", copy);
+        return loader_fail(set->loader, CG_E_INVALID, file, node,
+                           "prefix \"%.60s\" is not declared", copy);
     *name = colon == NULL ? copy : colon + 1;
     *namespace_uri = "";
     if (ns != NULL && ns->href != NULL)
@@ -99,13 +105,17 @@ int schema_find(struct schema_set *set, const struct schema_document *document, 
     int rc = schema_qname(set, document->file, node, qname, &namespace_uri, &name);
     if (rc != CG_OK)
         return rc;
-    /* a file without target namespace takes the one of the file that includes it, and so do its references */
-    if (namespace_uri[0] == '\0' && xmlHasNsProp(document->root, (const xmlChar *)"targetNamespace", NULL) == NULL)
+    /*
+     * a file without target namespace takes the one of the file that includes it, and so do its
+     * references
+     */
+    if (namespace_uri[0] == '\0' &&
+        xmlHasNsProp(document->root, (const xmlChar *)"targetNamespace", NULL) == NULL)
         namespace_uri = document->target;
     *global = map_get(&set->globals, kind, namespace_uri, name);
     if (*global == NULL)
-        return schema_fail(set, document, node, "%s {%.120s}%.80s is not declared anywhere", kind_name(kind),
-                           namespace_uri, name);
+        return schema_fail(set, document, node, "%s {%.120s}%.80s is not declared anywhere",
+                           kind_name(kind), namespace_uri, name);
     return CG_OK;
 }
 
@@ -129,7 +139,8 @@ int schema_prefix(struct schema_set *set, const char *namespace_uri, char *prefi
     return rc;
 }
 
-int schema_tag(struct schema_set *set, const char *namespace_uri, const char *name, const char **tag)
+int schema_tag(struct schema_set *set, const char *namespace_uri, const char *name,
+               const char **tag)
 {
     char prefix[24];
     int rc = CG_OK;
@@ -154,10 +165,12 @@ static int add_document(struct schema_set *set, const struct contract_file *file
             return CG_OK;
     }
     if (set->documents.length >= CG_CONTRACT_FILES_MAX)
-        return loader_fail(set->loader, CG_E_LIMIT, file, root, "more than %d schemas", CG_CONTRACT_FILES_MAX);
+        return loader_fail(set->loader, CG_E_LIMIT, file, root, "more than %d schemas",
+                           CG_CONTRACT_FILES_MAX);
     struct schema_document *document = arena_alloc(arena, sizeof(*document));
     char *elements, *attributes;
-    if (document == NULL || loader_attribute(set->loader, root, "elementFormDefault", &elements) != CG_OK ||
+    if (document == NULL ||
+        loader_attribute(set->loader, root, "elementFormDefault", &elements) != CG_OK ||
         loader_attribute(set->loader, root, "attributeFormDefault", &attributes) != CG_OK ||
         list_push(arena, &set->documents, document) != CG_OK)
         return loader_nomem(set->loader);
@@ -192,12 +205,14 @@ static int follow(struct schema_set *set, const struct schema_document *document
     if (is_include && target[0] == '\0')
         target = namespace_uri;
     if (strcmp(target, namespace_uri) != 0)
-        return schema_fail(set, document, node, "\"%.100s\" declares namespace \"%.120s\", not \"%.120s\"",
-                           location, target, namespace_uri);
+        return schema_fail(set, document, node,
+                           "\"%.100s\" declares namespace \"%.120s\", not \"%.120s\"", location,
+                           target, namespace_uri);
     return add_document(set, file, root, target);
 }
 
-static int import_or_include(struct schema_set *set, const struct schema_document *document, xmlNodePtr node)
+static int import_or_include(struct schema_set *set, const struct schema_document *document,
+                             xmlNodePtr node)
 {
     char *location, *namespace_uri = NULL;
     int is_include = schema_is(node, "include");
@@ -209,7 +224,9 @@ static int import_or_include(struct schema_set *set, const struct schema_documen
     if (is_include)
         return location == NULL ? schema_fail(set, document, node, "include without schemaLocation")
                                 : follow(set, document, node, location, document->target, 1);
-    /* without a place it stands in the same WSDL; the attributes of the xml namespace are built in */
+    /*
+     * without a place it stands in the same WSDL; the attributes of the xml namespace are built in
+     */
     if (location == NULL || (namespace_uri != NULL && strcmp(namespace_uri, XML_NAMESPACE) == 0))
         return CG_OK;
     return follow(set, document, node, location, namespace_uri == NULL ? "" : namespace_uri, 0);
@@ -231,7 +248,8 @@ static int add_global(struct schema_set *set, struct schema_document *document, 
     *global = (struct schema_global){document, node, NULL};
     rc = map_put(arena, &set->globals, kind, document->target, name, global);
     if (rc == CG_E_INVALID)
-        return schema_fail(set, document, node, "%s \"%.80s\" is declared twice", kind_name(kind), name);
+        return schema_fail(set, document, node, "%s \"%.80s\" is declared twice", kind_name(kind),
+                           name);
     return rc == CG_OK ? CG_OK : loader_nomem(set->loader);
 }
 
@@ -239,7 +257,8 @@ static int read_top_level(struct schema_set *set, struct schema_document *docume
 {
     if (schema_is(node, "import") || schema_is(node, "include"))
         return import_or_include(set, document, node);
-    if (schema_is(node, "element") && xmlHasNsProp(node, (const xmlChar *)"substitutionGroup", NULL) != NULL)
+    if (schema_is(node, "element") &&
+        xmlHasNsProp(node, (const xmlChar *)"substitutionGroup", NULL) != NULL)
         return schema_fail(set, document, node, "construct \"substitutionGroup\" is not supported");
     if (schema_is(node, "element"))
         return add_global(set, document, node, COMPONENT_ELEMENT);
@@ -247,7 +266,8 @@ static int read_top_level(struct schema_set *set, struct schema_document *docume
         return add_global(set, document, node, COMPONENT_TYPE);
     if (schema_is(node, "attribute"))
         return add_global(set, document, node, COMPONENT_ATTRIBUTE);
-    if (schema_is(node, "group") || schema_is(node, "attributeGroup") || schema_is(node, "notation"))
+    if (schema_is(node, "group") || schema_is(node, "attributeGroup") ||
+        schema_is(node, "notation"))
         return CG_OK; /* refused where something refers to it */
     return schema_unsupported(set, document, node);
 }
@@ -259,7 +279,10 @@ int schema_set_add(struct schema_set *set, const struct contract_file *file, xml
     int rc = target_of(set, root, &target);
     if (rc == CG_OK)
         rc = add_document(set, file, root, target);
-    /* what is imported is appended to the list, so a chain of files needs no recursion and a circle ends */
+    /*
+     * what is imported is appended to the list, so a chain of files needs no recursion and a circle
+     * ends
+     */
     for (size_t i = first; rc == CG_OK && i < set->documents.length; i++) {
         struct schema_document *document = set->documents.items[i];
         xmlNodePtr node = schema_first(document->root);
@@ -278,8 +301,8 @@ int schema_set_element(struct schema_set *set, const struct contract_file *file,
         return rc;
     struct schema_global *global = map_get(&set->globals, COMPONENT_ELEMENT, namespace_uri, name);
     if (global == NULL)
-        return loader_fail(set->loader, CG_E_INVALID, file, node, "element {%.120s}%.80s is not declared anywhere",
-                           namespace_uri, name);
+        return loader_fail(set->loader, CG_E_INVALID, file, node,
+                           "element {%.120s}%.80s is not declared anywhere", namespace_uri, name);
     return schema_element_global(set, global, element);
 }
 

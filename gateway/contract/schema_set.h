@@ -1,7 +1,8 @@
 /*
- * A schema set is what one WSDL and its imports and includes declare. Sets are kept apart per WSDL since several of them may
- * declare the same name in the same namespace differently. Components are made when something asks for them: what no
- * operation reaches may hold constructs that we do not support.
+ * A schema set is what one WSDL and its imports and includes declare. Sets are kept apart per WSDL
+ * since several of them may declare the same name in the same namespace differently. Components are
+ * made when something asks for them: what no operation reaches may hold constructs that we do not
+ * support.
  */
 #ifndef CCTGATE_CONTRACT_SCHEMA_SET_H
 #define CCTGATE_CONTRACT_SCHEMA_SET_H
@@ -9,7 +10,12 @@
 #include "gateway/contract/loader.h"
 #include "gateway/contract/schema.h"
 
-enum component_kind { COMPONENT_ELEMENT = 1, COMPONENT_TYPE, COMPONENT_ATTRIBUTE, COMPONENT_BUILTIN };
+enum component_kind {
+    COMPONENT_ELEMENT = 1,
+    COMPONENT_TYPE,
+    COMPONENT_ATTRIBUTE,
+    COMPONENT_BUILTIN
+};
 
 struct schema_document {
     const struct contract_file *file;
@@ -47,8 +53,8 @@ struct element_use {
 int schema_set_add(struct schema_set *set, const struct contract_file *file, xmlNodePtr root);
 
 /*
- * The global element that the QName in attribute value `qname` names; `file` and `node` are where it stands. Its type is not
- * complete before schema_set_finish.
+ * The global element that the QName in attribute value `qname` names; `file` and `node` are where
+ * it stands. Its type is not complete before schema_set_finish.
  */
 int schema_set_element(struct schema_set *set, const struct contract_file *file, xmlNodePtr node,
                        const char *qname, struct schema_element **element);
@@ -56,48 +62,55 @@ int schema_set_element(struct schema_set *set, const struct contract_file *file,
 /* Completes every type that was asked for. */
 int schema_set_finish(struct schema_set *set);
 
-/* Makes a global element fit to be the root of a message: namespace declarations. After schema_set_finish. */
+/*
+ * Makes a global element fit to be the root of a message: namespace declarations. After
+ * schema_set_finish.
+ */
 int schema_set_message(struct schema_set *set, struct schema_element *element);
 
 /* For schema_type.c and schema_simple.c. */
-int schema_fail(const struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                const char *format, ...) __attribute__((format(printf, 4, 5)));
-int schema_unsupported(const struct schema_set *set, const struct schema_document *document, xmlNodePtr node);
+int schema_fail(const struct schema_set *set, const struct schema_document *document,
+                xmlNodePtr node, const char *format, ...) __attribute__((format(printf, 4, 5)));
+int schema_unsupported(const struct schema_set *set, const struct schema_document *document,
+                       xmlNodePtr node);
 int schema_is(xmlNodePtr node, const char *name);
 /* The first or next XSD child element that is no annotation; NULL at the end. */
 xmlNodePtr schema_first(xmlNodePtr parent);
 xmlNodePtr schema_next(xmlNodePtr node);
-int schema_flag(struct schema_set *set, xmlNodePtr node, const char *name, int otherwise, int *value);
-int schema_qname(struct schema_set *set, const struct contract_file *file, xmlNodePtr node, const char *qname,
-                 const char **namespace_uri, const char **name);
+int schema_flag(struct schema_set *set, xmlNodePtr node, const char *name, int otherwise,
+                int *value);
+int schema_qname(struct schema_set *set, const struct contract_file *file, xmlNodePtr node,
+                 const char *qname, const char **namespace_uri, const char **name);
 int schema_find(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
                 enum component_kind kind, const char *qname, struct schema_global **global);
 /* "n3" for a namespace. */
 int schema_prefix(struct schema_set *set, const char *namespace_uri, char *prefix, size_t size);
-int schema_tag(struct schema_set *set, const char *namespace_uri, const char *name, const char **tag);
+int schema_tag(struct schema_set *set, const char *namespace_uri, const char *name,
+               const char **tag);
 
 /* The type that an attribute of `node` names, or the shell of a global one. schema_type.c */
-int schema_type_named(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                      const char *qname, struct schema_type **type);
+int schema_type_named(struct schema_set *set, const struct schema_document *document,
+                      xmlNodePtr node, const char *qname, struct schema_type **type);
 /* The shell of the anonymous type `node`. */
-int schema_type_anonymous(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_type **type);
+int schema_type_anonymous(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_type **type);
 int schema_type_builtin(struct schema_set *set, const char *name, struct schema_type **type);
 /* Completes one type now; a base is needed before what is derived from it. */
-int schema_type_require(struct schema_set *set, struct schema_type *type, const struct schema_document *document,
-                        xmlNodePtr node, int depth);
+int schema_type_require(struct schema_set *set, struct schema_type *type,
+                        const struct schema_document *document, xmlNodePtr node, int depth);
 int schema_type_flatten(struct schema_set *set, struct schema_type *type);
-int schema_element_global(struct schema_set *set, struct schema_global *global, struct schema_element **element);
+int schema_element_global(struct schema_set *set, struct schema_global *global,
+                          struct schema_element **element);
 
 /* Elements, groups and wildcards. schema_particle.c */
-int schema_particle_parse(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_particle **particle);
+int schema_particle_parse(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_particle **particle);
 
 /* Simple types. schema_simple.c */
 int schema_simple_builtin(const char *name, struct schema_simple *simple);
-int schema_simple_parse(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                        struct schema_simple *simple, int depth);
-int schema_simple_facets(struct schema_set *set, const struct schema_document *document, xmlNodePtr restriction,
-                         struct schema_simple *simple);
+int schema_simple_parse(struct schema_set *set, const struct schema_document *document,
+                        xmlNodePtr node, struct schema_simple *simple, int depth);
+int schema_simple_facets(struct schema_set *set, const struct schema_document *document,
+                         xmlNodePtr restriction, struct schema_simple *simple);
 
 #endif

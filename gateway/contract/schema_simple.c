@@ -33,17 +33,37 @@ static const struct schema_simple builtins[] = {
     {.builtin = "IDREF", .kind = SIMPLE_NCNAME, .collapse = 1},
     {.builtin = "QName", .kind = SIMPLE_QNAME, .collapse = 1},
     {.builtin = "boolean", .kind = SIMPLE_BOOLEAN, .collapse = 1},
-    {.builtin = "byte", .kind = SIMPLE_INTEGER, .collapse = 1, .minimum = SCHAR_MIN, .maximum = SCHAR_MAX},
-    {.builtin = "short", .kind = SIMPLE_INTEGER, .collapse = 1, .minimum = SHRT_MIN, .maximum = SHRT_MAX},
-    {.builtin = "int", .kind = SIMPLE_INTEGER, .collapse = 1, .minimum = INT_MIN, .maximum = INT_MAX},
-    {.builtin = "long", .kind = SIMPLE_INTEGER, .collapse = 1, .minimum = LLONG_MIN, .maximum = LLONG_MAX},
+    {.builtin = "byte",
+     .kind = SIMPLE_INTEGER,
+     .collapse = 1,
+     .minimum = SCHAR_MIN,
+     .maximum = SCHAR_MAX},
+    {.builtin = "short",
+     .kind = SIMPLE_INTEGER,
+     .collapse = 1,
+     .minimum = SHRT_MIN,
+     .maximum = SHRT_MAX},
+    {.builtin = "int",
+     .kind = SIMPLE_INTEGER,
+     .collapse = 1,
+     .minimum = INT_MIN,
+     .maximum = INT_MAX},
+    {.builtin = "long",
+     .kind = SIMPLE_INTEGER,
+     .collapse = 1,
+     .minimum = LLONG_MIN,
+     .maximum = LLONG_MAX},
     {.builtin = "unsignedByte", .kind = SIMPLE_DIGITS, .collapse = 1, .maximum = UCHAR_MAX},
     {.builtin = "unsignedShort", .kind = SIMPLE_DIGITS, .collapse = 1, .maximum = USHRT_MAX},
     {.builtin = "unsignedInt", .kind = SIMPLE_DIGITS, .collapse = 1, .maximum = UINT_MAX},
     {.builtin = "unsignedLong", .kind = SIMPLE_DIGITS, .collapse = 1, .maximum = ULLONG_MAX},
     {.builtin = "integer", .kind = SIMPLE_DIGITS, .collapse = 1, .no_minimum = 1, .no_maximum = 1},
     {.builtin = "nonNegativeInteger", .kind = SIMPLE_DIGITS, .collapse = 1, .no_maximum = 1},
-    {.builtin = "positiveInteger", .kind = SIMPLE_DIGITS, .collapse = 1, .minimum = 1, .no_maximum = 1},
+    {.builtin = "positiveInteger",
+     .kind = SIMPLE_DIGITS,
+     .collapse = 1,
+     .minimum = 1,
+     .no_maximum = 1},
     {.builtin = "nonPositiveInteger", .kind = SIMPLE_DIGITS, .collapse = 1, .no_minimum = 1},
     {.builtin = "negativeInteger", .kind = SIMPLE_DIGITS, .collapse = 1, .no_minimum = 1},
     {.builtin = "decimal", .kind = SIMPLE_DECIMAL, .collapse = 1},
@@ -73,8 +93,8 @@ static int take_for_text(struct schema_simple *simple)
     return schema_simple_builtin("token", simple);
 }
 
-static int base_of(struct schema_set *set, const struct schema_document *document, xmlNodePtr restriction,
-                   struct schema_simple *simple, int depth)
+static int base_of(struct schema_set *set, const struct schema_document *document,
+                   xmlNodePtr restriction, struct schema_simple *simple, int depth)
 {
     struct schema_type *type;
     char *base;
@@ -122,15 +142,16 @@ static int is_bound(xmlNodePtr facet)
            schema_is(facet, "maxInclusive") || schema_is(facet, "maxExclusive");
 }
 
-static int read_facet(struct schema_set *set, const struct schema_document *document, xmlNodePtr facet,
-                      struct schema_simple *simple, struct list *values)
+static int read_facet(struct schema_set *set, const struct schema_document *document,
+                      xmlNodePtr facet, struct schema_simple *simple, struct list *values)
 {
     char *value;
     int rc = loader_attribute(set->loader, facet, "value", &value);
     if (rc != CG_OK || value == NULL)
         return rc;
     if (schema_is(facet, "enumeration"))
-        return list_push(set->loader->arena, values, value) == CG_OK ? CG_OK : loader_nomem(set->loader);
+        return list_push(set->loader->arena, values, value) == CG_OK ? CG_OK
+                                                                     : loader_nomem(set->loader);
     if (schema_is(facet, "whiteSpace"))
         simple->collapse = strcmp(value, "collapse") == 0;
     if (is_bound(facet) && simple->kind == SIMPLE_INTEGER && bound(simple, facet, value) != CG_OK)
@@ -138,8 +159,8 @@ static int read_facet(struct schema_set *set, const struct schema_document *docu
     return CG_OK; /* pattern, length and the like are the upstream's to enforce */
 }
 
-int schema_simple_facets(struct schema_set *set, const struct schema_document *document, xmlNodePtr restriction,
-                         struct schema_simple *simple)
+int schema_simple_facets(struct schema_set *set, const struct schema_document *document,
+                         xmlNodePtr restriction, struct schema_simple *simple)
 {
     struct list values = {0};
     int rc = CG_OK;
@@ -158,8 +179,8 @@ int schema_simple_facets(struct schema_set *set, const struct schema_document *d
     return CG_OK;
 }
 
-int schema_simple_parse(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                        struct schema_simple *simple, int depth)
+int schema_simple_parse(struct schema_set *set, const struct schema_document *document,
+                        xmlNodePtr node, struct schema_simple *simple, int depth)
 {
     xmlNodePtr child = schema_first(node);
     if (depth > CG_CONTRACT_TYPE_DEPTH_MAX)

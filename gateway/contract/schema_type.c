@@ -37,8 +37,8 @@ int schema_type_builtin(struct schema_set *set, const char *name, struct schema_
     return CG_OK;
 }
 
-int schema_type_anonymous(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_type **type)
+int schema_type_anonymous(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_type **type)
 {
     *type = new_type(set);
     if (*type == NULL)
@@ -49,7 +49,8 @@ int schema_type_anonymous(struct schema_set *set, const struct schema_document *
     return CG_OK;
 }
 
-static int type_of_global(struct schema_set *set, struct schema_global *global, struct schema_type **type)
+static int type_of_global(struct schema_set *set, struct schema_global *global,
+                          struct schema_type **type)
 {
     char *name;
     *type = global->component;
@@ -65,8 +66,8 @@ static int type_of_global(struct schema_set *set, struct schema_global *global, 
     return CG_OK;
 }
 
-int schema_type_named(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                      const char *qname, struct schema_type **type)
+int schema_type_named(struct schema_set *set, const struct schema_document *document,
+                      xmlNodePtr node, const char *qname, struct schema_type **type)
 {
     const char *namespace_uri, *name;
     struct schema_global *global;
@@ -94,8 +95,8 @@ static struct schema_attribute *find_attribute(const struct schema_type *type, c
 }
 
 /* The type of an attribute: named, inline, or any text. */
-static int attribute_type(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_type **type)
+static int attribute_type(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_type **type)
 {
     char *name;
     xmlNodePtr child = schema_first(node);
@@ -109,8 +110,8 @@ static int attribute_type(struct schema_set *set, const struct schema_document *
                : schema_type_builtin(set, "anySimpleType", type);
 }
 
-static int is_qualified(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                        int *qualified)
+static int is_qualified(struct schema_set *set, const struct schema_document *document,
+                        xmlNodePtr node, int *qualified)
 {
     char *form;
     int rc = loader_attribute(set->loader, node, "form", &form);
@@ -118,8 +119,8 @@ static int is_qualified(struct schema_set *set, const struct schema_document *do
     return rc;
 }
 
-static int name_attribute(struct schema_set *set, struct schema_attribute *attribute, const char *namespace_uri,
-                          const char *name)
+static int name_attribute(struct schema_set *set, struct schema_attribute *attribute,
+                          const char *namespace_uri, const char *name)
 {
     attribute->name = name;
     attribute->namespace_uri = namespace_uri;
@@ -129,8 +130,8 @@ static int name_attribute(struct schema_set *set, struct schema_attribute *attri
     return schema_tag(set, namespace_uri, name, &attribute->tag);
 }
 
-static int refer_attribute(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                           const char *qname, struct schema_attribute *attribute)
+static int refer_attribute(struct schema_set *set, const struct schema_document *document,
+                           xmlNodePtr node, const char *qname, struct schema_attribute *attribute)
 {
     const char *namespace_uri, *name;
     struct schema_global *global;
@@ -151,8 +152,8 @@ static int refer_attribute(struct schema_set *set, const struct schema_document 
     return rc;
 }
 
-static int declare_attribute(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                             struct schema_attribute *attribute)
+static int declare_attribute(struct schema_set *set, const struct schema_document *document,
+                             xmlNodePtr node, struct schema_attribute *attribute)
 {
     struct schema_type *type = NULL;
     char *name;
@@ -169,11 +170,12 @@ static int declare_attribute(struct schema_set *set, const struct schema_documen
     return rc;
 }
 
-static int parse_attribute(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                           struct schema_type *type)
+static int parse_attribute(struct schema_set *set, const struct schema_document *document,
+                           xmlNodePtr node, struct schema_type *type)
 {
     char *use, *reference;
-    struct schema_attribute *known, *attribute = arena_alloc(set->loader->arena, sizeof(*attribute));
+    struct schema_attribute *known,
+        *attribute = arena_alloc(set->loader->arena, sizeof(*attribute));
     if (attribute == NULL)
         return loader_nomem(set->loader);
     int rc = loader_attribute(set->loader, node, "use", &use);
@@ -190,12 +192,17 @@ static int parse_attribute(struct schema_set *set, const struct schema_document 
         *known = *attribute; /* a restriction states the base's attribute anew */
         return CG_OK;
     }
-    return list_push(set->loader->arena, &type->attributes, attribute) == CG_OK ? CG_OK
-                                                                                : loader_nomem(set->loader);
+    return list_push(set->loader->arena, &type->attributes, attribute) == CG_OK
+               ? CG_OK
+               : loader_nomem(set->loader);
 }
 
-/* What the base has, the derived type has too. Attributes are copied since a restriction may change its own. */
-static int inherit_attributes(struct schema_set *set, struct schema_type *type, const struct schema_type *base)
+/*
+ * What the base has, the derived type has too. Attributes are copied since a restriction may change
+ * its own.
+ */
+static int inherit_attributes(struct schema_set *set, struct schema_type *type,
+                              const struct schema_type *base)
 {
     for (size_t i = 0; i < base->attributes.length; i++) {
         struct schema_attribute *copy = arena_alloc(set->loader->arena, sizeof(*copy));
@@ -209,9 +216,10 @@ static int inherit_attributes(struct schema_set *set, struct schema_type *type, 
 
 static int is_facet(xmlNodePtr node)
 {
-    static const char *const facets[] = {"enumeration", "pattern", "length", "minLength", "maxLength", "whiteSpace",
-                                         "minInclusive", "minExclusive", "maxInclusive", "maxExclusive",
-                                         "totalDigits", "fractionDigits", "simpleType"};
+    static const char *const facets[] = {
+        "enumeration", "pattern",        "length",       "minLength",    "maxLength",
+        "whiteSpace",  "minInclusive",   "minExclusive", "maxInclusive", "maxExclusive",
+        "totalDigits", "fractionDigits", "simpleType"};
     for (size_t i = 0; i < sizeof(facets) / sizeof(facets[0]); i++) {
         if (schema_is(node, facets[i]))
             return 1;
@@ -220,8 +228,9 @@ static int is_facet(xmlNodePtr node)
 }
 
 /* Particles and attributes among the children of complexType, extension or restriction. */
-static int parse_children(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                          struct schema_type *type, struct schema_particle **particle)
+static int parse_children(struct schema_set *set, const struct schema_document *document,
+                          xmlNodePtr node, struct schema_type *type,
+                          struct schema_particle **particle)
 {
     int rc = CG_OK;
     *particle = NULL;
@@ -250,8 +259,8 @@ static int base_of(struct schema_set *set, const struct schema_document *documen
     return rc == CG_OK ? schema_type_require(set, *base, document, node, depth + 1) : rc;
 }
 
-static int parse_simple_content(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                                struct schema_type *type, int depth)
+static int parse_simple_content(struct schema_set *set, const struct schema_document *document,
+                                xmlNodePtr node, struct schema_type *type, int depth)
 {
     struct schema_type *base;
     struct schema_particle *particle;
@@ -273,8 +282,8 @@ static int parse_simple_content(struct schema_set *set, const struct schema_docu
 }
 
 /* The base's elements, then the type's own. */
-static int append_particles(struct schema_set *set, struct schema_type *type, struct schema_particle *first,
-                            struct schema_particle *second)
+static int append_particles(struct schema_set *set, struct schema_type *type,
+                            struct schema_particle *first, struct schema_particle *second)
 {
     if (first == NULL || second == NULL) {
         type->particle = first == NULL ? second : first;
@@ -291,8 +300,8 @@ static int append_particles(struct schema_set *set, struct schema_type *type, st
     return CG_OK;
 }
 
-static int parse_complex_content(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                                 struct schema_type *type, int depth)
+static int parse_complex_content(struct schema_set *set, const struct schema_document *document,
+                                 xmlNodePtr node, struct schema_type *type, int depth)
 {
     struct schema_type *base;
     struct schema_particle *own;
@@ -313,8 +322,8 @@ static int parse_complex_content(struct schema_set *set, const struct schema_doc
     return rc;
 }
 
-static int parse_derived(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                         struct schema_type *type, int depth)
+static int parse_derived(struct schema_set *set, const struct schema_document *document,
+                         xmlNodePtr node, struct schema_type *type, int depth)
 {
     int mixed, is_simple = schema_is(node, "simpleContent");
     int rc = schema_flag(set, node, "mixed", type->content == CONTENT_MIXED, &mixed);
@@ -329,8 +338,8 @@ static int parse_derived(struct schema_set *set, const struct schema_document *d
     return rc;
 }
 
-static int parse_complex(struct schema_set *set, const struct schema_document *document, xmlNodePtr node,
-                         struct schema_type *type, int depth)
+static int parse_complex(struct schema_set *set, const struct schema_document *document,
+                         xmlNodePtr node, struct schema_type *type, int depth)
 {
     int mixed;
     int rc = schema_flag(set, node, "mixed", 0, &mixed);
@@ -345,8 +354,8 @@ static int parse_complex(struct schema_set *set, const struct schema_document *d
     return parse_children(set, document, node, type, &type->particle);
 }
 
-int schema_type_require(struct schema_set *set, struct schema_type *type, const struct schema_document *document,
-                        xmlNodePtr node, int depth)
+int schema_type_require(struct schema_set *set, struct schema_type *type,
+                        const struct schema_document *document, xmlNodePtr node, int depth)
 {
     if (type->state == TYPE_RESOLVED)
         return CG_OK;

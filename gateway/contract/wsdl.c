@@ -17,7 +17,8 @@ static int add_definitions(struct wsdl *wsdl, const struct contract_file *file, 
     }
     int rc = loader_attribute(loader, root, "targetNamespace", &target);
     struct wsdl_definitions *definitions = arena_alloc(loader->arena, sizeof(*definitions));
-    if (rc != CG_OK || definitions == NULL || list_push(loader->arena, &wsdl->definitions, definitions) != CG_OK)
+    if (rc != CG_OK || definitions == NULL ||
+        list_push(loader->arena, &wsdl->definitions, definitions) != CG_OK)
         return loader_nomem(loader);
     *definitions = (struct wsdl_definitions){file, root, target == NULL ? "" : target};
     return CG_OK;
@@ -39,11 +40,12 @@ static int follow_import(struct wsdl *wsdl, const struct wsdl_definitions *from,
         return add_definitions(wsdl, file, root);
     if (schema_is(root, "schema"))
         return schema_set_add(&wsdl->set, file, root);
-    return loader_fail(wsdl->loader, CG_E_INVALID, from->file, node, "\"%.100s\" is neither WSDL nor XML schema",
-                       location);
+    return loader_fail(wsdl->loader, CG_E_INVALID, from->file, node,
+                       "\"%.100s\" is neither WSDL nor XML schema", location);
 }
 
-static int add_types(struct wsdl *wsdl, const struct wsdl_definitions *definitions, xmlNodePtr types)
+static int add_types(struct wsdl *wsdl, const struct wsdl_definitions *definitions,
+                     xmlNodePtr types)
 {
     int rc = CG_OK;
     xmlNodePtr node = xml_first_element(types);
@@ -70,7 +72,8 @@ static int read_imports_and_types(struct wsdl *wsdl)
     return rc;
 }
 
-int wsdl_named_child(struct wsdl *wsdl, xmlNodePtr parent, const char *kind, const char *name, xmlNodePtr *found)
+int wsdl_named_child(struct wsdl *wsdl, xmlNodePtr parent, const char *kind, const char *name,
+                     xmlNodePtr *found)
 {
     char *its_name;
     *found = NULL;
@@ -88,15 +91,15 @@ int wsdl_named_child(struct wsdl *wsdl, xmlNodePtr parent, const char *kind, con
     return CG_OK;
 }
 
-int wsdl_find(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr node, const char *kind,
-              const char *attribute, struct wsdl_component *component)
+int wsdl_find(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr node,
+              const char *kind, const char *attribute, struct wsdl_component *component)
 {
     const char *namespace_uri, *name;
     char *qname;
     int rc = loader_attribute(wsdl->loader, node, attribute, &qname);
     if (rc == CG_OK && qname == NULL)
-        return loader_fail(wsdl->loader, CG_E_INVALID, file, node, "\"%.20s\" without attribute \"%s\"", node->name,
-                           attribute);
+        return loader_fail(wsdl->loader, CG_E_INVALID, file, node,
+                           "\"%.20s\" without attribute \"%s\"", node->name, attribute);
     if (rc == CG_OK)
         rc = schema_qname(&wsdl->set, file, node, qname, &namespace_uri, &name);
     for (size_t i = 0; rc == CG_OK && i < wsdl->definitions.length; i++) {
@@ -110,7 +113,8 @@ int wsdl_find(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr no
     }
     if (rc != CG_OK)
         return rc;
-    return loader_fail(wsdl->loader, CG_E_INVALID, file, node, "%s \"%.100s\" is not declared anywhere", kind, name);
+    return loader_fail(wsdl->loader, CG_E_INVALID, file, node,
+                       "%s \"%.100s\" is not declared anywhere", kind, name);
 }
 
 xmlNodePtr wsdl_soap_child(xmlNodePtr parent, const char *name, enum soap_version *version)
@@ -128,7 +132,9 @@ xmlNodePtr wsdl_soap_child(xmlNodePtr parent, const char *name, enum soap_versio
     return NULL;
 }
 
-/* "/SOAOICCT/services/AgentService" of "http://localhost:9084/SOAOICCT/services/AgentService?wsdl". */
+/*
+ * "/SOAOICCT/services/AgentService" of "http://localhost:9084/SOAOICCT/services/AgentService?wsdl".
+ */
 static int address_path(struct loader *loader, const char *location, const char **path)
 {
     const char *authority = strstr(location, "://");
@@ -146,10 +152,15 @@ static int read_address(struct wsdl *wsdl, xmlNodePtr port, struct contract_serv
     xmlNodePtr node = wsdl_soap_child(port, "address", &version);
     if (node != NULL)
         rc = loader_attribute(wsdl->loader, node, "location", &location);
-    return rc == CG_OK ? address_path(wsdl->loader, location == NULL ? "" : location, &service->address_path) : rc;
+    return rc == CG_OK ? address_path(wsdl->loader, location == NULL ? "" : location,
+                                      &service->address_path)
+                       : rc;
 }
 
-/* The first SOAP binding gives the operations; another one must be the same port type over the other SOAP version. */
+/*
+ * The first SOAP binding gives the operations; another one must be the same port type over the
+ * other SOAP version.
+ */
 static int read_port(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr port,
                      struct contract_service *service, struct wsdl_binding *first)
 {
@@ -167,11 +178,13 @@ static int read_port(struct wsdl *wsdl, const struct contract_file *file, xmlNod
         return loader_fail(wsdl->loader, CG_E_INVALID, binding.binding.file, soap,
                            "construct \"style=%.20s\" is not supported", style);
     if (rc == CG_OK)
-        rc = wsdl_find(wsdl, binding.binding.file, binding.binding.node, "portType", "type", &binding.port_type);
+        rc = wsdl_find(wsdl, binding.binding.file, binding.binding.node, "portType", "type",
+                       &binding.port_type);
     if (rc != CG_OK)
         return rc;
     if (first->port_type.node != NULL && first->port_type.node != binding.port_type.node)
-        return loader_fail(wsdl->loader, CG_E_INVALID, file, port, "ports of one service with different port types");
+        return loader_fail(wsdl->loader, CG_E_INVALID, file, port,
+                           "ports of one service with different port types");
     service->soap11 |= version == SOAP_1_1;
     service->soap12 |= version == SOAP_1_2;
     if (first->port_type.node != NULL)
@@ -181,8 +194,8 @@ static int read_port(struct wsdl *wsdl, const struct contract_file *file, xmlNod
 }
 
 /*
- * A service with one port is called like the port, which is the last segment of its URL in CCT; one with several (ASP.NET
- * has a port per protocol) like the service.
+ * A service with one port is called like the port, which is the last segment of its URL in CCT; one
+ * with several (ASP.NET has a port per protocol) like the service.
  */
 static int name_service(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr node,
                         struct contract_service *service)
@@ -203,7 +216,8 @@ static int name_service(struct wsdl *wsdl, const struct contract_file *file, xml
     return rc;
 }
 
-static int add_service(struct wsdl *wsdl, const struct wsdl_definitions *definitions, xmlNodePtr node)
+static int add_service(struct wsdl *wsdl, const struct wsdl_definitions *definitions,
+                       xmlNodePtr node)
 {
     struct arena *arena = wsdl->loader->arena;
     struct contract_service *service = arena_alloc(arena, sizeof(*service));
@@ -239,7 +253,8 @@ static int read_services(struct wsdl *wsdl)
     if (rc == CG_OK)
         rc = schema_set_finish(&wsdl->set);
     for (size_t i = first; rc == CG_OK && i < wsdl->loader->services.length; i++)
-        rc = wsdl_complete(wsdl, ((const struct wsdl_service *)wsdl->loader->services.items[i])->service);
+        rc = wsdl_complete(wsdl,
+                           ((const struct wsdl_service *)wsdl->loader->services.items[i])->service);
     return rc;
 }
 

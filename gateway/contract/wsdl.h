@@ -1,4 +1,7 @@
-/* WSDL 1.1 to services and operations. Document/literal over SOAP 1.1 and 1.2; other bindings of a service are passed over. */
+/*
+ * WSDL 1.1 to services and operations. Document/literal over SOAP 1.1 and 1.2; other bindings of a
+ * service are passed over.
+ */
 #ifndef CCTGATE_CONTRACT_WSDL_H
 #define CCTGATE_CONTRACT_WSDL_H
 
@@ -12,7 +15,10 @@ struct wsdl_service {
     xmlNodePtr node;
 };
 
-/* Adds the services of one WSDL file to `loader->services` (struct wsdl_service). A file without one adds none. */
+/*
+ * Adds the services of one WSDL file to `loader->services` (struct wsdl_service). A file without
+ * one adds none.
+ */
 int wsdl_load(struct loader *loader, const char *path);
 
 #endif

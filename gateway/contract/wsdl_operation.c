@@ -5,7 +5,10 @@
 #include "cctgate/error.h"
 #include "cctgate/xml.h"
 
-/* The one place where the domain is named: what has this type carries the upstream session (DOMAIN 2.2). */
+/*
+ * The one place where the domain is named: what has this type carries the upstream session (DOMAIN
+ * 2.2).
+ */
 #define TOKEN_TYPE_NAMESPACE "http://www.nortel.com/soa/oi/cct/types"
 #define TOKEN_TYPE_NAME      "ssoToken"
 
@@ -30,7 +33,8 @@ static int is_listed(const char *parts, const char *name)
     return 0;
 }
 
-static int check_body(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr direction, char **parts)
+static int check_body(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr direction,
+                      char **parts)
 {
     enum soap_version version;
     char *use;
@@ -40,7 +44,8 @@ static int check_body(struct wsdl *wsdl, const struct contract_file *file, xmlNo
         return CG_OK;
     int rc = loader_attribute(wsdl->loader, body, "use", &use);
     if (rc == CG_OK && use != NULL && strcmp(use, "literal") != 0)
-        return loader_fail(wsdl->loader, CG_E_INVALID, file, body, "construct \"use=%.20s\" is not supported", use);
+        return loader_fail(wsdl->loader, CG_E_INVALID, file, body,
+                           "construct \"use=%.20s\" is not supported", use);
     return rc == CG_OK ? loader_attribute(wsdl->loader, body, "parts", parts) : rc;
 }
 
@@ -59,7 +64,8 @@ static int part_element(struct wsdl *wsdl, const struct wsdl_component *message,
         if (rc != CG_OK || !is_listed(parts, name))
             continue;
         if (*element != NULL)
-            return loader_fail(wsdl->loader, CG_E_INVALID, message->file, node, "a message with several body parts");
+            return loader_fail(wsdl->loader, CG_E_INVALID, message->file, node,
+                               "a message with several body parts");
         rc = loader_attribute(wsdl->loader, node, "element", &qname);
         if (rc == CG_OK && qname == NULL)
             return loader_fail(wsdl->loader, CG_E_INVALID, message->file, node,
@@ -71,8 +77,8 @@ static int part_element(struct wsdl *wsdl, const struct wsdl_component *message,
 }
 
 /* `direction` is wsdl:input, wsdl:output or wsdl:fault of a port type's operation. */
-static int message_element(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr direction,
-                           const char *parts, struct schema_element **element)
+static int message_element(struct wsdl *wsdl, const struct contract_file *file,
+                           xmlNodePtr direction, const char *parts, struct schema_element **element)
 {
     struct wsdl_component message;
     int rc = wsdl_find(wsdl, file, direction, "message", "message", &message);
@@ -85,14 +91,17 @@ static int read_faults(struct wsdl *wsdl, const struct contract_file *file, xmlN
     struct list elements = {0};
     struct schema_element *element;
     int rc = CG_OK;
-    for (node = xml_first_element(node); rc == CG_OK && node != NULL; node = xml_next_element(node)) {
+    for (node = xml_first_element(node); rc == CG_OK && node != NULL;
+         node = xml_next_element(node)) {
         if (!xml_is(node, WSDL_NAMESPACE, "fault"))
             continue;
         rc = message_element(wsdl, file, node, NULL, &element);
-        if (rc == CG_OK && element != NULL && list_push(wsdl->loader->arena, &elements, element) != CG_OK)
+        if (rc == CG_OK && element != NULL &&
+            list_push(wsdl->loader->arena, &elements, element) != CG_OK)
             rc = loader_nomem(wsdl->loader);
     }
-    struct contract_fault *faults = arena_array(wsdl->loader->arena, elements.length, sizeof(*faults));
+    struct contract_fault *faults =
+        arena_array(wsdl->loader->arena, elements.length, sizeof(*faults));
     if (rc != CG_OK || faults == NULL)
         return rc != CG_OK ? rc : loader_nomem(wsdl->loader);
     for (size_t i = 0; i < elements.length; i++) {
@@ -111,12 +120,14 @@ static int read_messages(struct wsdl *wsdl, const struct wsdl_component *port_ty
     char *parts;
     xmlNodePtr in = wsdl_child(node, "input"), out = wsdl_child(node, "output");
     if (in == NULL)
-        return loader_fail(wsdl->loader, CG_E_INVALID, port_type->file, node, "an operation without input");
+        return loader_fail(wsdl->loader, CG_E_INVALID, port_type->file, node,
+                           "an operation without input");
     int rc = check_body(wsdl, bound->file, wsdl_child(bound->node, "input"), &parts);
     if (rc == CG_OK)
         rc = message_element(wsdl, port_type->file, in, parts, &input);
     if (rc == CG_OK && input == NULL)
-        return loader_fail(wsdl->loader, CG_E_INVALID, port_type->file, in, "an input message without element");
+        return loader_fail(wsdl->loader, CG_E_INVALID, port_type->file, in,
+                           "an input message without element");
     if (rc == CG_OK && out != NULL) {
         rc = check_body(wsdl, bound->file, wsdl_child(bound->node, "output"), &parts);
         if (rc == CG_OK)
@@ -131,18 +142,21 @@ static int read_messages(struct wsdl *wsdl, const struct wsdl_component *port_ty
     return read_faults(wsdl, port_type->file, node, operation);
 }
 
-static int read_documentation(struct wsdl *wsdl, xmlNodePtr node, struct contract_operation *operation)
+static int read_documentation(struct wsdl *wsdl, xmlNodePtr node,
+                              struct contract_operation *operation)
 {
     xmlNodePtr documentation = wsdl_child(node, "documentation");
     if (documentation == NULL)
         return CG_OK;
     xmlChar *text = xmlNodeGetContent(documentation);
-    operation->documentation = text == NULL ? NULL : arena_strdup(wsdl->loader->arena, (const char *)text);
+    operation->documentation =
+        text == NULL ? NULL : arena_strdup(wsdl->loader->arena, (const char *)text);
     xmlFree(text);
     return operation->documentation == NULL ? loader_nomem(wsdl->loader) : CG_OK;
 }
 
-static int read_action(struct wsdl *wsdl, const struct wsdl_component *bound, struct contract_operation *operation)
+static int read_action(struct wsdl *wsdl, const struct wsdl_component *bound,
+                       struct contract_operation *operation)
 {
     enum soap_version version;
     char *action = NULL, *style = NULL;
@@ -166,7 +180,8 @@ static int read_operation(struct wsdl *wsdl, const struct wsdl_binding *binding,
     char *name;
     int rc = loader_attribute(wsdl->loader, node, "name", &name);
     if (rc == CG_OK && (name == NULL || name[0] == '\0'))
-        return loader_fail(wsdl->loader, CG_E_INVALID, binding->port_type.file, node, "operation without a name");
+        return loader_fail(wsdl->loader, CG_E_INVALID, binding->port_type.file, node,
+                           "operation without a name");
     if (rc == CG_OK)
         rc = wsdl_named_child(wsdl, binding->binding.node, "operation", name, &bound.node);
     if (rc == CG_OK && bound.node == NULL)
@@ -182,14 +197,17 @@ static int read_operation(struct wsdl *wsdl, const struct wsdl_binding *binding,
     return rc;
 }
 
-int wsdl_operations(struct wsdl *wsdl, const struct wsdl_binding *binding, struct contract_service *service)
+int wsdl_operations(struct wsdl *wsdl, const struct wsdl_binding *binding,
+                    struct contract_service *service)
 {
     size_t count = 0;
     int rc = CG_OK;
     xmlNodePtr node;
-    for (node = xml_first_element(binding->port_type.node); node != NULL; node = xml_next_element(node))
+    for (node = xml_first_element(binding->port_type.node); node != NULL;
+         node = xml_next_element(node))
         count += (size_t)xml_is(node, WSDL_NAMESPACE, "operation");
-    struct contract_operation *operations = arena_array(wsdl->loader->arena, count, sizeof(*operations));
+    struct contract_operation *operations =
+        arena_array(wsdl->loader->arena, count, sizeof(*operations));
     if (operations == NULL)
         return loader_nomem(wsdl->loader);
     service->operations = operations;
@@ -228,12 +246,15 @@ static void find_token(struct schema_element *input)
 /* The tables are const to everybody else; here they are still being made. */
 static int complete_message(struct wsdl *wsdl, const struct schema_element *element)
 {
-    return element == NULL ? CG_OK : schema_set_message(&wsdl->set, (struct schema_element *)(size_t)element);
+    return element == NULL
+               ? CG_OK
+               : schema_set_message(&wsdl->set, (struct schema_element *)(size_t)element);
 }
 
 int wsdl_complete(struct wsdl *wsdl, struct contract_service *service)
 {
-    struct contract_operation *operations = (struct contract_operation *)(size_t)service->operations;
+    struct contract_operation *operations =
+        (struct contract_operation *)(size_t)service->operations;
     int rc = CG_OK;
     for (size_t i = 0; rc == CG_OK && i < service->num_operations; i++) {
         struct contract_operation *operation = &operations[i];

@@ -31,16 +31,21 @@ struct wsdl_binding {
 };
 
 /* The WSDL component `kind` that attribute `attribute` of `node` names. */
-int wsdl_find(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr node, const char *kind,
-              const char *attribute, struct wsdl_component *component);
+int wsdl_find(struct wsdl *wsdl, const struct contract_file *file, xmlNodePtr node,
+              const char *kind, const char *attribute, struct wsdl_component *component);
 /* The child of this kind and name; *found is NULL when there is none. */
-int wsdl_named_child(struct wsdl *wsdl, xmlNodePtr parent, const char *kind, const char *name, xmlNodePtr *found);
+int wsdl_named_child(struct wsdl *wsdl, xmlNodePtr parent, const char *kind, const char *name,
+                     xmlNodePtr *found);
 /* The first child with this name in either SOAP namespace, or NULL. */
 xmlNodePtr wsdl_soap_child(xmlNodePtr parent, const char *name, enum soap_version *version);
 
 /* Reads the operations of a service; their types are not complete yet. */
-int wsdl_operations(struct wsdl *wsdl, const struct wsdl_binding *binding, struct contract_service *service);
-/* What can only be said once the types are complete: namespaces of messages, the place of the token. */
+int wsdl_operations(struct wsdl *wsdl, const struct wsdl_binding *binding,
+                    struct contract_service *service);
+/*
+ * What can only be said once the types are complete: namespaces of messages, the place of the
+ * token.
+ */
 int wsdl_complete(struct wsdl *wsdl, struct contract_service *service);
 
 #endif

@@ -11,8 +11,12 @@
 #include "cctgate/limits.h"
 #include "gateway/contract/xml_scan.h"
 
-/* CDATA becomes text, so that nobody has to know of it. None of NOENT, DTDLOAD, HUGE, RECOVER, XINCLUDE. */
-#define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+/*
+ * CDATA becomes text, so that nobody has to know of it. None of NOENT, DTDLOAD, HUGE, RECOVER,
+ * XINCLUDE.
+ */
+#define PARSE_OPTIONS                                                                              \
+    (XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
 static xmlParserInputPtr refuse_entity(const char *url, const char *id, xmlParserCtxtPtr context)
 {
@@ -44,8 +48,12 @@ static size_t line_of(const char *bytes, size_t offset)
     return line;
 }
 
-/* A SAX callback must not refuse quietly: the scan already has, so a subset here means that it was fooled. */
-static void refuse_subset(void *data, const xmlChar *name, const xmlChar *external, const xmlChar *system)
+/*
+ * A SAX callback must not refuse quietly: the scan already has, so a subset here means that it was
+ * fooled.
+ */
+static void refuse_subset(void *data, const xmlChar *name, const xmlChar *external,
+                          const xmlChar *system)
 {
     (void)name;
     (void)external;
@@ -53,31 +61,52 @@ static void refuse_subset(void *data, const xmlChar *name, const xmlChar *extern
     xmlStopParser(data);
 }
 
-/* libxml2's own sentences quote the document, so only its number is passed on. */
-static int report(xmlParserCtxtPtr context, char *error, size_t error_size)
+/*
+ * The first error counts; what follows from it only confuses. But that memory ran out explains them
+ * all.
+ */
+struct complaint {
+    int code, line;
+};
+
+static void remember(void *data, xmlErrorPtr error)
 {
-    int code = context->lastError.code;
-    if (code == XML_ERR_NO_MEMORY) {
+    struct complaint *complaint = ((xmlParserCtxtPtr)data)->_private;
+    if (error->level < XML_ERR_ERROR)
+        return;
+    if (complaint->code == XML_ERR_OK || error->code == XML_ERR_NO_MEMORY)
+        *complaint = (struct complaint){error->code, error->line};
+}
+
+/* libxml2's own sentences quote the document, so only its number is passed on. */
+static int report(const struct complaint *complaint, char *error, size_t error_size)
+{
+    /* no document and no complaint: what libxml2 needs to complain could not be had */
+    if (complaint->code == XML_ERR_NO_MEMORY || complaint->code == XML_ERR_OK) {
         snprintf(error, error_size, "no memory for an XML document");
         return CG_E_NOMEM;
     }
-    snprintf(error, error_size, "line %d: not well-formed XML (libxml2 error %d)",
-             context->lastError.line, code);
+    snprintf(error, error_size, "line %d: not well-formed XML (libxml2 error %d)", complaint->line,
+             complaint->code);
     return CG_E_XML;
 }
 
 static int parse(const char *bytes, size_t length, xmlDocPtr *doc, char *error, size_t error_size)
 {
+    struct complaint complaint = {XML_ERR_OK, 1};
     int rc = CG_OK;
     xmlParserCtxtPtr context = xmlNewParserCtxt();
     if (context == NULL) {
-        snprintf(error, error_size, "no memory for an XML parser");
-        return CG_E_NOMEM;
+        complaint.code = XML_ERR_NO_MEMORY;
+        return report(&complaint, error, error_size);
     }
+    context->_private = &complaint;
     context->sax->internalSubset = refuse_subset;
+    context->sax->serror = remember;
     *doc = xmlCtxtReadMemory(context, bytes, (int)length, NULL, NULL, PARSE_OPTIONS);
-    if (*doc == NULL || !context->wellFormed || xmlDocGetRootElement(*doc) == NULL) {
-        rc = report(context, error, error_size);
+    if (*doc == NULL || !context->wellFormed || xmlDocGetRootElement(*doc) == NULL ||
+        complaint.code == XML_ERR_NO_MEMORY) {
+        rc = report(&complaint, error, error_size);
         xmlFreeDoc(*doc);
         *doc = NULL;
     }
@@ -85,13 +114,15 @@ static int parse(const char *bytes, size_t length, xmlDocPtr *doc, char *error, 
     return rc;
 }
 
-int xml_parse(const char *bytes, size_t length, size_t bytes_max, xmlDocPtr *doc, char *error, size_t error_size)
+int xml_parse(const char *bytes, size_t length, size_t bytes_max, xmlDocPtr *doc, char *error,
+              size_t error_size)
 {
     size_t offset;
     const char *reason;
     *doc = NULL;
     if (length > bytes_max || length > INT_MAX) {
-        snprintf(error, error_size, "an XML document of %zu bytes is larger than is accepted", length);
+        snprintf(error, error_size, "an XML document of %zu bytes is larger than is accepted",
+                 length);
         return CG_E_LIMIT;
     }
     if (length == 0) {
@@ -125,6 +156,7 @@ xmlNodePtr xml_next_element(xmlNodePtr node)
 
 int xml_is(xmlNodePtr node, const char *namespace_uri, const char *local_name)
 {
-    const char *uri = node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
+    const char *uri =
+        node->ns != NULL && node->ns->href != NULL ? (const char *)node->ns->href : "";
     return strcmp((const char *)node->name, local_name) == 0 && strcmp(uri, namespace_uri) == 0;
 }

@@ -25,14 +25,19 @@ static int starts_with(const struct scan *scan, const char *text)
     return (size_t)(scan->end - scan->at) >= length && memcmp(scan->at, text, length) == 0;
 }
 
-/* Moves behind the next `text`; to the end when there is none, which the parser will complain about. */
+/*
+ * Moves behind the next `text`; to the end when there is none, which the parser will complain
+ * about.
+ */
 static void skip_past(struct scan *scan, const char *text)
 {
     const char *found = memmem(scan->at, (size_t)(scan->end - scan->at), text, strlen(text));
     scan->at = found == NULL ? scan->end : found + strlen(text);
 }
 
-/* Moves behind the '>' of a tag; counts the attributes and says whether the tag was empty ("/>"). */
+/*
+ * Moves behind the '>' of a tag; counts the attributes and says whether the tag was empty ("/>").
+ */
 static size_t skip_tag(struct scan *scan, int *empty)
 {
     size_t attributes = 0;
@@ -77,7 +82,9 @@ static int start_tag(struct scan *scan)
     return CG_OK;
 }
 
-/* Comments and the like count as elements do: each is a node in the tree, and cuts a text in two. */
+/*
+ * Comments and the like count as elements do: each is a node in the tree, and cuts a text in two.
+ */
 static int one_construct(struct scan *scan)
 {
     int empty, is_end = starts_with(scan, "</");
@@ -102,7 +109,10 @@ static int one_construct(struct scan *scan)
     return CG_OK;
 }
 
-/* The value of encoding="..." in the declaration `[at, end)`; 0 when it is none that we can scan bytewise. */
+/*
+ * The value of encoding="..." in the declaration `[at, end)`; 0 when it is none that we can scan
+ * bytewise.
+ */
 static int encoding_accepted(const char *at, const char *end)
 {
     static const char *const accepted[] = {"utf-8", "utf8", "us-ascii", "iso-8859-1"};
@@ -138,7 +148,8 @@ static int check_encoding(struct scan *scan)
     size_t length = (size_t)(scan->end - scan->at);
     const char *close = memmem(scan->at, length, "?>", 2);
     const char *end = close == NULL ? scan->end : close;
-    const char *encoding = memmem(scan->at, (size_t)(end - scan->at), "encoding", strlen("encoding"));
+    const char *encoding =
+        memmem(scan->at, (size_t)(end - scan->at), "encoding", strlen("encoding"));
     if (encoding != NULL && !encoding_accepted(encoding + strlen("encoding"), end))
         return fail(scan, CG_E_XML, "only UTF-8, US-ASCII and ISO-8859-1 are accepted");
     return CG_OK;

@@ -8,13 +8,6 @@
 
 /* ---- text ---- */
 
-char *put_text(char *at, const char *text)
-{
-    size_t length = strlen(text);
-    memcpy(at, text, length);
-    return at + length;
-}
-
 char *put_decimal(char *at, int64_t value)
 {
     char digits[20];
@@ -65,23 +58,42 @@ static void ticket_free(struct ticket *ticket)
     free(ticket);
 }
 
+/* What a read that sleeps must undo when its request goes; a hit never comes here. */
+struct guard {
+    struct reading *reading;
+    struct policy *policy; /* keeps `access` valid across a reload */
+};
+
 static void on_dispose(void *data)
 {
-    struct reading *reading = data;
+    struct guard *guard = data;
+    struct reading *reading = guard->reading;
     if (h2o_timeout_is_linked(&reading->timeout))
         h2o_timeout_unlink(&reading->timeout);
     if (reading->ticket != NULL)
         reading->ticket->reading = NULL;
     fetch_outcome_unref(&reading->failure);
+    policy_unref(&guard->policy);
 }
 
 struct reading *reading_new(struct request *request, void (*step)(struct reading *))
 {
-    struct reading *reading = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*reading), on_dispose);
+    struct reading *reading = h2o_mem_alloc_pool(&request->h2o->pool, sizeof(*reading));
     memset(reading, 0, sizeof(*reading));
     reading->request = request;
     reading->step = step;
     return reading;
+}
+
+static void guard_reading(struct reading *reading)
+{
+    struct guard *guard;
+    if (reading->guarded)
+        return;
+    guard = h2o_mem_alloc_shared(&reading->request->h2o->pool, sizeof(*guard), on_dispose);
+    guard->reading = reading;
+    guard->policy = policy_ref(reading->request->policy);
+    reading->guarded = 1;
 }
 
 /* All answers of the round are here. */
@@ -136,6 +148,7 @@ static struct ticket *ticket_of(struct reading *reading)
 
     if (reading->ticket != NULL)
         return reading->ticket;
+    guard_reading(reading);
     if ((ticket = calloc(1, sizeof(*ticket))) == NULL)
         abort();
     ticket->front = front;

@@ -11,6 +11,8 @@
 #ifndef CCTGATE_REST_READING_H
 #define CCTGATE_REST_READING_H
 
+#include <string.h>
+
 #include "gateway/rest/rest.h"
 
 struct reading;
@@ -27,7 +29,7 @@ struct reading {
     struct request *request;
     struct ticket *ticket; /* NULL: nothing is outstanding */
     void (*step)(struct reading *reading);
-    int members_asked, records_asked;
+    int members_asked, records_asked, guarded;
     int collapsed; /* every fetch of the last round was under way already */
     enum freshness_reason reason;
     struct fetch_outcome *failure;
@@ -52,7 +54,12 @@ struct freshness reading_judge(const struct reading *reading, const struct recor
                                const struct freshness_source *source, int64_t now_ms);
 
 /* ---- text that is built without printf: these run for every cache hit ---- */
-char *put_text(char *at, const char *text);
+static inline char *put_text(char *at, const char *text)
+{
+    size_t length = strlen(text); /* constant for a literal */
+    memcpy(at, text, length);
+    return at + length;
+}
 char *put_decimal(char *at, int64_t value);
 char *put_hex(char *at, uint64_t value);
 

@@ -133,6 +133,7 @@ void respond(struct request *request, int status, const struct representation *r
     req->res.status = status == 200 && not_modified(request, r) ? 304 : status;
     req->res.reason = req->res.status == 304 ? "Not Modified" : "OK";
     count_status(request, req->res.status);
+    h2o_vector_reserve(&req->pool, &req->res.headers, 8);
     if (req->res.status != 304) {
         const char *type = r->content_type != NULL ? r->content_type : "application/json";
         add(req, H2O_TOKEN_CONTENT_TYPE, type, strlen(type));

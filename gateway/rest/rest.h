@@ -72,7 +72,7 @@ struct request {
     struct front *front;
     const struct route *route;
     const struct access *access;
-    struct policy *policy; /* a reference, so that `access` lives as long as the request */
+    struct policy *policy; /* borrowed: whoever sleeps takes a reference, so that `access` outlives a reload */
     struct freshness_directives directives;
     int is_head;
     const struct access_user *user; /* CCT-User, or the only one; NULL: several, not chosen */
@@ -95,6 +95,7 @@ struct request {
 struct asking {
     struct request *request;
     struct front *front;
+    struct policy *policy;
 };
 struct asking *asking_begin(struct request *request);
 /* The request, or NULL; frees. */

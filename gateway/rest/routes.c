@@ -181,16 +181,10 @@ static void dispatch(struct request *request)
         request->route->handler(request);
 }
 
-static void on_dispose(void *data)
-{
-    struct request *request = data;
-    policy_unref(&request->policy);
-}
-
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct front *front = h2o_context_get_handler_context(req->conn->ctx, self);
-    struct request *request = h2o_mem_alloc_shared(&req->pool, sizeof(*request), on_dispose);
+    struct request *request = h2o_mem_alloc_pool(&req->pool, sizeof(*request));
 
     memset(request, 0, offsetof(struct request, id));
     request->id[0] = request->sub_id[0] = request->after[0] = request->traceparent[0] = '\0';
@@ -198,7 +192,7 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     request->asked = NULL;
     request->h2o = req;
     request->front = front;
-    request->policy = policy_ref(front->policy);
+    request->policy = front->policy; /* whoever answers later takes a reference */
     COUNT(front, requests);
     dispatch(request);
     return 0;

@@ -27,6 +27,7 @@ struct asking *asking_begin(struct request *request)
     *request->asked = asking;
     asking->request = request;
     asking->front = request->front;
+    asking->policy = policy_ref(request->policy);
     ++request->front->in_progress;
     return asking;
 }
@@ -37,6 +38,7 @@ struct request *asking_end(struct asking *asking)
     --asking->front->in_progress;
     if (request != NULL)
         *request->asked = NULL;
+    policy_unref(&asking->policy);
     free(asking);
     return request;
 }

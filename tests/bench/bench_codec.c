@@ -167,6 +167,7 @@ int main(int argc, char **argv)
     const char *directory = argc > 1 ? argv[1] : "conf/contract";
     struct contract *contract = NULL;
     char error[CG_ERROR_TEXT_MAX];
+    xml_init();
     double begun = now_s();
     if (contract_load(&contract, directory, error, sizeof(error)) != CG_OK) {
         fprintf(stderr, "bench_codec: %s\n", error);

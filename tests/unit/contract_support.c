@@ -147,10 +147,12 @@ static void keep_complaint(void *data, xmlErrorPtr error)
         snprintf(complaint->text, sizeof(complaint->text), "%s", error->message);
 }
 
-void support_assert_valid(const struct support_schema *schema, const struct codec_buffer *document, const char *label)
+void support_assert_valid(const struct support_schema *schema, const struct codec_buffer *document,
+                          const char *label)
 {
     struct complaint complaint = {""};
-    xmlDocPtr doc = xmlReadMemory(document->bytes, (int)document->length, NULL, NULL, XML_PARSE_NONET);
+    xmlDocPtr doc =
+        xmlReadMemory(document->bytes, (int)document->length, NULL, NULL, XML_PARSE_NONET);
     assert_non_null(doc);
     xmlSchemaValidCtxtPtr context = xmlSchemaNewValidCtxt(schema->schema);
     assert_non_null(context);
@@ -189,7 +191,8 @@ static char *attribute_line(xmlNodePtr node, xmlAttrPtr attribute)
     size_t length;
     xmlChar *value = xmlNodeGetContent((xmlNodePtr)attribute);
     FILE *out = open_memstream(&line, &length);
-    fprintf(out, " {%s}%s=", attribute->ns == NULL ? "" : (const char *)attribute->ns->href, attribute->name);
+    fprintf(out, " {%s}%s=", attribute->ns == NULL ? "" : (const char *)attribute->ns->href,
+            attribute->name);
     print_value(out, node, (const char *)value);
     fclose(out);
     xmlFree(value);
@@ -205,7 +208,8 @@ static void print_attributes(FILE *out, xmlNodePtr node)
 {
     char *lines[64];
     size_t count = 0;
-    for (xmlAttrPtr attribute = node->properties; attribute != NULL && count < 64; attribute = attribute->next)
+    for (xmlAttrPtr attribute = node->properties; attribute != NULL && count < 64;
+         attribute = attribute->next)
         lines[count++] = attribute_line(node, attribute);
     qsort(lines, count, sizeof(lines[0]), by_text);
     for (size_t i = 0; i < count; i++) {
@@ -222,7 +226,8 @@ static void print_canonical(FILE *out, xmlNodePtr node)
     for (xmlNodePtr child = node->children; child != NULL; child = child->next) {
         if (child->type == XML_ELEMENT_NODE)
             print_canonical(out, child);
-        else if (child->type == XML_TEXT_NODE && (!is_blank((const char *)child->content) || node->children->next == NULL))
+        else if (child->type == XML_TEXT_NODE &&
+                 (!is_blank((const char *)child->content) || node->children->next == NULL))
             print_value(out, node, (const char *)child->content);
     }
     fprintf(out, "</>\n");

@@ -46,9 +46,13 @@ struct support_schema {
 void support_schema_load(struct support_schema *schema, const char *path);
 void support_schema_release(struct support_schema *schema);
 /* The test fails, naming `label`, when the document is not valid. */
-void support_assert_valid(const struct support_schema *schema, const struct codec_buffer *document, const char *label);
+void support_assert_valid(const struct support_schema *schema, const struct codec_buffer *document,
+                          const char *label);
 
-/* A document in a form in which equal ones are equal strings: no prefixes, comments or white space between elements. */
+/*
+ * A document in a form in which equal ones are equal strings: no prefixes, comments or white space
+ * between elements.
+ */
 char *support_canonical(const char *xml, size_t length);
 
 /* A copy without empty arrays: an absent repeated element reads as one. */

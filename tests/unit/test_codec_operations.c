@@ -32,7 +32,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const struct support_schema *schema_for(const struct fixture *fixture, const struct contract_operation *op,
+static const struct support_schema *schema_for(const struct fixture *fixture,
+                                               const struct contract_operation *op,
                                                enum soap_version version)
 {
     if (version == SOAP_1_2)
@@ -63,8 +64,8 @@ static void check_request(const struct fixture *fixture, const struct contract_o
     if (codec_encode_request(op, version, arguments, sent, &buffer, &error) != CG_OK)
         fail_msg("%s: %s", label, error.text);
     support_assert_valid(schema_for(fixture, op, version), &buffer, label);
-    if (codec_decode_request(fixture->contract, op->service->name, buffer.bytes, buffer.length, &found, &decoded,
-                             &token, &error) != CG_OK)
+    if (codec_decode_request(fixture->contract, op->service->name, buffer.bytes, buffer.length,
+                             &found, &decoded, &token, &error) != CG_OK)
         fail_msg("%s: %s", label, error.text);
     assert_ptr_equal(found, op);
     assert_same(arguments, decoded, label);
@@ -132,16 +133,19 @@ static const json_t *resolve(const json_t *root, const json_t *schema)
     size_t i;
     json_array_foreach(json_object_get(schema, "anyOf"), i, alternative)
     {
-        if (json_object_get(alternative, "$ref") != NULL || json_object_get(alternative, "properties") != NULL)
+        if (json_object_get(alternative, "$ref") != NULL ||
+            json_object_get(alternative, "properties") != NULL)
             return resolve(root, alternative);
     }
     const char *reference = json_string_value(json_object_get(schema, "$ref"));
-    return reference == NULL ? schema
-                             : json_object_get(json_object_get(root, "$defs"), reference + strlen("#/$defs/"));
+    return reference == NULL
+               ? schema
+               : json_object_get(json_object_get(root, "$defs"), reference + strlen("#/$defs/"));
 }
 
 /* A schema that does not describe what the codec takes would mislead every client. */
-static void assert_describes(const json_t *root, const json_t *schema, const json_t *value, int depth)
+static void assert_describes(const json_t *root, const json_t *schema, const json_t *value,
+                             int depth)
 {
     const char *name;
     json_t *member, *required;
@@ -157,7 +161,8 @@ static void assert_describes(const json_t *root, const json_t *schema, const jso
         if (property == NULL)
             fail_msg("the schema has no %s", name);
         if (json_is_array(member))
-            assert_describes(root, json_object_get(property, "items"), json_array_get(member, 0), depth + 1);
+            assert_describes(root, json_object_get(property, "items"), json_array_get(member, 0),
+                             depth + 1);
         else if (json_is_object(member))
             assert_describes(root, property, member, depth + 1);
     }

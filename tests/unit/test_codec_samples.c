@@ -29,7 +29,8 @@ struct fixture {
 };
 
 /* "Service.Operation..." in the CCT folder, "Operation..." in the Outbound one. */
-static const struct contract_operation *operation_of(const struct contract *contract, const char *name)
+static const struct contract_operation *operation_of(const struct contract *contract,
+                                                     const char *name)
 {
     char first[128], second[128];
     snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "."), name);
@@ -51,7 +52,8 @@ static void add_sample(struct fixture *fixture, const char *folder, const char *
     struct sample *sample = &fixture->samples[fixture->count++];
     char *path = support_format("%s/%s", folder, name);
     sample->name = strdup(name);
-    sample->contract = strstr(name, "priority-variant") != NULL ? fixture->variant : fixture->contract;
+    sample->contract =
+        strstr(name, "priority-variant") != NULL ? fixture->variant : fixture->contract;
     sample->op = operation_of(sample->contract, name);
     if (sample->op == NULL)
         fail_msg("no operation for %s", path);
@@ -92,7 +94,8 @@ static int set_up(void **state)
     add_folder(fixture, CCT_DIRECTORY "/samples", 76);
     add_folder(fixture, OUTBOUND_DIRECTORY "/samples", 35);
     add_folder(fixture, OUTBOUND_DIRECTORY "/samples/soap12", 5);
-    qsort(fixture->samples, fixture->count, sizeof(fixture->samples[0]), by_name); /* for the seed below */
+    qsort(fixture->samples, fixture->count, sizeof(fixture->samples[0]),
+          by_name); /* for the seed below */
     *state = fixture;
     return 0;
 }
@@ -116,8 +119,8 @@ static void again_request(const struct sample *sample, struct codec_buffer *out)
     struct codec_error error = {0};
     json_t *arguments;
     char *token;
-    if (codec_decode_request(sample->contract, sample->op->service->name, sample->xml, sample->length, &op, &arguments,
-                             &token, &error) != CG_OK)
+    if (codec_decode_request(sample->contract, sample->op->service->name, sample->xml,
+                             sample->length, &op, &arguments, &token, &error) != CG_OK)
         fail_msg("%s: %s", sample->name, error.text);
     assert_ptr_equal(op, sample->op);
     assert_int_equal(token != NULL, op->takes_token);
@@ -132,7 +135,8 @@ static void again_response(const struct sample *sample, struct codec_buffer *out
     struct codec_error error = {0};
     struct codec_fault fault;
     json_t *result;
-    if (codec_decode_response(sample->op, sample->xml, sample->length, &result, &fault, &error) != CG_OK)
+    if (codec_decode_response(sample->op, sample->xml, sample->length, &result, &fault, &error) !=
+        CG_OK)
         fail_msg("%s: %s", sample->name, error.text);
     if (codec_encode_response(sample->op, sample->version, result, out, &error) != CG_OK)
         fail_msg("%s: %s", sample->name, error.text);
@@ -144,8 +148,10 @@ static char *reason_of(const struct sample *sample)
 {
     xmlDocPtr doc;
     char error[CG_ERROR_TEXT_MAX];
-    assert_int_equal(xml_parse(sample->xml, sample->length, sample->length, &doc, error, sizeof(error)), CG_OK);
-    xmlNodePtr node = xml_first_element(xml_first_element(xml_first_element(xmlDocGetRootElement(doc))));
+    assert_int_equal(
+        xml_parse(sample->xml, sample->length, sample->length, &doc, error, sizeof(error)), CG_OK);
+    xmlNodePtr node =
+        xml_first_element(xml_first_element(xml_first_element(xmlDocGetRootElement(doc))));
     node = xml_next_element(node);
     if (sample->version == SOAP_1_2)
         node = xml_first_element(node);
@@ -162,10 +168,12 @@ static void again_fault(const struct sample *sample, struct codec_buffer *out)
     struct codec_fault fault;
     json_t *result;
     char *reason = reason_of(sample);
-    assert_int_equal(codec_decode_response(sample->op, sample->xml, sample->length, &result, &fault, &error), CG_E_FAULT);
+    assert_int_equal(
+        codec_decode_response(sample->op, sample->xml, sample->length, &result, &fault, &error),
+        CG_E_FAULT);
     assert_null(result);
-    if (codec_encode_fault(sample->op, sample->version, fault.declared ? fault.name : NULL, fault.detail, fault.code,
-                           reason, out, &error) != CG_OK)
+    if (codec_encode_fault(sample->op, sample->version, fault.declared ? fault.name : NULL,
+                           fault.detail, fault.code, reason, out, &error) != CG_OK)
         fail_msg("%s: %s", sample->name, error.text);
     codec_fault_release(&fault);
     free(reason);
@@ -199,10 +207,12 @@ static void canonical_form_tells_documents_apart(void **state)
 {
     (void)state;
     const char *a = "<a xmlns='u' b='1'> <c>x</c> </a>";
-    static const char *const same[] = {"<p:a xmlns:p='u' b='1'><p:c>x</p:c></p:a>", "<a b='1' xmlns='u'><!-- --><c>x</c></a>"};
-    static const char *const other[] = {"<a xmlns='v' b='1'><c>x</c></a>", "<a xmlns='u' b='2'><c>x</c></a>",
-                                        "<a xmlns='u' b='1'><c>x </c></a>", "<a xmlns='u' b='1'><c/></a>",
-                                        "<a xmlns='u' b='1'><c>x</c><c>x</c></a>"};
+    static const char *const same[] = {"<p:a xmlns:p='u' b='1'><p:c>x</p:c></p:a>",
+                                       "<a b='1' xmlns='u'><!-- --><c>x</c></a>"};
+    static const char *const other[] = {
+        "<a xmlns='v' b='1'><c>x</c></a>", "<a xmlns='u' b='2'><c>x</c></a>",
+        "<a xmlns='u' b='1'><c>x </c></a>", "<a xmlns='u' b='1'><c/></a>",
+        "<a xmlns='u' b='1'><c>x</c><c>x</c></a>"};
     char *form = support_canonical(a, strlen(a));
     for (size_t i = 0; i < 2; i++) {
         char *again = support_canonical(same[i], strlen(same[i]));
@@ -237,9 +247,39 @@ static size_t insert_bytes(char *text, size_t length, size_t at, const char *byt
 static size_t insert_piece(char *text, size_t length)
 {
     static const char *const pieces[] = {
-        "<", ">", "</", "/>", "&", "&amp;", "&#x1F600;", "&#0;", "\"", "'", "<!--", "-->", "<![CDATA[", "]]>", "<?x ?>",
-        "<a/>", "<a>b</a>", "<!DOCTYPE a>", " xsi:nil=\"true\"", " xmlns=\"\"", " xmlns:cct=\"u\"", "-", "99999999999",
-        "2147483648", "true", "\xc3", "\xff", "\x01", "text", "     ", "\r\n", "<soapenv:Fault>", "</soapenv:Body>",
+        "<",
+        ">",
+        "</",
+        "/>",
+        "&",
+        "&amp;",
+        "&#x1F600;",
+        "&#0;",
+        "\"",
+        "'",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "<?x ?>",
+        "<a/>",
+        "<a>b</a>",
+        "<!DOCTYPE a>",
+        " xsi:nil=\"true\"",
+        " xmlns=\"\"",
+        " xmlns:cct=\"u\"",
+        "-",
+        "99999999999",
+        "2147483648",
+        "true",
+        "\xc3",
+        "\xff",
+        "\x01",
+        "text",
+        "     ",
+        "\r\n",
+        "<soapenv:Fault>",
+        "</soapenv:Body>",
     };
     const char *piece = pieces[random_below(sizeof(pieces) / sizeof(pieces[0]))];
     return insert_bytes(text, length, random_below(length + 1), piece, strlen(piece));
@@ -279,7 +319,8 @@ static int try_one(const struct sample *sample, const char *xml, size_t length)
     char *token = NULL;
     int rc;
     if (sample->kind == SAMPLE_REQUEST) {
-        rc = codec_decode_request(sample->contract, sample->op->service->name, xml, length, &op, &value, &token, &error);
+        rc = codec_decode_request(sample->contract, sample->op->service->name, xml, length, &op,
+                                  &value, &token, &error);
         if (rc == CG_OK)
             (void)codec_encode_request(op, sample->version, value, token, &out, &error);
     } else {
@@ -290,8 +331,8 @@ static int try_one(const struct sample *sample, const char *xml, size_t length)
             assert_true(fault.name[0] != '\0');
     }
     assert_int_equal(rc == CG_OK, value != NULL);
-    assert_true(rc == CG_OK || rc == CG_E_FAULT || rc == CG_E_XML || rc == CG_E_LIMIT || rc == CG_E_PROTOCOL ||
-                rc == CG_E_NOTFOUND);
+    assert_true(rc == CG_OK || rc == CG_E_FAULT || rc == CG_E_XML || rc == CG_E_LIMIT ||
+                rc == CG_E_PROTOCOL || rc == CG_E_NOTFOUND);
     json_decref(value);
     codec_fault_release(&fault);
     codec_buffer_release(&out);

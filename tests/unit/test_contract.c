@@ -1,4 +1,7 @@
-/* The shipped contracts, as the tables that they become. The figures are operations.md's and NOTES.md's. */
+/*
+ * The shipped contracts, as the tables that they become. The figures are operations.md's and
+ * NOTES.md's.
+ */
 #include "contract_support.h"
 
 #include <stdlib.h>
@@ -52,7 +55,8 @@ static void has_every_service_and_operation(void **state)
     assert_int_equal(count, 18);
     assert_int_equal(contract_num_services(contract), count);
     for (size_t i = 0; i < count; i++) {
-        const struct contract_service *service = contract_find_service(contract, expected_services[i].name);
+        const struct contract_service *service =
+            contract_find_service(contract, expected_services[i].name);
         assert_non_null(service);
         assert_string_equal(service->name, expected_services[i].name);
         assert_string_equal(service->address_path, expected_services[i].address_path);
@@ -89,14 +93,18 @@ static void has_the_shape_that_the_notes_count(void **state)
     assert_int_equal(cct, 218);
     assert_int_equal(empty, 70);
     assert_int_equal(one_way, 1);
-    /* six in wrapper style, and SendInstantMessage, whose element has the operation's name by accident */
+    /*
+     * six in wrapper style, and SendInstantMessage, whose element has the operation's name by
+     * accident
+     */
     assert_int_equal(wrapped, 7);
     assert_int_equal(faults, 433);
     /* all but Notify, two logins and fourteen GetVersion */
     assert_int_equal(tokens, 218 - 1 - 2 - 14);
 }
 
-static const struct contract_operation *find(const struct contract *contract, const char *service, const char *name)
+static const struct contract_operation *find(const struct contract *contract, const char *service,
+                                             const char *name)
 {
     const struct contract_operation *op = contract_find(contract, service, name);
     if (op == NULL)
@@ -108,17 +116,20 @@ static void keeps_the_oddities(void **state)
 {
     const struct contract *contract = *state;
     const struct contract_operation *op = find(contract, "AgentService", "GetType");
-    assert_string_equal(op->soap_action, "http://www.nortel.com/soa/oi/cct/AgentService/GetCapabilities");
+    assert_string_equal(op->soap_action,
+                        "http://www.nortel.com/soa/oi/cct/AgentService/GetCapabilities");
     assert_string_equal(find(contract, "SessionService", "GetCurrentAddressCount")->soap_action,
                         "http://www.nortel.com/soa/oi/cct/SessionService/GetCurrentAddressCouint");
     op = find(contract, "TerminalService", "GetTerminalConnections");
-    assert_int_equal(op->num_faults, 2); /* the message GetTerminalConnectionsException has another element */
+    assert_int_equal(op->num_faults,
+                     2); /* the message GetTerminalConnectionsException has another element */
     assert_string_equal(op->faults[0].name, "GetConnectionsException");
     assert_string_equal(op->faults[1].name, "SessionNotCreatedException");
     op = find(contract, "UserService", "Subscribe");
     assert_true(op->wrapped && op->takes_token);
     op = find(contract, "NotificationConsumer", "Notify");
-    assert_true(op->one_way && op->wrapped && !op->takes_token && op->output == NULL && op->num_faults == 0);
+    assert_true(op->one_way && op->wrapped && !op->takes_token && op->output == NULL &&
+                op->num_faults == 0);
     op = find(contract, "OutboundContactWS", "CloseContact");
     assert_non_null(op->documentation);
     assert_string_equal(op->soap_action, "http://nortel.com/CCMMOutboundWebservices/CloseContact");
@@ -132,11 +143,13 @@ static void keeps_the_oddities(void **state)
 static void dispatches_on_service_and_element(void **state)
 {
     const struct contract *contract = *state;
-    static const char *const shared[] = {"LogInToCCTServerRequest", "LogOffFromCCTServerRequest", "GetAddressRequest",
-                                         "GetAddressesRequest",     "GetTerminalRequest",         "GetTerminalsRequest",
+    static const char *const shared[] = {"LogInToCCTServerRequest", "LogOffFromCCTServerRequest",
+                                         "GetAddressRequest",       "GetAddressesRequest",
+                                         "GetTerminalRequest",      "GetTerminalsRequest",
                                          "GetAgentsRequest",        "GetVersionRequest"};
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
-        const struct contract_operation *user = contract_dispatch(contract, "UserService", SESSION_TYPES, shared[i]);
+        const struct contract_operation *user =
+            contract_dispatch(contract, "UserService", SESSION_TYPES, shared[i]);
         const struct contract_operation *session =
             contract_dispatch(contract, "SessionService", SESSION_TYPES, shared[i]);
         assert_non_null(user);
@@ -145,9 +158,12 @@ static void dispatches_on_service_and_element(void **state)
         assert_string_equal(session->service->name, "SessionService");
         assert_string_equal(user->name, session->name);
     }
-    assert_string_equal(contract_dispatch(contract, "SessionService", SESSION_TYPES, "SetToReadyStatetRequest")->name,
-                        "SetToReadyState");
-    assert_null(contract_dispatch(contract, "UserService", SESSION_TYPES, "SetToReadyStatetRequest"));
+    assert_string_equal(
+        contract_dispatch(contract, "SessionService", SESSION_TYPES, "SetToReadyStatetRequest")
+            ->name,
+        "SetToReadyState");
+    assert_null(
+        contract_dispatch(contract, "UserService", SESSION_TYPES, "SetToReadyStatetRequest"));
     assert_null(contract_dispatch(contract, "UserService", "", "GetAddressRequest"));
     assert_null(contract_dispatch(contract, "Nothing", SESSION_TYPES, "GetAddressRequest"));
 }
@@ -157,7 +173,8 @@ static void a_variant_loads_when_it_is_the_directory(void **state)
     (void)state;
     struct contract *variant = support_load(OUTBOUND_DIRECTORY "/variant-priority");
     assert_int_equal(contract_num_services(variant), 1);
-    const struct contract_operation *op = find(variant, "OutboundCampaignWS", "AppendContactsToCampaign");
+    const struct contract_operation *op =
+        find(variant, "OutboundCampaignWS", "AppendContactsToCampaign");
     json_t *arguments = codec_example_input(op, 0);
     assert_non_null(json_object_get(arguments, "priority"));
     json_decref(arguments);
@@ -168,20 +185,25 @@ static char *with_new_wsdl(void)
 {
     char *wsdl = support_read(CCT_DIRECTORY "/AgentService.wsdl", NULL), *next;
     next = support_replace(wsdl, "<wsdl:portType",
-                           "<wsdl:message name=\"GetMoodIn\"><wsdl:part name=\"p\" element=\"agt:GetMoodRequest\"/></wsdl:message>"
-                           "<wsdl:message name=\"GetMoodOut\"><wsdl:part name=\"p\" element=\"agt:GetMoodResponse\"/></wsdl:message>"
+                           "<wsdl:message name=\"GetMoodIn\"><wsdl:part name=\"p\" "
+                           "element=\"agt:GetMoodRequest\"/></wsdl:message>"
+                           "<wsdl:message name=\"GetMoodOut\"><wsdl:part name=\"p\" "
+                           "element=\"agt:GetMoodResponse\"/></wsdl:message>"
                            "<wsdl:portType");
     free(wsdl);
-    wsdl = support_replace(next, "<wsdl:operation name=\"GetType\">",
-                           "<wsdl:operation name=\"GetMood\"><wsdl:input message=\"tns:GetMoodIn\"/>"
-                           "<wsdl:output message=\"tns:GetMoodOut\"/></wsdl:operation><wsdl:operation name=\"GetType\">");
+    wsdl =
+        support_replace(next, "<wsdl:operation name=\"GetType\">",
+                        "<wsdl:operation name=\"GetMood\"><wsdl:input message=\"tns:GetMoodIn\"/>"
+                        "<wsdl:output message=\"tns:GetMoodOut\"/></wsdl:operation><wsdl:operation "
+                        "name=\"GetType\">");
     free(next);
     const char *binding = strstr(wsdl, "<wsdl:binding");
-    char *tail = support_replace(binding, "<wsdl:operation name=\"GetType\">",
-                                 "<wsdl:operation name=\"GetMood\"><soap:operation soapAction=\"urn:mood\"/>"
-                                 "<wsdl:input><soap:body use=\"literal\"/></wsdl:input>"
-                                 "<wsdl:output><soap:body use=\"literal\"/></wsdl:output></wsdl:operation>"
-                                 "<wsdl:operation name=\"GetType\">");
+    char *tail =
+        support_replace(binding, "<wsdl:operation name=\"GetType\">",
+                        "<wsdl:operation name=\"GetMood\"><soap:operation soapAction=\"urn:mood\"/>"
+                        "<wsdl:input><soap:body use=\"literal\"/></wsdl:input>"
+                        "<wsdl:output><soap:body use=\"literal\"/></wsdl:output></wsdl:operation>"
+                        "<wsdl:operation name=\"GetType\">");
     next = support_format("%.*s%s", (int)(binding - wsdl), wsdl, tail);
     free(wsdl);
     free(tail);
@@ -194,10 +216,13 @@ static char *with_new_xsd(void)
     char *next = support_replace(
         xsd, "</xs:schema>",
         "<xs:element name=\"GetMoodRequest\"><xs:complexType><xs:sequence>"
-        "<xs:element name=\"ssoToken\" type=\"cct:ssoToken\"/><xs:element name=\"agent\" type=\"cct:agent\"/>"
-        "<xs:element name=\"day\" type=\"xs:date\" minOccurs=\"0\" maxOccurs=\"3\"/></xs:sequence></xs:complexType></xs:element>"
+        "<xs:element name=\"ssoToken\" type=\"cct:ssoToken\"/><xs:element name=\"agent\" "
+        "type=\"cct:agent\"/>"
+        "<xs:element name=\"day\" type=\"xs:date\" minOccurs=\"0\" "
+        "maxOccurs=\"3\"/></xs:sequence></xs:complexType></xs:element>"
         "<xs:element name=\"GetMoodResponse\"><xs:simpleType><xs:restriction base=\"xs:string\">"
-        "<xs:enumeration value=\"GOOD\"/><xs:enumeration value=\"BAD\"/></xs:restriction></xs:simpleType></xs:element>"
+        "<xs:enumeration value=\"GOOD\"/><xs:enumeration "
+        "value=\"BAD\"/></xs:restriction></xs:simpleType></xs:element>"
         "</xs:schema>");
     free(xsd);
     return next;
@@ -210,7 +235,8 @@ static void an_operation_added_to_the_files_is_callable(void **state)
     struct codec_error error = {0};
     struct support_schema schema;
     char *folder = support_folder(), *samples = support_format("%s/samples", folder);
-    char *check = support_format("%s/soap11-envelope.xsd", samples), *wsdl = with_new_wsdl(), *xsd = with_new_xsd();
+    char *check = support_format("%s/soap11-envelope.xsd", samples), *wsdl = with_new_wsdl(),
+         *xsd = with_new_xsd();
     char *make = support_format("mkdir '%s'", samples);
     assert_int_equal(system(make), 0);
     support_copy(CCT_DIRECTORY, folder, ".wsdl", ".xsd");
@@ -225,7 +251,8 @@ static void an_operation_added_to_the_files_is_callable(void **state)
     for (int maximal = 0; maximal < 2; maximal++) {
         json_t *arguments = codec_example_input(op, maximal);
         assert_int_equal(json_array_size(json_object_get(arguments, "day")), maximal ? 2 : 0);
-        assert_int_equal(codec_encode_request(op, SOAP_1_1, arguments, "t", &buffer, &error), CG_OK);
+        assert_int_equal(codec_encode_request(op, SOAP_1_1, arguments, "t", &buffer, &error),
+                         CG_OK);
         support_assert_valid(&schema, &buffer, "GetMood");
         json_decref(arguments);
         codec_buffer_release(&buffer);
@@ -234,7 +261,8 @@ static void an_operation_added_to_the_files_is_callable(void **state)
     struct codec_fault fault;
     assert_int_equal(codec_encode_response(op, SOAP_1_1, result, &buffer, &error), CG_OK);
     support_assert_valid(&schema, &buffer, "GetMood");
-    assert_int_equal(codec_decode_response(op, buffer.bytes, buffer.length, &decoded, &fault, &error), CG_OK);
+    assert_int_equal(
+        codec_decode_response(op, buffer.bytes, buffer.length, &decoded, &fault, &error), CG_OK);
     assert_true(json_equal(result, decoded));
     json_decref(result);
     json_decref(decoded);

@@ -45,31 +45,40 @@ static int tear_down(void **state)
 static char *wsdl_with(const char *types)
 {
     return support_format(
-        "<w:definitions xmlns:w=\"http://schemas.xmlsoap.org/wsdl/\" xmlns:soap=\"http://schemas.xmlsoap.org/wsdl/soap/\" " XS
+        "<w:definitions xmlns:w=\"http://schemas.xmlsoap.org/wsdl/\" "
+        "xmlns:soap=\"http://schemas.xmlsoap.org/wsdl/soap/\" " XS
         " xmlns:t=\"urn:t\" targetNamespace=\"urn:t\">\n<w:types>%s</w:types>\n"
         "<w:message name=\"In\"><w:part name=\"p\" element=\"t:DoIn\"/></w:message>"
         "<w:message name=\"Out\"><w:part name=\"p\" element=\"t:DoOut\"/></w:message>\n"
-        "<w:portType name=\"P\"><w:operation name=\"Do\"><w:input message=\"t:In\"/><w:output message=\"t:Out\"/>"
+        "<w:portType name=\"P\"><w:operation name=\"Do\"><w:input message=\"t:In\"/><w:output "
+        "message=\"t:Out\"/>"
         "</w:operation></w:portType>\n"
-        "<w:binding name=\"B\" type=\"t:P\"><soap:binding transport=\"http://schemas.xmlsoap.org/soap/http\"/>"
-        "<w:operation name=\"Do\"><soap:operation soapAction=\"do\"/><w:input><soap:body use=\"literal\"/></w:input>"
+        "<w:binding name=\"B\" type=\"t:P\"><soap:binding "
+        "transport=\"http://schemas.xmlsoap.org/soap/http\"/>"
+        "<w:operation name=\"Do\"><soap:operation soapAction=\"do\"/><w:input><soap:body "
+        "use=\"literal\"/></w:input>"
         "<w:output><soap:body use=\"literal\"/></w:output></w:operation></w:binding>\n"
-        "<w:service name=\"Service\"><w:port name=\"S\" binding=\"t:B\"><soap:address location=\"http://h/p/S?x\"/>"
+        "<w:service name=\"Service\"><w:port name=\"S\" binding=\"t:B\"><soap:address "
+        "location=\"http://h/p/S?x\"/>"
         "</w:port></w:service></w:definitions>",
         types);
 }
 
 static char *schema_with(const char *content)
 {
-    return support_format("<xs:schema " XS " xmlns:t=\"urn:t\" targetNamespace=\"urn:t\" elementFormDefault=\"qualified\">"
-                          "%s</xs:schema>",
-                          content);
+    return support_format(
+        "<xs:schema " XS
+        " xmlns:t=\"urn:t\" targetNamespace=\"urn:t\" elementFormDefault=\"qualified\">"
+        "%s</xs:schema>",
+        content);
 }
 
 /* Both messages are elements of type t:T, which `content` declares. */
 static char *wsdl_with_type(const char *content)
 {
-    char *all = support_format("%s<xs:element name=\"DoIn\" type=\"t:T\"/><xs:element name=\"DoOut\" type=\"t:T\"/>", content);
+    char *all = support_format(
+        "%s<xs:element name=\"DoIn\" type=\"t:T\"/><xs:element name=\"DoOut\" type=\"t:T\"/>",
+        content);
     char *schema = schema_with(all), *wsdl = wsdl_with(schema);
     free(all);
     free(schema);
@@ -84,7 +93,8 @@ static int load(struct fixture *fixture, struct contract **contract)
     return rc;
 }
 
-static void assert_refused(struct fixture *fixture, int expected, const char *const *words, size_t count, const char *label)
+static void assert_refused(struct fixture *fixture, int expected, const char *const *words,
+                           size_t count, const char *label)
 {
     struct contract *contract;
     int rc = load(fixture, &contract);
@@ -102,62 +112,120 @@ static const struct {
     const char *words[3];
 } bad_types[] = {
     {"", CG_E_INVALID, {"S.wsdl:", "{urn:t}T", "not declared"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' type='t:Missing'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"S.wsdl:2:", "{urn:t}Missing", "not declared"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' type='nobody:X'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"S.wsdl:2:", "prefix \"nobody\""}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' type='xs:integr'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"integr"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element ref='t:Missing'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"{urn:t}Missing"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' "
+     "type='t:Missing'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"S.wsdl:2:", "{urn:t}Missing", "not declared"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' "
+     "type='nobody:X'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"S.wsdl:2:", "prefix \"nobody\""}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' "
+     "type='xs:integr'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"integr"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element "
+     "ref='t:Missing'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"{urn:t}Missing"}},
     {"<xs:complexType name='T'><xs:sequence><xs:group ref='t:G'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"S.wsdl:2:", "\"group\""}},
-    {"<xs:complexType name='T'><xs:attributeGroup ref='t:G'/></xs:complexType>", CG_E_INVALID, {"\"attributeGroup\""}},
-    {"<xs:complexType name='T'><xs:choice maxOccurs='2'><xs:element name='a'/></xs:choice></xs:complexType>",
-     CG_E_INVALID, {"\"maxOccurs\"", "choice"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a'/><xs:element name='b'/><xs:element name='a'/></xs:sequence>"
-     "</xs:complexType>", CG_E_INVALID, {"\"a\"", "twice"}},
-    {"<xs:complexType name='T'/><xs:complexType name='T'/>", CG_E_INVALID, {"\"T\"", "declared twice"}},
-    {"<xs:complexType name='T'><xs:complexContent><xs:extension base='t:T'/></xs:complexContent></xs:complexType>",
-     CG_E_INVALID, {"derived from itself"}},
+     CG_E_INVALID,
+     {"S.wsdl:2:", "\"group\""}},
+    {"<xs:complexType name='T'><xs:attributeGroup ref='t:G'/></xs:complexType>",
+     CG_E_INVALID,
+     {"\"attributeGroup\""}},
+    {"<xs:complexType name='T'><xs:choice maxOccurs='2'><xs:element "
+     "name='a'/></xs:choice></xs:complexType>",
+     CG_E_INVALID,
+     {"\"maxOccurs\"", "choice"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a'/><xs:element "
+     "name='b'/><xs:element name='a'/></xs:sequence>"
+     "</xs:complexType>",
+     CG_E_INVALID,
+     {"\"a\"", "twice"}},
+    {"<xs:complexType name='T'/><xs:complexType name='T'/>",
+     CG_E_INVALID,
+     {"\"T\"", "declared twice"}},
+    {"<xs:complexType name='T'><xs:complexContent><xs:extension "
+     "base='t:T'/></xs:complexContent></xs:complexType>",
+     CG_E_INVALID,
+     {"derived from itself"}},
     {"<xs:simpleType name='T'><xs:restriction base='t:U'/></xs:simpleType>"
-     "<xs:simpleType name='U'><xs:restriction base='t:T'/></xs:simpleType>", CG_E_INVALID, {"derived from itself"}},
+     "<xs:simpleType name='U'><xs:restriction base='t:T'/></xs:simpleType>",
+     CG_E_INVALID,
+     {"derived from itself"}},
     {"<xs:complexType name='T' abstract='true'/>", CG_E_INVALID, {"abstract"}},
-    {"<xs:complexType name='T'/><xs:element name='x' substitutionGroup='t:DoIn'/>", CG_E_INVALID, {"substitutionGroup"}},
-    {"<xs:complexType name='T'><xs:simpleContent><xs:extension base='t:U'/></xs:simpleContent></xs:complexType>"
-     "<xs:complexType name='U'/>", CG_E_INVALID, {"no simple content"}},
-    {"<xs:complexType name='T'><xs:complexContent><xs:extension base='xs:string'/></xs:complexContent></xs:complexType>",
-     CG_E_INVALID, {"simple content"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' minOccurs='2'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"minOccurs"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' maxOccurs='many'/></xs:sequence></xs:complexType>",
-     CG_E_INVALID, {"maxOccurs"}},
-    {"<xs:complexType name='T'><xs:sequence><xs:element/></xs:sequence></xs:complexType>", CG_E_INVALID, {"without a name"}},
-    {"<xs:redefine schemaLocation='x.xsd'/><xs:complexType name='T'/>", CG_E_INVALID, {"\"redefine\""}},
-    {"<xs:import namespace='urn:x' schemaLocation='http://example.invalid/x.xsd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"http://example.invalid/x.xsd", "not a relative path"}},
+    {"<xs:complexType name='T'/><xs:element name='x' substitutionGroup='t:DoIn'/>",
+     CG_E_INVALID,
+     {"substitutionGroup"}},
+    {"<xs:complexType name='T'><xs:simpleContent><xs:extension "
+     "base='t:U'/></xs:simpleContent></xs:complexType>"
+     "<xs:complexType name='U'/>",
+     CG_E_INVALID,
+     {"no simple content"}},
+    {"<xs:complexType name='T'><xs:complexContent><xs:extension "
+     "base='xs:string'/></xs:complexContent></xs:complexType>",
+     CG_E_INVALID,
+     {"simple content"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' "
+     "minOccurs='2'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"minOccurs"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element name='a' "
+     "maxOccurs='many'/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"maxOccurs"}},
+    {"<xs:complexType name='T'><xs:sequence><xs:element/></xs:sequence></xs:complexType>",
+     CG_E_INVALID,
+     {"without a name"}},
+    {"<xs:redefine schemaLocation='x.xsd'/><xs:complexType name='T'/>",
+     CG_E_INVALID,
+     {"\"redefine\""}},
+    {"<xs:import namespace='urn:x' schemaLocation='http://example.invalid/x.xsd'/><xs:complexType "
+     "name='T'/>",
+     CG_E_INVALID,
+     {"http://example.invalid/x.xsd", "not a relative path"}},
     {"<xs:import namespace='urn:x' schemaLocation='file:///etc/passwd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"not a relative path"}},
+     CG_E_INVALID,
+     {"not a relative path"}},
     {"<xs:import namespace='urn:x' schemaLocation='/etc/passwd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"not a relative path"}},
+     CG_E_INVALID,
+     {"not a relative path"}},
     {"<xs:import namespace='urn:x' schemaLocation='../outside.xsd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"leaves the contract"}},
+     CG_E_INVALID,
+     {"leaves the contract"}},
     {"<xs:import namespace='urn:x' schemaLocation='link.xsd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"leaves the contract"}},
-    {"<xs:import namespace='urn:x' schemaLocation='missing.xsd'/><xs:complexType name='T'/>", CG_E_IO, {"S.wsdl:2:", "missing.xsd"}},
-    {"<xs:import namespace='urn:x' schemaLocation='S.wsdl'/><xs:complexType name='T'/>", CG_E_INVALID, {"no XML schema"}},
+     CG_E_INVALID,
+     {"leaves the contract"}},
+    {"<xs:import namespace='urn:x' schemaLocation='missing.xsd'/><xs:complexType name='T'/>",
+     CG_E_IO,
+     {"S.wsdl:2:", "missing.xsd"}},
+    {"<xs:import namespace='urn:x' schemaLocation='S.wsdl'/><xs:complexType name='T'/>",
+     CG_E_INVALID,
+     {"no XML schema"}},
     {"<xs:import namespace='urn:x' schemaLocation='other.xsd'/><xs:complexType name='T'/>",
-     CG_E_INVALID, {"urn:other", "urn:x"}},
-    {"<xs:import namespace='urn:x' schemaLocation='broken.xsd'/><xs:complexType name='T'/>", CG_E_XML, {"broken.xsd", "line 1"}},
-    {"<xs:import namespace='urn:x' schemaLocation='bomb.xsd'/><xs:complexType name='T'/>", CG_E_XML, {"bomb.xsd", "document type"}},
-    {"<xs:import namespace='urn:x' schemaLocation='huge.xsd'/><xs:complexType name='T'/>", CG_E_LIMIT, {"huge.xsd"}},
-    {"<xs:import namespace='urn:x' schemaLocation='folder'/><xs:complexType name='T'/>", CG_E_IO, {"folder"}},
+     CG_E_INVALID,
+     {"urn:other", "urn:x"}},
+    {"<xs:import namespace='urn:x' schemaLocation='broken.xsd'/><xs:complexType name='T'/>",
+     CG_E_XML,
+     {"broken.xsd", "line 1"}},
+    {"<xs:import namespace='urn:x' schemaLocation='bomb.xsd'/><xs:complexType name='T'/>",
+     CG_E_XML,
+     {"bomb.xsd", "document type"}},
+    {"<xs:import namespace='urn:x' schemaLocation='huge.xsd'/><xs:complexType name='T'/>",
+     CG_E_LIMIT,
+     {"huge.xsd"}},
+    {"<xs:import namespace='urn:x' schemaLocation='folder'/><xs:complexType name='T'/>",
+     CG_E_IO,
+     {"folder"}},
 };
 
 static void write_surroundings(struct fixture *fixture)
 {
-    char *outside = support_format("%s/outside.xsd", fixture->folder), *link = support_format("%s/link.xsd", fixture->root);
-    char *huge = support_format("%s/huge.xsd", fixture->root), *inner = support_format("%s/folder", fixture->root);
+    char *outside = support_format("%s/outside.xsd", fixture->folder),
+         *link = support_format("%s/link.xsd", fixture->root);
+    char *huge = support_format("%s/huge.xsd", fixture->root),
+         *inner = support_format("%s/folder", fixture->root);
     support_write(fixture->folder, "outside.xsd", "<xs:schema " XS " targetNamespace='urn:x'/>");
     support_write(fixture->root, "other.xsd", "<xs:schema " XS " targetNamespace='urn:other'/>");
     support_write(fixture->root, "broken.xsd", "<xs:schema");
@@ -194,17 +262,21 @@ static const struct {
     {"element=\"t:DoIn\"", "type=\"xs:string\"", "\"part\""},
     {"<w:part name=\"p\" element=\"t:DoIn\"/>", "", "without element"},
     {"<w:part name=\"p\" element=\"t:DoIn\"/>",
-     "<w:part name=\"p\" element=\"t:DoIn\"/><w:part name=\"q\" element=\"t:DoIn\"/>", "several body parts"},
+     "<w:part name=\"p\" element=\"t:DoIn\"/><w:part name=\"q\" element=\"t:DoIn\"/>",
+     "several body parts"},
     {"type=\"t:P\"", "type=\"t:Q\"", "\"Q\""},
     {"binding=\"t:B\"", "binding=\"t:C\"", "\"C\""},
     {"use=\"literal\"", "use=\"encoded\"", "use=encoded"},
     {"<soap:binding ", "<soap:binding style=\"rpc\" ", "style=rpc"},
     {"<soap:operation ", "<soap:operation style=\"rpc\" ", "style=rpc"},
     {"<soap:binding transport=\"http://schemas.xmlsoap.org/soap/http\"/>", "", "names a service"},
-    {"</w:portType>", "<w:operation name=\"More\"><w:input message=\"t:In\"/></w:operation></w:portType>", "\"More\""},
+    {"</w:portType>",
+     "<w:operation name=\"More\"><w:input message=\"t:In\"/></w:operation></w:portType>",
+     "\"More\""},
     {"<w:port name=\"S\"", "<w:port", "without a name"},
     {"http://schemas.xmlsoap.org/wsdl/\"", "http://www.w3.org/ns/wsdl\"", "no WSDL 1.1"},
-    {"<w:types>", "<w:import namespace=\"urn:t\" location=\"http://h/x.wsdl\"/><w:types>", "not a relative path"},
+    {"<w:types>", "<w:import namespace=\"urn:t\" location=\"http://h/x.wsdl\"/><w:types>",
+     "not a relative path"},
 };
 
 static void refuses_broken_wsdl_in_clear_words(void **state)
@@ -229,7 +301,8 @@ static void refuses_broken_wsdl_in_clear_words(void **state)
 static void refuses_two_of_one_name(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const service_words[] = {"\"S\"", "two services"}, *const element_words[] = {"two request elements"};
+    static const char *const service_words[] = {"\"S\"", "two services"},
+                             *const element_words[] = {"two request elements"};
     char *wsdl = wsdl_with_type("<xs:complexType name=\"T\"/>"), *more, *both;
     support_write(fixture->root, "S.wsdl", wsdl);
     support_write(fixture->root, "S2.wsdl", wsdl);
@@ -237,8 +310,9 @@ static void refuses_two_of_one_name(void **state)
     char *second = support_format("%s/S2.wsdl", fixture->root);
     assert_int_equal(unlink(second), 0);
     free(second);
-    more = support_replace(wsdl, "</w:portType>",
-                           "<w:operation name=\"Again\"><w:input message=\"t:In\"/></w:operation></w:portType>");
+    more = support_replace(
+        wsdl, "</w:portType>",
+        "<w:operation name=\"Again\"><w:input message=\"t:In\"/></w:operation></w:portType>");
     both = support_replace(more, "</w:binding>", "<w:operation name=\"Again\"/></w:binding>");
     support_write(fixture->root, "S.wsdl", both);
     assert_refused(fixture, CG_E_INVALID, element_words, 1, "two request elements");
@@ -253,9 +327,11 @@ static void refuses_folders_that_are_none(void **state)
     static const char *const words[] = {"names a service"};
     struct contract *contract;
     assert_refused(fixture, CG_E_INVALID, words, 1, "empty folder");
-    assert_int_equal(contract_load(&contract, "/nonexistent", fixture->error, sizeof(fixture->error)), CG_E_IO);
+    assert_int_equal(
+        contract_load(&contract, "/nonexistent", fixture->error, sizeof(fixture->error)), CG_E_IO);
     assert_non_null(strstr(fixture->error, "/nonexistent"));
-    assert_int_equal(contract_load(&contract, "/dev/null", fixture->error, sizeof(fixture->error)), CG_E_IO);
+    assert_int_equal(contract_load(&contract, "/dev/null", fixture->error, sizeof(fixture->error)),
+                     CG_E_IO);
     support_write(fixture->root, "S.wsdl", "no xml");
     assert_refused(fixture, CG_E_XML, (const char *const[]){"S.wsdl", "line 1"}, 2, "no xml");
 }
@@ -291,18 +367,25 @@ static void follows_circles_once(void **state)
 {
     struct fixture *fixture = *state;
     struct contract *contract;
-    char *wsdl = wsdl_with("<xs:schema targetNamespace=\"urn:w\"><xs:import namespace=\"urn:t\" schemaLocation=\"a.xsd\"/></xs:schema>");
+    char *wsdl = wsdl_with("<xs:schema targetNamespace=\"urn:w\"><xs:import namespace=\"urn:t\" "
+                           "schemaLocation=\"a.xsd\"/></xs:schema>");
     support_write(fixture->root, "S.wsdl", wsdl);
     support_write(fixture->root, "a.xsd",
-                  "<xs:schema " XS " xmlns:t='urn:t' targetNamespace='urn:t'><xs:import namespace='urn:b' schemaLocation='b.xsd'/>"
-                  "<xs:include schemaLocation='a.xsd'/><xs:include schemaLocation='c.xsd'/><xs:element name='DoIn' type='t:C'/>"
+                  "<xs:schema " XS " xmlns:t='urn:t' targetNamespace='urn:t'><xs:import "
+                  "namespace='urn:b' schemaLocation='b.xsd'/>"
+                  "<xs:include schemaLocation='a.xsd'/><xs:include "
+                  "schemaLocation='c.xsd'/><xs:element name='DoIn' type='t:C'/>"
                   "<xs:element name='DoOut' type='t:C'/></xs:schema>");
     support_write(fixture->root, "b.xsd",
-                  "<xs:schema " XS " targetNamespace='urn:b'><xs:import namespace='urn:t' schemaLocation='./a.xsd'/></xs:schema>");
+                  "<xs:schema " XS " targetNamespace='urn:b'><xs:import namespace='urn:t' "
+                  "schemaLocation='./a.xsd'/></xs:schema>");
     /* no target namespace of its own: it takes its includer's */
-    support_write(fixture->root, "c.xsd",
-                  "<xs:schema " XS "><xs:complexType name='C'><xs:sequence><xs:element name='x' type='D' form='qualified'/>"
-                  "</xs:sequence></xs:complexType><xs:simpleType name='D'><xs:restriction base='xs:int'/></xs:simpleType></xs:schema>");
+    support_write(
+        fixture->root, "c.xsd",
+        "<xs:schema " XS
+        "><xs:complexType name='C'><xs:sequence><xs:element name='x' type='D' form='qualified'/>"
+        "</xs:sequence></xs:complexType><xs:simpleType name='D'><xs:restriction "
+        "base='xs:int'/></xs:simpleType></xs:schema>");
     if (load(fixture, &contract) != CG_OK)
         fail_msg("%s", fixture->error);
     const struct contract_operation *op = contract_find(contract, "S", "Do");
@@ -327,8 +410,10 @@ static void follows_wsdl_imports(void **state)
     char *whole = wsdl_with_type("<xs:complexType name=\"T\"/>");
     const char *service = strstr(whole, "<w:service");
     char *interface = support_format("%.*s</w:definitions>", (int)(service - whole), whole);
-    char *outer = support_format("<w:definitions xmlns:w='http://schemas.xmlsoap.org/wsdl/' xmlns:t='urn:t' targetNamespace='urn:t' "
-                                 "xmlns:soap='http://schemas.xmlsoap.org/wsdl/soap/'><w:import namespace='urn:t' location='I.wsdl'/>%s",
+    char *outer = support_format("<w:definitions xmlns:w='http://schemas.xmlsoap.org/wsdl/' "
+                                 "xmlns:t='urn:t' targetNamespace='urn:t' "
+                                 "xmlns:soap='http://schemas.xmlsoap.org/wsdl/soap/'><w:import "
+                                 "namespace='urn:t' location='I.wsdl'/>%s",
                                  service);
     support_write(fixture->root, "I.wsdl", interface);
     support_write(fixture->root, "S.wsdl", outer);
@@ -347,13 +432,17 @@ static void a_deep_derivation_is_refused(void **state)
     struct fixture *fixture = *state;
     char *types = support_format("<xs:complexType name=\"T0\"/>"), *next;
     for (int i = 1; i <= 60; i++) {
-        next = support_format("%s<xs:complexType name=\"T%d\"><xs:complexContent><xs:extension base=\"t:T%d\"/></xs:complexContent>"
-                              "</xs:complexType>", types, i, i - 1);
+        next = support_format("%s<xs:complexType name=\"T%d\"><xs:complexContent><xs:extension "
+                              "base=\"t:T%d\"/></xs:complexContent>"
+                              "</xs:complexType>",
+                              types, i, i - 1);
         free(types);
         types = next;
     }
-    next = support_format("%s<xs:complexType name=\"T\"><xs:complexContent><xs:extension base=\"t:T60\"/></xs:complexContent>"
-                          "</xs:complexType>", types);
+    next = support_format("%s<xs:complexType name=\"T\"><xs:complexContent><xs:extension "
+                          "base=\"t:T60\"/></xs:complexContent>"
+                          "</xs:complexType>",
+                          types);
     char *wsdl = wsdl_with_type(next);
     support_write(fixture->root, "S.wsdl", wsdl);
     assert_refused(fixture, CG_E_INVALID, (const char *const[]){"too deep"}, 1, "deep derivation");
@@ -390,11 +479,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(refuses_broken_schemas_in_clear_words), TEST(refuses_broken_wsdl_in_clear_words),
-        TEST(refuses_two_of_one_name),               TEST(refuses_folders_that_are_none),
-        TEST(passes_over_samples_and_variants),      TEST(refuses_folders_without_end),
-        TEST(follows_circles_once),                  TEST(follows_wsdl_imports),
-        TEST(a_deep_derivation_is_refused),          TEST(damaged_files_do_no_harm),
+        TEST(refuses_broken_schemas_in_clear_words),
+        TEST(refuses_broken_wsdl_in_clear_words),
+        TEST(refuses_two_of_one_name),
+        TEST(refuses_folders_that_are_none),
+        TEST(passes_over_samples_and_variants),
+        TEST(refuses_folders_without_end),
+        TEST(follows_circles_once),
+        TEST(follows_wsdl_imports),
+        TEST(a_deep_derivation_is_refused),
+        TEST(damaged_files_do_no_harm),
     };
     return cmocka_run_group_tests(tests, set_up_libxml2, NULL);
 }

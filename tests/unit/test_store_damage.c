@@ -174,6 +174,103 @@ static void truncated(void **state)
     free(bytes);
 }
 
+enum { PAGE = 4096, PAGE_BRANCH = 1, PAGE_LEAF = 2 };
+
+static uint16_t u16_at(const char *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static void put_u16(char *at, unsigned value)
+{
+    uint16_t narrow = (uint16_t)value;
+    memcpy(at, &narrow, sizeof(narrow));
+}
+
+static void second_child_is_the_first(char *page)
+{
+    if (u16_at(page + 10) == PAGE_BRANCH && u16_at(page + 12) >= 20)
+        memcpy(page + u16_at(page + 18), page + u16_at(page + 16), 6);
+}
+
+static void last_entry_is_lost(char *page)
+{
+    if (u16_at(page + 10) == PAGE_LEAF && u16_at(page + 12) > 20)
+        put_u16(page + 12, u16_at(page + 12) - 2u);
+}
+
+static void first_entry_is_in_the_header(char *page)
+{
+    if (u16_at(page + 10) == PAGE_LEAF)
+        put_u16(page + 16, 14);
+}
+
+static void first_entry_is_at_the_end(char *page)
+{
+    if (u16_at(page + 10) == PAGE_LEAF)
+        put_u16(page + 16, PAGE - 2);
+}
+
+static void first_key_is_too_long(char *page)
+{
+    if (u16_at(page + 10) == PAGE_LEAF)
+        put_u16(page + u16_at(page + 16) + 6, 5000);
+}
+
+static void first_value_is_too_long(char *page)
+{
+    if (u16_at(page + 10) == PAGE_LEAF && u16_at(page + u16_at(page + 16) + 4) == 0)
+        put_u16(page + u16_at(page + 16), 5000);
+}
+
+static void number_is_another(char *page)
+{
+    page[0] ^= 1;
+}
+
+static void kind_is_another(char *page)
+{
+    page[10] ^= PAGE_BRANCH | PAGE_LEAF;
+}
+
+/* Damages each page in turn (a free one may be damaged without harm); at least one must be found out, and in these words. */
+static void pages_that_cannot_be(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        void (*change)(char *page);
+        const char *damage;
+    } cases[] = {{second_child_is_the_first, "a page is used twice"},
+                 {last_entry_is_lost, "a database does not have the entries it should have"},
+                 {first_entry_is_in_the_header, "an entry lies outside its page"},
+                 {first_entry_is_at_the_end, "an entry lies outside its page"},
+                 {first_key_is_too_long, "a key lies outside its page"},
+                 {first_value_is_too_long, "a value lies outside its page"},
+                 {number_is_another, "a page is not the one it should be"},
+                 {kind_is_another, "a page is of the wrong kind"}};
+    size_t length;
+    char saved[PAGE];
+    fill(f);
+    store_close(&f->store);
+    char *bytes = read_file(fixture_path(f, "cache/data.mdb"), &length);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        unsigned found = 0;
+        for (size_t at = 2 * PAGE; at + PAGE <= length; at += PAGE) {
+            const char *damage;
+            memcpy(saved, bytes + at, PAGE);
+            cases[i].change(bytes + at);
+            write_file(fixture_path(f, "damaged"), bytes, length);
+            if (inspect_file(fixture_path(f, "damaged"), &damage) != CG_OK)
+                found += strcmp(damage, cases[i].damage) == 0;
+            memcpy(bytes + at, saved, PAGE);
+        }
+        assert_true(found > 0);
+    }
+    free(bytes);
+}
+
 static void empty_file(void **state)
 {
     struct fixture *f = *state;
@@ -379,6 +476,25 @@ static void any_one_place_keeps_the_epoch(void **state)
     }
 }
 
+/* As when somebody copies the file back from an old backup. */
+static void an_old_lock_file(void **state)
+{
+    struct fixture *f = *state;
+    size_t length;
+    store_close(&f->store);
+    char *old = read_file(fixture_path(f, "lock"), &length);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(fixture_open(f), CG_OK);
+        store_close(&f->store);
+    }
+    write_file(fixture_path(f, "lock"), old, length);
+    write_file(fixture_path(f, "durable/data.mdb"), "garbage", 7);
+    assert_int_equal(fixture_open(f), CG_OK);
+    assert_false(f->opened.cache_set_aside);
+    assert_int_equal(f->opened.epoch, 5);
+    free(old);
+}
+
 /* ---- how the last process ended ---- */
 
 static void die_in_use(struct fixture *f)
@@ -449,6 +565,19 @@ static void a_lock_file_that_tells_nothing(void **state)
     write_file(fixture_path(f, "lock"), "cctgate lock 1 pid", 18);
     assert_set_aside(f, "the machine went down while it was in use");
     assert_int_equal(f->opened.epoch, 3);
+}
+
+static void a_lock_file_with_something_in_it(void **state)
+{
+    struct fixture *f = *state;
+    size_t length;
+    store_close(&f->store);
+    char *text = read_file(fixture_path(f, "lock"), &length);
+    assert_int_equal(length, 128);
+    text[120] = 'x';
+    write_file(fixture_path(f, "lock"), text, length);
+    free(text);
+    assert_set_aside(f, "the machine went down while it was in use");
 }
 
 /* ---- what LMDB reads and we do not ---- */
@@ -769,6 +898,7 @@ int main(void)
         OPEN(sound),
         OPEN(a_transaction_that_undoes_itself),
         OPEN(truncated),
+        OPEN(pages_that_cannot_be),
         OPEN(empty_file),
         OPEN(garbage),
         OPEN(another_version_of_lmdb),
@@ -781,10 +911,12 @@ int main(void)
         OPEN(nowhere_to_set_it_aside),
         OPEN(a_damaged_durable_environment),
         OPEN(any_one_place_keeps_the_epoch),
+        OPEN(an_old_lock_file),
         OPEN(a_process_that_died),
         OPEN(a_machine_that_went_down),
         OPEN(a_machine_that_was_shut_down),
         OPEN(a_lock_file_that_tells_nothing),
+        OPEN(a_lock_file_with_something_in_it),
         OPEN(formats),
         OPEN(records_that_do_not_read_back),
         OPEN(owners_that_do_not_read_back),

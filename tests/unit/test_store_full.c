@@ -101,6 +101,112 @@ static void full_of_large_records(void **state)
     filled_and_emptied(*state, 30000, 1);
 }
 
+static void full_of_large_records_at_once(void **state)
+{
+    filled_and_emptied(*state, 30000, 100000);
+}
+
+/* Every second record goes, so every page is copied and none comes free: more than one transaction has room for. */
+static void evicting_every_second(void **state)
+{
+    struct fixture *f = *state;
+    unsigned count = 0, evicted, rounds = 0, total = 0;
+    for (int rc = CG_OK; rc == CG_OK; count += rc == CG_OK) {
+        struct store_txn *txn = begin(f);
+        rc = put_number(txn, count, 100, count % 2 == 0 ? 10 : 20);
+        commit(txn);
+    }
+    do {
+        struct store_txn *txn = begin(f);
+        int rc = store_evict_oldest(txn, 15, UINT32_MAX, &evicted);
+        assert_true(rc == CG_OK || rc == CG_E_FULL);
+        commit(txn);
+        if (rc == CG_E_FULL) /* the pages of the last two transactions come back with the next */
+            evicted = 1;
+        else
+            total += evicted;
+        assert_true(++rounds < 1000);
+    } while (evicted != 0);
+    assert_true(rounds > 2);
+    assert_int_equal(total, (count + 1) / 2);
+    assert_int_equal(records(f), count / 2);
+}
+
+/* After a transaction that used the reserve up, the owner who is refused comes through by asking again. */
+static void room_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    unsigned count = fill(f, 100, 1), next = 0;
+    for (unsigned deleted = 4; next < count; deleted += 2) {
+        struct store_txn *txn = begin(f);
+        for (unsigned i = 0; i < deleted;
+             i++) { /* far from each other, each on a page of its own */
+            char id[16];
+            snprintf(id, sizeof(id), "%05u", (next + i) * 61 % count);
+            if (store_delete(txn, RECORD_AGENT, id, 5) != CG_OK)
+                break;
+        }
+        next += deleted;
+        int rc = store_commit(&txn);
+        assert_true(rc == CG_OK || rc == CG_E_FULL);
+        unsigned tries = 0;
+        do {
+            txn = begin(f);
+            rc = put(txn, RECORD_CALL, "c", "1");
+            commit(txn);
+            assert_true(++tries < 5);
+        } while (rc != CG_OK);
+    }
+}
+
+/* Nothing was put since, so the free pages of the last transaction wait for a commit that changes something. */
+static void asking_again_is_enough(void **state)
+{
+    struct fixture *f = *state;
+    unsigned total = 0, evicted, rounds = 0;
+    int rc = CG_OK, was_refused = 0;
+    for (unsigned count = 0; rc == CG_OK; count++) {
+        struct store_txn *txn = begin(f);
+        rc = put_number(txn, count, 100, count % 25 == 0 ? 10 : 20);
+        commit(txn);
+    }
+    do {
+        struct store_txn *txn = begin(f);
+        rc = store_evict_oldest(txn, 15, 23, &evicted);
+        was_refused |= rc == CG_E_FULL;
+        commit(txn);
+        total += evicted;
+        assert_true(++rounds < 200);
+    } while (rc == CG_E_FULL || evicted != 0);
+    assert_true(total > 20);
+    (void)was_refused;
+}
+
+/* Writing again what is there copies every page: refused in time, and what was written before that stands. */
+static void overwriting_everything_at_once(void **state)
+{
+    struct fixture *f = *state;
+    unsigned count = fill(f, 600, 1);
+    evict_all_but(f, count * 2 / 3);
+    for (unsigned round = 0; round < 5; round++) {
+        struct store_txn *txn = begin(f);
+        int rc = CG_OK;
+        for (unsigned i = 0; rc == CG_OK && i < count; i++) {
+            struct record out;
+            char id[16];
+            unsigned at = i * 7919 % count;
+            snprintf(id, sizeof(id), "%05u", at);
+            if (store_txn_get(txn, RECORD_AGENT, id, 5, &out) == CG_OK)
+                rc = put_number(txn, at, 600, 1);
+        }
+        assert_int_equal(rc, CG_E_FULL);
+        commit(txn);
+        put_one(f, RECORD_CALL, "c", "1"); /* two commits later the copied pages are free */
+        put_one(f, RECORD_CALL, "c", "2");
+    }
+    assert_int_equal(records(f), count * 2 / 3 + 1);
+}
+
 static void full_survives_a_restart(void **state)
 {
     struct fixture *f = *state;
@@ -358,6 +464,11 @@ int main(void)
         SMALL(full_of_records),
         SMALL(full_in_one_transaction),
         SMALL(full_of_large_records),
+        SMALL(full_of_large_records_at_once),
+        SMALL(evicting_every_second),
+        SMALL(room_comes_back),
+        SMALL(asking_again_is_enough),
+        SMALL(overwriting_everything_at_once),
         SMALL(full_survives_a_restart),
         SMALL(overwriting_does_not_fill),
         SMALL(owners_are_refused_whole),

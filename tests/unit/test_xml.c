@@ -49,9 +49,28 @@ static void refuses_what_is_no_xml(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "",        " ",          "x",          "<",      "<a",      "<a>",        "<a></b>",    "<a/><b/>",
-        "<a b></a>", "<a>&b;</a>", "<a>&#0;</a>", "<a/>x",  "</a>",    "<a><!-- ",   "<a><![CDATA[", "<?xml",
-        "<a b='1' b='2'/>", "<p:a/>\n<", "{\"json\": 1}", "<a>\x01</a>", "<a>\xff</a>", "<html><br></html>",
+        "",
+        " ",
+        "x",
+        "<",
+        "<a",
+        "<a>",
+        "<a></b>",
+        "<a/><b/>",
+        "<a b></a>",
+        "<a>&b;</a>",
+        "<a>&#0;</a>",
+        "<a/>x",
+        "</a>",
+        "<a><!-- ",
+        "<a><![CDATA[",
+        "<?xml",
+        "<a b='1' b='2'/>",
+        "<p:a/>\n<",
+        "{\"json\": 1}",
+        "<a>\x01</a>",
+        "<a>\xff</a>",
+        "<html><br></html>",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(parse(bad[i]), CG_E_XML);
@@ -79,9 +98,12 @@ static void does_not_include(void **state)
     (void)state;
     char error[CG_ERROR_TEXT_MAX];
     xmlDocPtr doc;
-    const char *text = "<a xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='file:///etc/passwd'/></a>";
-    assert_int_equal(xml_parse(text, strlen(text), CG_XML_BYTES_MAX, &doc, error, sizeof(error)), CG_OK);
-    assert_true(xml_is(xml_first_element(xmlDocGetRootElement(doc)), "http://www.w3.org/2001/XInclude", "include"));
+    const char *text =
+        "<a xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='file:///etc/passwd'/></a>";
+    assert_int_equal(xml_parse(text, strlen(text), CG_XML_BYTES_MAX, &doc, error, sizeof(error)),
+                     CG_OK);
+    assert_true(xml_is(xml_first_element(xmlDocGetRootElement(doc)),
+                       "http://www.w3.org/2001/XInclude", "include"));
     xmlFreeDoc(doc);
 }
 
@@ -89,7 +111,8 @@ static void refuses_other_encodings(void **state)
 {
     (void)state;
     char error[CG_ERROR_TEXT_MAX];
-    static const char utf16le[] = "\xff\xfe<\0a\0/\0>", utf16be[] = "\xfe\xff\0<\0a\0/\0>", bare[] = "<\0a\0/\0>";
+    static const char utf16le[] = "\xff\xfe<\0a\0/\0>", utf16be[] = "\xfe\xff\0<\0a\0/\0>",
+                      bare[] = "<\0a\0/\0>";
     assert_int_equal(parse_bytes(utf16le, sizeof(utf16le) - 1, error, sizeof(error)), CG_E_XML);
     assert_int_equal(parse_bytes(utf16be, sizeof(utf16be) - 1, error, sizeof(error)), CG_E_XML);
     assert_int_equal(parse_bytes(bare, sizeof(bare) - 1, error, sizeof(error)), CG_E_XML);
@@ -101,7 +124,8 @@ static void refuses_other_encodings(void **state)
     assert_int_equal(parse_bytes("<a/>\0", 5, error, sizeof(error)), CG_E_XML);
 }
 
-static char *repeated(const char *before, const char *middle, size_t times, const char *after, size_t *length)
+static char *repeated(const char *before, const char *middle, size_t times, const char *after,
+                      size_t *length)
 {
     size_t piece = strlen(middle), start = strlen(before);
     char *text = malloc(start + piece * times + strlen(after) + 1);
@@ -164,7 +188,8 @@ static void bounds_attributes_in_scope(void **state)
     clock_t start = clock();
     assert_int_equal(parse_repeated("<a ", "b='' ", 1000000, "/>"), CG_E_LIMIT);
     assert_int_equal(parse_repeated("<a>", "<b c='' d=''/>", 100000, "</a>"), CG_OK);
-    assert_int_equal(parse_repeated("<a>", "<b xmlns:c='d' e='' f='' g='' h=''>", 60, ""), CG_E_LIMIT);
+    assert_int_equal(parse_repeated("<a>", "<b xmlns:c='d' e='' f='' g='' h=''>", 60, ""),
+                     CG_E_LIMIT);
     assert_true((clock() - start) / CLOCKS_PER_SEC < 20);
 }
 
@@ -184,7 +209,8 @@ static void truncation_is_an_error_at_every_byte(void **state)
     (void)state;
     char error[CG_ERROR_TEXT_MAX];
     size_t length;
-    char *text = support_read(CCT_DIRECTORY "/samples/AgentService.GetCapabilities.response.xml", &length);
+    char *text =
+        support_read(CCT_DIRECTORY "/samples/AgentService.GetCapabilities.response.xml", &length);
     while (length > 0 && text[length - 1] == '\n')
         length--;
     assert_int_equal(parse_bytes(text, length, error, sizeof(error)), CG_OK);
