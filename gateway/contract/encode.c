@@ -1,7 +1,7 @@
 /*
  * JSON to SOAP. The schema leads: its particles are walked in order and each asks the JSON object
  * for its member; what nobody asked for is unknown and refused. Errors leave the output buffer as
- * it was: the two public functions cut it back.
+ * it was: the public functions cut it back.
  */
 #include "gateway/contract/encode.h"
 

@@ -31,8 +31,18 @@ static int starts_with(const struct scan *scan, const char *text)
  */
 static void skip_past(struct scan *scan, const char *text)
 {
-    const char *found = memmem(scan->at, (size_t)(scan->end - scan->at), text, strlen(text));
-    scan->at = found == NULL ? scan->end : found + strlen(text);
+    while (scan->at < scan->end) {
+        const char *found = memchr(scan->at, text[0], (size_t)(scan->end - scan->at));
+        if (found == NULL)
+            break;
+        scan->at = found;
+        if (starts_with(scan, text)) {
+            scan->at += strlen(text);
+            return;
+        }
+        scan->at++;
+    }
+    scan->at = scan->end;
 }
 
 /*

