@@ -3,9 +3,9 @@
 #include <stddef.h>
 
 static const char *const names[] = {
-    "ok",      "no-memory", "invalid", "not-found", "limit",   "malformed-xml", "protocol",
-    "refused", "timeout",   "reset",   "tls",       "fault",   "session-lost",  "io",
-    "full",    "corrupt",   "shutdown", "busy",     "denied",
+    "ok",      "no-memory", "invalid",  "not-found", "limit",  "malformed-xml", "protocol",
+    "refused", "timeout",   "reset",    "tls",       "fault",  "session-lost",  "io",
+    "full",    "corrupt",   "shutdown", "busy",      "denied",
 };
 
 const char *cg_error_name(int rc)

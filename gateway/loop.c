@@ -157,7 +157,8 @@ void loop_run(struct loop *loop)
         struct pollfd fd = {loop->wake_fd, POLLIN, 0};
         uint64_t count;
 
-        if (poll(&fd, 1, poll_ms(loop)) > 0 && read(loop->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        if (poll(&fd, 1, poll_ms(loop)) > 0 && read(loop->wake_fd, &count, sizeof(count)) < 0 &&
+            errno != EAGAIN)
             abort();
         loop->now_ms = clock_monotonic_ms();
         mailbox_deliver(&loop->mailbox);

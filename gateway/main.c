@@ -37,7 +37,8 @@ static const char usage[] = "usage: cctgate [--config FILE] [--check-config] [--
                             "  --config FILE    the configuration (default conf/cctgate.json)\n"
                             "  --check-config   say whether it is good, and end\n"
                             "\n"
-                            "SIGTERM and SIGINT end the gateway after the requests in progress; SIGHUP reads the configuration again.\n";
+                            "SIGTERM and SIGINT end the gateway after the requests in progress; "
+                            "SIGHUP reads the configuration again.\n";
 
 static void harden(void)
 {
@@ -63,22 +64,27 @@ static int load_config(const char *file, struct config **config)
     int rc = config_load(config, file, &error);
 
     if (rc != CG_OK)
-        log_write(LOG_LEVEL_ERROR, "badConfiguration", error.text, LOG_S("file", file), LOG_S("pointer", error.pointer));
+        log_write(LOG_LEVEL_ERROR, "badConfiguration", error.text, LOG_S("file", file),
+                  LOG_S("pointer", error.pointer));
     return rc;
 }
 
-static int open_store(struct gateway *gateway, struct store_opened *opened, char *error, size_t error_size)
+static int open_store(struct gateway *gateway, struct store_opened *opened, char *error,
+                      size_t error_size)
 {
-    struct store_settings settings = {gateway->config->data.directory, (size_t)gateway->config->data.map_size_mib << 20,
+    struct store_settings settings = {gateway->config->data.directory,
+                                      (size_t)gateway->config->data.map_size_mib << 20,
                                       (size_t)DURABLE_MAP_MIB << 20, 0};
     int rc = store_open(&gateway->store, &settings, opened, error, error_size);
 
     if (rc != CG_OK)
         return rc;
     if (opened->cache_set_aside)
-        log_write(LOG_LEVEL_WARNING, "cacheSetAside", "The stored cache could not be used and was set aside; it is rebuilt");
+        log_write(LOG_LEVEL_WARNING, "cacheSetAside",
+                  "The stored cache could not be used and was set aside; it is rebuilt");
     if (opened->durable_set_aside)
-        log_write(LOG_LEVEL_ERROR, "durableSetAside", "The durable store could not be used and was set aside");
+        log_write(LOG_LEVEL_ERROR, "durableSetAside",
+                  "The durable store could not be used and was set aside");
     return CG_OK;
 }
 
@@ -93,7 +99,8 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
     struct owner_settings owner = {0};
     int rc;
 
-    if ((rc = contract_load(&gateway->contract, gateway->config->contract, error, error_size)) != CG_OK ||
+    if ((rc = contract_load(&gateway->contract, gateway->config->contract, error, error_size)) !=
+            CG_OK ||
         (rc = open_store(gateway, &owner.opened, error, error_size)) != CG_OK)
         return rc;
     fronts.contract = gateway->contract;
@@ -108,8 +115,10 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
     owner.data = gateway->fronts;
     if ((rc = owner_start(&gateway->owner, &owner, error, error_size)) != CG_OK)
         return rc;
-    log_write(LOG_LEVEL_INFO, "started", "cctgate " CCTGATE_VERSION " is running", LOG_S("version", CCTGATE_VERSION),
-              LOG_I("services", contract_num_services(gateway->contract)), LOG_I("epoch", owner.opened.epoch));
+    log_write(LOG_LEVEL_INFO, "started", "cctgate " CCTGATE_VERSION " is running",
+              LOG_S("version", CCTGATE_VERSION),
+              LOG_I("services", contract_num_services(gateway->contract)),
+              LOG_I("epoch", owner.opened.epoch));
     return fronts_run(gateway->fronts, gateway->owner);
 }
 
@@ -131,11 +140,13 @@ static void reload(struct gateway *gateway, const char *file)
     char what[128];
 
     if (load_config(file, &fresh) != CG_OK) {
-        log_write(LOG_LEVEL_ERROR, "reloadRefused", "The old configuration stays in force", LOG_S("file", file));
+        log_write(LOG_LEVEL_ERROR, "reloadRefused", "The old configuration stays in force",
+                  LOG_S("file", file));
         return;
     }
     if (!config_compatible(gateway->config, fresh, what, sizeof(what)))
-        log_write(LOG_LEVEL_WARNING, "restartNeeded", "Some changes are in force only after a restart", LOG_S("settings", what));
+        log_write(LOG_LEVEL_WARNING, "restartNeeded",
+                  "Some changes are in force only after a restart", LOG_S("settings", what));
     log_configure(fresh->log.level, fresh->log.format);
     owner_reload(gateway->owner, fresh);
     config_unref(&gateway->config);
@@ -148,7 +159,8 @@ static int run(struct gateway *gateway, const char *file, const sigset_t *signal
     int rc = start(gateway, error, sizeof(error)), number;
 
     if (rc != CG_OK) {
-        log_write(LOG_LEVEL_ERROR, "startFailed", error[0] != '\0' ? error : "The gateway could not start",
+        log_write(LOG_LEVEL_ERROR, "startFailed",
+                  error[0] != '\0' ? error : "The gateway could not start",
                   LOG_S("reason", cg_error_name(rc)));
         stop(gateway);
         return EXIT_FAILURE;
@@ -167,7 +179,8 @@ static int check(struct gateway *gateway, const char *file)
     int rc = contract_load(&gateway->contract, gateway->config->contract, error, sizeof(error));
 
     if (rc != CG_OK)
-        log_write(LOG_LEVEL_ERROR, "badContract", error, LOG_S("directory", gateway->config->contract));
+        log_write(LOG_LEVEL_ERROR, "badContract", error,
+                  LOG_S("directory", gateway->config->contract));
     else
         printf("%s is good\n", file);
     contract_free(&gateway->contract);

@@ -52,7 +52,8 @@ void owner_fetch_free(struct owner_fetch **fetch)
 
 static void on_fetched(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
 {
-    struct owner_fetch *fetch = (struct owner_fetch *)((char *)waiter - offsetof(struct owner_fetch, waiter));
+    struct owner_fetch *fetch =
+        (struct owner_fetch *)((char *)waiter - offsetof(struct owner_fetch, waiter));
     if (fetch->reply_to == NULL) {
         owner_fetch_free(&fetch);
         return;
@@ -66,7 +67,8 @@ static void on_fetch(struct message *message)
 {
     struct owner_fetch *fetch = (struct owner_fetch *)message;
     fetch->waiter.on_done = on_fetched;
-    model_fetch(fetch->owner->model, fetch->kind, fetch->id, fetch->id_length, fetch->traceparent, &fetch->waiter);
+    model_fetch(fetch->owner->model, fetch->kind, fetch->id, fetch->id_length, fetch->traceparent,
+                &fetch->waiter);
 }
 
 void owner_fetch_send(struct owner *owner, struct owner_fetch *fetch)
@@ -144,7 +146,8 @@ json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *q
     for (i = 0; numbers != NULL && i < access->num_users; ++i)
         numbers[i] = access->users[i].number;
     if (numbers != NULL)
-        items = sessions_describe(owner->sessions, (access->roles & ROLE_OPERATOR) ? NULL : numbers, access->num_users);
+        items = sessions_describe(owner->sessions, (access->roles & ROLE_OPERATOR) ? NULL : numbers,
+                                  access->num_users);
     free(numbers);
     return json_pack("{s:o}", "items", items != NULL ? items : json_array());
 }
@@ -158,8 +161,11 @@ static const struct {
 static json_t *gauge(size_t value, int limit)
 {
     int warning = limit * 85 / 100;
-    const char *level = value >= (size_t)limit ? "exhausted" : value >= (size_t)warning ? "warning" : "ok";
-    return json_pack("{s:I, s:i, s:i, s:s}", "value", (json_int_t)value, "limit", limit, "warningAt", warning, "level", level);
+    const char *level = value >= (size_t)limit     ? "exhausted"
+                        : value >= (size_t)warning ? "warning"
+                                                   : "ok";
+    return json_pack("{s:I, s:i, s:i, s:s}", "value", (json_int_t)value, "limit", limit,
+                     "warningAt", warning, "level", level);
 }
 
 json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *query)
@@ -171,9 +177,11 @@ json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *q
     (void)query;
     model_get_stats(owner->model, &stats);
     return json_pack("{s:s, s:b, s:o, s:o, s:{s:I, s:I}}", "topology", limits[row].name, "enforce",
-                     owner->config->capacity_enforce, "loggedInAgents", gauge(stats.agents_logged_in, limits[row].agents),
-                     "contactsPerHour", gauge(stats.contacts_last_hour, limits[row].contacts_per_hour), "observed",
-                     "agents", (json_int_t)stats.agents_known, "contacts", (json_int_t)stats.contacts_last_hour);
+                     owner->config->capacity_enforce, "loggedInAgents",
+                     gauge(stats.agents_logged_in, limits[row].agents), "contactsPerHour",
+                     gauge(stats.contacts_last_hour, limits[row].contacts_per_hour), "observed",
+                     "agents", (json_int_t)stats.agents_known, "contacts",
+                     (json_int_t)stats.contacts_last_hour);
 }
 
 static void reason(json_t *reasons, int applies, const char *text)
@@ -192,15 +200,17 @@ json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *
     (void)query;
     sessions_summarise(owner->sessions, &sessions);
     model_get_stats(owner->model, &model);
-    reason(reasons, sessions.endpoint_down, "the contact centre refuses connections; answers are stale");
+    reason(reasons, sessions.endpoint_down,
+           "the contact centre refuses connections; answers are stale");
     reason(reasons, sessions.attempted < sessions.total, "sessions are still logging in");
-    reason(reasons, sessions.total > 0 && sessions.attempted == sessions.total && sessions.up == 0, "no session is up");
+    reason(reasons, sessions.total > 0 && sessions.attempted == sessions.total && sessions.up == 0,
+           "no session is up");
     reason(reasons, sessions.up > model.users_read, "the lists of sessions are still being read");
     ready = json_array_size(reasons) == 0;
     reason(reasons, sessions.denied > 0, "sessions were denied: see /v1/sessions");
-    return json_pack("{s:s, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady", "reasons", reasons,
-                     "sessions", "total", (json_int_t)sessions.total, "up", (json_int_t)sessions.up, "denied",
-                     (json_int_t)sessions.denied);
+    return json_pack("{s:s, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady",
+                     "reasons", reasons, "sessions", "total", (json_int_t)sessions.total, "up",
+                     (json_int_t)sessions.up, "denied", (json_int_t)sessions.denied);
 }
 
 json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *query)
@@ -216,19 +226,22 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
 #define I(value) ((json_int_t)(value))
-    return json_pack("{s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-                     "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
-                     "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
-                     "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats), //
-                     "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed), "fetch_failures_total",
-                     I(m.failures), "fetch_calls_total", I(m.calls), "fetches_in_progress", I(m.fetching), //
-                     "store_records", I(t.records), "store_corrupt_records_total", I(t.corrupt_records),
-                     "store_commits_total", I(t.commits), "store_cache_used_bytes", I(t.cache_used_bytes),
-                     "store_cache_map_bytes", I(t.cache_map_bytes), //
-                     "upstream_calls_total", I(u.calls), "upstream_failures_total", I(u.failures),
-                     "upstream_faults_total", I(u.faults), "upstream_sent_bytes_total", I(u.bytes_out),
-                     "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
-                     "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
+    return json_pack(
+        "{s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
+        "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
+        "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats), //
+        "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed),
+        "fetch_failures_total", I(m.failures), "fetch_calls_total", I(m.calls),
+        "fetches_in_progress", I(m.fetching), //
+        "store_records", I(t.records), "store_corrupt_records_total", I(t.corrupt_records),
+        "store_commits_total", I(t.commits), "store_cache_used_bytes", I(t.cache_used_bytes),
+        "store_cache_map_bytes", I(t.cache_map_bytes), //
+        "upstream_calls_total", I(u.calls), "upstream_failures_total", I(u.failures),
+        "upstream_faults_total", I(u.faults), "upstream_sent_bytes_total", I(u.bytes_out),
+        "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
+        "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
 #undef I
 }
 
@@ -282,11 +295,13 @@ static int is_configured(uint32_t number, const uint32_t *numbers, size_t count)
     return 0;
 }
 
-static void remove_sessions(struct owner *owner, const struct config *config, const uint32_t *numbers)
+static void remove_sessions(struct owner *owner, const struct config *config,
+                            const uint32_t *numbers)
 {
     size_t i;
     for (i = 0; i < owner->config->num_sessions; ++i) {
-        struct session *session = sessions_find_by_name(owner->sessions, owner->config->sessions[i].user);
+        struct session *session =
+            sessions_find_by_name(owner->sessions, owner->config->sessions[i].user);
         uint32_t number = session != NULL ? session_number(session) : 0;
         if (number != 0 && !is_configured(number, numbers, config->num_sessions)) {
             sessions_remove(owner->sessions, number);
@@ -316,13 +331,15 @@ static void add_sessions(struct owner *owner, const struct config *config, const
         const struct config_session *fresh = &config->sessions[i];
         const struct config_session *old = find_session(owner->config, fresh->user);
         if (sessions_find(owner->sessions, numbers[i]) != NULL) {
-            if (old != NULL && same(old->password, fresh->password) && same(old->domain, fresh->domain) &&
-                same(old->agent, fresh->agent) && old->shared == fresh->shared)
+            if (old != NULL && same(old->password, fresh->password) &&
+                same(old->domain, fresh->domain) && same(old->agent, fresh->agent) &&
+                old->shared == fresh->shared)
                 continue;
             sessions_remove(owner->sessions, numbers[i]);
         }
         if (sessions_add(owner->sessions, fresh, numbers[i]) != CG_OK)
-            log_write(LOG_LEVEL_ERROR, "sessionNotAdded", "A session could not be added", LOG_S("user", fresh->user));
+            log_write(LOG_LEVEL_ERROR, "sessionNotAdded", "A session could not be added",
+                      LOG_S("user", fresh->user));
     }
 }
 
@@ -363,7 +380,8 @@ static void on_reload(struct message *message)
     struct reload *reload = (struct reload *)message;
     int rc = apply(reload->owner, reload->config);
     log_write(rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "reloaded",
-              rc == CG_OK ? "The new configuration is in force" : "The new configuration could not be put in force",
+              rc == CG_OK ? "The new configuration is in force"
+                          : "The new configuration could not be put in force",
               LOG_S("file", reload->config->file), LOG_S("result", cg_error_name(rc)));
     config_unref(&reload->config);
     free(reload);
@@ -410,7 +428,8 @@ static int start_upstream(struct owner *owner, char *error, size_t error_size)
 
 static int build(struct owner *owner, char *error, size_t error_size)
 {
-    struct sessions_settings sessions = {&owner->loop, NULL, owner->contract, owner->config, on_session_up, owner};
+    struct sessions_settings sessions = {&owner->loop,  NULL,          owner->contract,
+                                         owner->config, on_session_up, owner};
     struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config};
     int rc;
 
@@ -465,7 +484,8 @@ static void release(struct owner *owner)
     free(owner);
 }
 
-int owner_start(struct owner **out, const struct owner_settings *settings, char *error, size_t error_size)
+int owner_start(struct owner **out, const struct owner_settings *settings, char *error,
+                size_t error_size)
 {
     struct owner *owner = calloc(1, sizeof(*owner));
     int rc;

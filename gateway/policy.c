@@ -28,7 +28,8 @@ struct policy {
 
 static int by_number(const void *a, const void *b)
 {
-    uint32_t x = ((const struct access_user *)a)->number, y = ((const struct access_user *)b)->number;
+    uint32_t x = ((const struct access_user *)a)->number,
+             y = ((const struct access_user *)b)->number;
     return x < y ? -1 : x > y;
 }
 
@@ -178,7 +179,8 @@ const struct access *policy_find(const struct policy *policy, const char *token,
     uint8_t sha256[SHA256_DIGEST_LENGTH];
     size_t at;
 
-    if (EVP_DigestInit_ex2(context, NULL, NULL) != 1 || EVP_DigestUpdate(context, token, length) != 1 ||
+    if (EVP_DigestInit_ex2(context, NULL, NULL) != 1 ||
+        EVP_DigestUpdate(context, token, length) != 1 ||
         EVP_DigestFinal_ex(context, sha256, NULL) != 1)
         return NULL;
     for (at = slot_of(sha256, policy->mask); policy->slots[at].used; at = (at + 1) & policy->mask)
@@ -202,11 +204,13 @@ int access_has_user(const struct access *access, uint32_t number)
     return 0;
 }
 
-const struct access_user *access_find_user(const struct access *access, const char *name, size_t length)
+const struct access_user *access_find_user(const struct access *access, const char *name,
+                                           size_t length)
 {
     size_t i;
     for (i = 0; i < access->num_users; ++i)
-        if (strlen(access->users[i].name) == length && memcmp(access->users[i].name, name, length) == 0)
+        if (strlen(access->users[i].name) == length &&
+            memcmp(access->users[i].name, name, length) == 0)
             return &access->users[i];
     return NULL;
 }

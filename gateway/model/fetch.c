@@ -17,10 +17,14 @@ struct fetch_outcome *fetch_outcome_new(const struct outcome_detail *detail)
     atomic_init(&outcome->references, 1);
     outcome->rc = detail->rc;
     outcome->retry_after_ms = detail->retry_after_ms;
-    snprintf(outcome->service, sizeof(outcome->service), "%s", detail->service != NULL ? detail->service : "");
-    snprintf(outcome->operation, sizeof(outcome->operation), "%s", detail->operation != NULL ? detail->operation : "");
-    snprintf(outcome->fault, sizeof(outcome->fault), "%s", detail->fault != NULL ? detail->fault : "");
-    snprintf(outcome->detail, sizeof(outcome->detail), "%s", detail->detail != NULL ? detail->detail : "");
+    snprintf(outcome->service, sizeof(outcome->service), "%s",
+             detail->service != NULL ? detail->service : "");
+    snprintf(outcome->operation, sizeof(outcome->operation), "%s",
+             detail->operation != NULL ? detail->operation : "");
+    snprintf(outcome->fault, sizeof(outcome->fault), "%s",
+             detail->fault != NULL ? detail->fault : "");
+    snprintf(outcome->detail, sizeof(outcome->detail), "%s",
+             detail->detail != NULL ? detail->detail : "");
     return outcome;
 }
 
@@ -92,11 +96,13 @@ static void pump(struct fetch *fetch);
 static int type_is(const struct node *node, const char *type)
 {
     const char *name = entity_rows[node->kind].type;
-    const char *value = name != NULL ? json_string_value(json_object_get(node->handle, name)) : NULL;
+    const char *value =
+        name != NULL ? json_string_value(json_object_get(node->handle, name)) : NULL;
     return value != NULL && strcmp(value, type) == 0;
 }
 
-static const struct node *related(const struct fetch *fetch, const struct node *node, const char *field)
+static const struct node *related(const struct fetch *fetch, const struct node *node,
+                                  const char *field)
 {
     const char *id = json_string_value(json_object_get(node->facts, field));
     size_t i;
@@ -107,7 +113,8 @@ static const struct node *related(const struct fetch *fetch, const struct node *
     return NULL;
 }
 
-static int applies(const struct fetch *fetch, const struct node *node, const struct plan_step *step, const char *after)
+static int applies(const struct fetch *fetch, const struct node *node, const struct plan_step *step,
+                   const char *after)
 {
     const struct node *subject = node;
 
@@ -152,7 +159,8 @@ struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle)
 }
 
 /* One handle, or an array of them: the facts keep ids, the handles become nodes. A null or empty entry is nobody. */
-static void take_children(struct fetch *fetch, struct node *node, const struct plan_step *step, json_t *value)
+static void take_children(struct fetch *fetch, struct node *node, const struct plan_step *step,
+                          json_t *value)
 {
     if (json_is_array(value)) {
         json_t *ids = json_array(), *handle;
@@ -166,12 +174,14 @@ static void take_children(struct fetch *fetch, struct node *node, const struct p
         json_object_set_new(node->facts, step->field, ids);
     } else {
         struct node *child = fetch_node(fetch, step->child, value);
-        json_object_set_new(node->facts, step->field, child != NULL ? json_string(child->id) : json_null());
+        json_object_set_new(node->facts, step->field,
+                            child != NULL ? json_string(child->id) : json_null());
     }
     launch(fetch, node, step->field);
 }
 
-static void take_result(struct fetch *fetch, struct node *node, const struct plan_step *step, json_t *result)
+static void take_result(struct fetch *fetch, struct node *node, const struct plan_step *step,
+                        json_t *result)
 {
     json_t *value = json_object_get(result, step->result);
     if (value == NULL)
@@ -184,8 +194,9 @@ static void take_result(struct fetch *fetch, struct node *node, const struct pla
 
 struct fetch_outcome *model_outcome(const struct session_outcome *outcome)
 {
-    struct outcome_detail detail = {outcome->rc, outcome->op->service->name, outcome->op->name, NULL, NULL,
-                                    outcome->retry_after_ms};
+    struct outcome_detail detail = {
+        outcome->rc, outcome->op->service->name, outcome->op->name, NULL,
+        NULL,        outcome->retry_after_ms};
 
     if (outcome->fault != NULL && outcome->fault->name != NULL) {
         detail.fault = outcome->fault->name;
@@ -200,8 +211,9 @@ static void fail(struct fetch *fetch, const struct session_outcome *outcome)
 {
     struct fetch_outcome *shared = model_outcome(outcome);
 
-    log_write(LOG_LEVEL_WARNING, "upstreamCallFailed", "An upstream call failed", LOG_S("service", shared->service),
-              LOG_S("operation", shared->operation), LOG_S("reason", cg_error_name(shared->rc)),
+    log_write(LOG_LEVEL_WARNING, "upstreamCallFailed", "An upstream call failed",
+              LOG_S("service", shared->service), LOG_S("operation", shared->operation),
+              LOG_S("reason", cg_error_name(shared->rc)),
               LOG_S("fault", shared->fault[0] != '\0' ? shared->fault : NULL),
               LOG_S("detail", shared->fault[0] != '\0' ? NULL : shared->detail));
     fetch_end(fetch, shared);
@@ -236,7 +248,8 @@ static void on_called(void *data, const struct session_outcome *outcome)
         take_result(fetch, node, step, outcome->result);
     else if (outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_GONE)
         node->gone = 1;
-    else if (!(outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_ABSENT)) {
+    else if (!(outcome->rc == CG_E_FAULT && outcome->fault->declared &&
+               step->on_fault == FAULT_ABSENT)) {
         fail(fetch, outcome);
         return;
     }
@@ -254,8 +267,9 @@ static void start_call(struct fetch *fetch, struct step_call *call)
     ++fetch->in_flight;
     ++fetch->calls;
     ++model->num_calls;
-    session_call(sessions_find(model->sessions, fetch->user), model->operations[call->step], arguments, 0,
-                 fetch->traceparent[0] != '\0' ? fetch->traceparent : NULL, on_called, call);
+    session_call(sessions_find(model->sessions, fetch->user), model->operations[call->step],
+                 arguments, 0, fetch->traceparent[0] != '\0' ? fetch->traceparent : NULL, on_called,
+                 call);
     json_decref(arguments);
 }
 
@@ -279,8 +293,10 @@ static void pump(struct fetch *fetch)
 {
     while (fetch->queued != NULL && fetch->in_flight < fetch->window) {
         struct step_call *call;
-        if (fetch->calls >= CG_FETCH_CALLS_MAX || sessions_find(fetch->model->sessions, fetch->user) == NULL) {
-            fail_with(fetch, CG_E_LIMIT, "the resource is made of more upstream calls than one read may cost");
+        if (fetch->calls >= CG_FETCH_CALLS_MAX ||
+            sessions_find(fetch->model->sessions, fetch->user) == NULL) {
+            fail_with(fetch, CG_E_LIMIT,
+                      "the resource is made of more upstream calls than one read may cost");
             return;
         }
         call = next_queued(fetch);
@@ -347,7 +363,8 @@ static uint32_t choose_user(struct fetch *fetch)
 
     if (store_read_begin(model->reader) != CG_OK)
         return 0;
-    if (store_owners(model->reader, owned_kind(fetch->kind), fetch->id, fetch->id_length, &owners, &num_owners) != CG_OK)
+    if (store_owners(model->reader, owned_kind(fetch->kind), fetch->id, fetch->id_length, &owners,
+                     &num_owners) != CG_OK)
         num_owners = 0;
     for (i = 0; i < num_owners; ++i) {
         const struct session *session = sessions_find(model->sessions, owners[i]);
@@ -495,8 +512,8 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
     return fetch;
 }
 
-void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length, const char *traceparent,
-                 struct fetch_waiter *waiter)
+void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length,
+                 const char *traceparent, struct fetch_waiter *waiter)
 {
     char key[1 + CG_ID_BYTES_MAX];
     struct fetch *fetch;
@@ -509,7 +526,8 @@ void model_fetch(struct model *model, enum record_kind kind, const char *id, siz
     waiter->collapsed = fetch != NULL;
     if (fetch == NULL) {
         fetch = fetch_new(model, key, id_length + 1);
-        snprintf(fetch->traceparent, sizeof(fetch->traceparent), "%s", traceparent != NULL ? traceparent : "");
+        snprintf(fetch->traceparent, sizeof(fetch->traceparent), "%s",
+                 traceparent != NULL ? traceparent : "");
         ++model->num_fetches;
     } else {
         ++model->num_collapsed;

@@ -22,12 +22,12 @@
 struct node {
     UT_hash_handle hh;
     enum entity kind;
-    const char *id;  /* within `key` */
-    json_t *handle;  /* as the upstream gave it */
-    json_t *facts;   /* field -> value; related objects as their id, or an array of ids */
+    const char *id; /* within `key` */
+    json_t *handle; /* as the upstream gave it */
+    json_t *facts;  /* field -> value; related objects as their id, or an array of ids */
     int gone;
     struct node *next;
-    char key[];      /* one byte of kind, then the id */
+    char key[]; /* one byte of kind, then the id */
 };
 
 struct step_call {
@@ -50,7 +50,8 @@ struct fetch {
     struct fetch_waiter *waiters, **waiters_end;
     struct fetch_waiter dependency; /* this fetch waiting for another one */
     int depended;
-    struct node *nodes, *first, **nodes_end; /* hash, and in order of discovery; the first is the root */
+    struct node *nodes, *first,
+        **nodes_end; /* hash, and in order of discovery; the first is the root */
     struct step_call *queued, **queued_end;
     unsigned in_flight, window, calls;
     int ended;
@@ -83,8 +84,8 @@ struct model {
     struct fetch *fetches;
     struct handle *handles;
     struct holdings *holdings;
-    json_t *consult_of; /* contact id -> the contact it is a consult of */
-    json_t *agent_states; /* loginId -> true when logged in, for the figures */
+    json_t *consult_of;     /* contact id -> the contact it is a consult of */
+    json_t *agent_states;   /* loginId -> true when logged in, for the figures */
     int64_t *contact_times; /* ring of when contacts were first seen, Unix ms */
     size_t contact_at, num_contacts;
     uint64_t random;

@@ -16,7 +16,8 @@ const char *freshness_reason_name(enum freshness_reason reason)
 
 void freshness_directives_init(struct freshness_directives *directives)
 {
-    *directives = (struct freshness_directives){0, 0, FRESHNESS_UNSET, FRESHNESS_UNSET, FRESHNESS_UNSET};
+    *directives =
+        (struct freshness_directives){0, 0, FRESHNESS_UNSET, FRESHNESS_UNSET, FRESHNESS_UNSET};
 }
 
 static int is_name(const char *at, size_t length, const char *name, size_t name_length)
@@ -91,10 +92,12 @@ static int64_t min64(int64_t a, int64_t b)
 }
 
 /* What can be said of the record whatever the request wants. */
-static struct freshness describe(const struct freshness_record *record, const struct freshness_source *source,
+static struct freshness describe(const struct freshness_record *record,
+                                 const struct freshness_source *source,
                                  const struct freshness_policy *policy, int64_t now)
 {
-    struct freshness f = {FRESHNESS_SERVE, FORWARD_NONE, SYNC_CACHED, 0, record->expires_at_ms - now, 0};
+    struct freshness f = {
+        FRESHNESS_SERVE, FORWARD_NONE, SYNC_CACHED, 0, record->expires_at_ms - now, 0};
     int healthy = source->healthy_since_ms != 0;
     int covered = healthy && record->fetched_at_ms >= source->healthy_since_ms;
 
@@ -102,7 +105,8 @@ static struct freshness describe(const struct freshness_record *record, const st
         return f;
     f.label = SYNC_STALE;
     f.reason = FORWARD_STALE;
-    f.stale_since_ms = covered ? record->expires_at_ms : min64(record->expires_at_ms, source->lost_at_ms);
+    f.stale_since_ms =
+        covered ? record->expires_at_ms : min64(record->expires_at_ms, source->lost_at_ms);
     if (f.stale_since_ms < record->fetched_at_ms)
         f.stale_since_ms = record->fetched_at_ms;
     f.ttl_ms = min64(f.ttl_ms, f.stale_since_ms - now);
@@ -123,15 +127,19 @@ static int refused_by_request(const struct freshness *f, const struct freshness_
                               const struct freshness_directives *d, int64_t now)
 {
     if (d->max_age_ms != FRESHNESS_UNSET && now - record->fetched_at_ms > d->max_age_ms &&
-        !(d->max_stale_ms != FRESHNESS_UNSET && now - record->fetched_at_ms - d->max_age_ms <= d->max_stale_ms))
+        !(d->max_stale_ms != FRESHNESS_UNSET &&
+          now - record->fetched_at_ms - d->max_age_ms <= d->max_stale_ms))
         return 1;
     if (d->min_fresh_ms != FRESHNESS_UNSET && f->ttl_ms < d->min_fresh_ms)
         return 1;
-    return f->label == SYNC_STALE && d->max_stale_ms != FRESHNESS_UNSET && now - f->stale_since_ms > d->max_stale_ms;
+    return f->label == SYNC_STALE && d->max_stale_ms != FRESHNESS_UNSET &&
+           now - f->stale_since_ms > d->max_stale_ms;
 }
 
-struct freshness freshness_decide(const struct freshness_record *record, const struct freshness_source *source,
-                                  const struct freshness_policy *policy, const struct freshness_directives *d, int64_t now)
+struct freshness freshness_decide(const struct freshness_record *record,
+                                  const struct freshness_source *source,
+                                  const struct freshness_policy *policy,
+                                  const struct freshness_directives *d, int64_t now)
 {
     struct freshness f = {FRESHNESS_FETCH, FORWARD_MISS, SYNC_CACHED, 0, 0, 0};
 
@@ -141,7 +149,8 @@ struct freshness freshness_decide(const struct freshness_record *record, const s
             f.action = FRESHNESS_FETCH;
             f.reason = d->no_cache || f.label != SYNC_STALE ? FORWARD_REQUEST : FORWARD_STALE;
             f.serve_on_error = 0;
-        } else if (f.action == FRESHNESS_FETCH && f.serve_on_error && d->max_stale_ms != FRESHNESS_UNSET) {
+        } else if (f.action == FRESHNESS_FETCH && f.serve_on_error &&
+                   d->max_stale_ms != FRESHNESS_UNSET) {
             f.action = FRESHNESS_SERVE_AND_REFRESH; /* the staleness is welcome: no need to wait */
         }
     }

@@ -87,12 +87,14 @@ void handles_free(struct model *model)
     struct handle *handle, *next_handle;
     struct holdings *holdings, *next_holdings;
 
-    HASH_ITER (hh, model->handles, handle, next_handle) {
+    HASH_ITER(hh, model->handles, handle, next_handle)
+    {
         HASH_DEL(model->handles, handle);
         json_decref(handle->handle);
         free(handle);
     }
-    HASH_ITER (hh, model->holdings, holdings, next_holdings) {
+    HASH_ITER(hh, model->holdings, holdings, next_holdings)
+    {
         HASH_DEL(model->holdings, holdings);
         json_decref(holdings->terminals);
         json_decref(holdings->addresses);

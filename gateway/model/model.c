@@ -15,10 +15,13 @@ static int resolve_steps(struct model *model)
     if ((model->operations = calloc(plan_num_steps, sizeof(struct contract_operation *))) == NULL)
         return CG_E_NOMEM;
     for (i = 0; i < plan_num_steps; ++i) {
-        model->operations[i] = contract_find(model->contract, plan_steps[i].service, plan_steps[i].operation);
+        model->operations[i] =
+            contract_find(model->contract, plan_steps[i].service, plan_steps[i].operation);
         if (model->operations[i] == NULL)
-            log_write(LOG_LEVEL_WARNING, "operationMissing", "The contract lacks an operation that a resource is made of",
-                      LOG_S("service", plan_steps[i].service), LOG_S("operation", plan_steps[i].operation));
+            log_write(LOG_LEVEL_WARNING, "operationMissing",
+                      "The contract lacks an operation that a resource is made of",
+                      LOG_S("service", plan_steps[i].service),
+                      LOG_S("operation", plan_steps[i].operation));
     }
     return CG_OK;
 }
@@ -37,9 +40,11 @@ int model_new(struct model **out, const struct model_settings *settings)
     model->config = config_ref(settings->config);
     model->consult_of = json_object();
     model->agent_states = json_object();
-    if (getrandom(&model->random, sizeof(model->random), 0) != (ssize_t)sizeof(model->random) || model->random == 0)
+    if (getrandom(&model->random, sizeof(model->random), 0) != (ssize_t)sizeof(model->random) ||
+        model->random == 0)
         model->random = UINT64_C(88172645463325252);
-    if (model->consult_of != NULL && model->agent_states != NULL && (rc = resolve_steps(model)) == CG_OK)
+    if (model->consult_of != NULL && model->agent_states != NULL &&
+        (rc = resolve_steps(model)) == CG_OK)
         rc = store_reader_new(&model->reader, model->store);
     if (rc != CG_OK)
         model_free(&model);
@@ -123,8 +128,8 @@ void model_get_stats(struct model *model, struct model_stats *stats)
     stats->failures = model->num_failures;
     stats->calls = model->num_calls;
     stats->fetching = HASH_COUNT(model->fetches);
-    HASH_ITER (hh, model->holdings, holdings, next)
-        stats->users_read += holdings->terminals != NULL;
+    HASH_ITER(hh, model->holdings, holdings, next)
+    stats->users_read += holdings->terminals != NULL;
     stats->contacts_last_hour = contacts_since(model, clock_unix_ms() - 3600000);
     json_object_foreach(model->agent_states, id, state)
     {

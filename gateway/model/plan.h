@@ -36,16 +36,18 @@ enum step_fault {
 };
 
 struct plan_step {
-    uint32_t kinds;           /* 1 << enum record_kind, or'ed: the resources that it is part of */
-    enum entity on;           /* launched for each object of this kind that the resource reaches */
+    uint32_t kinds; /* 1 << enum record_kind, or'ed: the resources that it is part of */
+    enum entity on; /* launched for each object of this kind that the resource reaches */
     const char *service, *operation;
-    const char *argument;     /* the request's member that takes the handle; NULL: none */
-    const char *result;       /* the reply's member with the value */
-    const char *field;        /* where it goes in the object's facts */
-    enum entity child;        /* the value is a handle or an array of handles of this kind; ENTITY_NONE: a plain value */
+    const char *argument; /* the request's member that takes the handle; NULL: none */
+    const char *result;   /* the reply's member with the value */
+    const char *field;    /* where it goes in the object's facts */
+    enum entity
+        child; /* the value is a handle or an array of handles of this kind; ENTITY_NONE: a plain value */
     enum step_fault on_fault;
-    const char *only_type;    /* only for objects of this type... */
-    const char *after;        /* ... or, when set, whose related object in this field has come and has that type */
+    const char *only_type; /* only for objects of this type... */
+    const char *
+        after; /* ... or, when set, whose related object in this field has come and has that type */
 };
 extern const struct plan_step plan_steps[];
 extern const size_t plan_num_steps;

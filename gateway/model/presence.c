@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-const char *presence_derive(const struct presence_facts *facts, const char *const *after_call_work_codes, size_t num_codes)
+const char *presence_derive(const struct presence_facts *facts,
+                            const char *const *after_call_work_codes, size_t num_codes)
 {
     size_t i;
 

@@ -46,7 +46,8 @@ static json_t *state_of(const struct node *node)
     return or_null(json_object_get(json_object_get(info, "currentState"), "state"));
 }
 
-static json_t *ids_of(const struct fetch *fetch, const struct node *node, const char *field, enum entity kind)
+static json_t *ids_of(const struct fetch *fetch, const struct node *node, const char *field,
+                      enum entity kind)
 {
     json_t *ids = json_object_get(node->facts, field), *id, *living = json_array();
     size_t i;
@@ -59,11 +60,13 @@ static json_t *ids_of(const struct fetch *fetch, const struct node *node, const 
     return living;
 }
 
-#define FOREACH_CHILD(fetch, node, field, kind, child)                                                                 \
-    for (size_t i_##child = 0; i_##child < json_array_size(json_object_get((node)->facts, (field))); ++i_##child)                         \
-        if (((child) = fetch_find((fetch), (kind),                                                                     \
-                                  json_string_value(json_array_get(json_object_get((node)->facts, (field)), i_##child)))) !=  \
-                NULL &&                                                                                                \
+#define FOREACH_CHILD(fetch, node, field, kind, child)                                             \
+    for (size_t i_##child = 0;                                                                     \
+         i_##child < json_array_size(json_object_get((node)->facts, (field))); ++i_##child)        \
+        if (((child) = fetch_find((fetch), (kind),                                                 \
+                                  json_string_value(json_array_get(                                \
+                                      json_object_get((node)->facts, (field)), i_##child)))) !=    \
+                NULL &&                                                                            \
             !(child)->gone)
 
 /* {"item":[{"type":"Voice"}]} as in handles, or ["Voice"] as operations answer */
@@ -75,7 +78,8 @@ static json_t *contact_types(const struct node *node)
     if (json_is_array(told))
         return json_incref(told);
     types = json_array();
-    json_array_foreach(json_object_get(json_object_get(node->handle, "contactTypes"), "item"), i, item)
+    json_array_foreach(json_object_get(json_object_get(node->handle, "contactTypes"), "item"), i,
+                       item)
     {
         json_t *type = json_object_get(item, "type");
         if (json_is_string(type))
@@ -86,7 +90,8 @@ static json_t *contact_types(const struct node *node)
 
 static json_t *capabilities(const struct node *node)
 {
-    static const char *const fields[] = {"capabilities", "agentCapabilities", "routePointCapabilities"};
+    static const char *const fields[] = {"capabilities", "agentCapabilities",
+                                         "routePointCapabilities"};
     json_t *all = json_object();
     size_t i;
     for (i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i) {
@@ -103,27 +108,31 @@ static json_t *forwarding(const struct node *node)
     size_t i;
     json_array_foreach(json_object_get(node->facts, "forwarding"), i, entry)
     {
-        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "type", or_null(json_object_get(entry, "type")), "to",
-                                              or_null(json_object_get(entry, "destinationAddress")), "caller",
-                                              or_null(json_object_get(entry, "caller")), "whichCalls",
-                                              or_null(json_object_get(entry, "whichCalls"))));
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:o}", "type", or_null(json_object_get(entry, "type")),
+                            "to", or_null(json_object_get(entry, "destinationAddress")), "caller",
+                            or_null(json_object_get(entry, "caller")), "whichCalls",
+                            or_null(json_object_get(entry, "whichCalls"))));
     }
     return list;
 }
 
 /* ---- agent ---- */
 
-static json_t *agent_call(const struct fetch *fetch, const struct node *tc, const struct node *terminal)
+static json_t *agent_call(const struct fetch *fetch, const struct node *tc,
+                          const struct node *terminal)
 {
     const char *contact_id = fact_id(tc, "contact");
-    const struct node *contact = contact_id != NULL ? fetch_find(fetch, ENTITY_CONTACT, contact_id) : NULL;
+    const struct node *contact =
+        contact_id != NULL ? fetch_find(fetch, ENTITY_CONTACT, contact_id) : NULL;
 
     if (contact == NULL || contact->gone)
         return NULL;
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "contactId", contact->id, "terminalConnectionId", tc->id,
-                     "terminal", terminal->id, "state", state_of(tc), "calling",
-                     name_of(contact, "calling", ENTITY_ADDRESS), "called", name_of(contact, "called", ENTITY_ADDRESS),
-                     "contactTypes", contact_types(contact));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "contactId", contact->id,
+                     "terminalConnectionId", tc->id, "terminal", terminal->id, "state",
+                     state_of(tc), "calling", name_of(contact, "calling", ENTITY_ADDRESS), "called",
+                     name_of(contact, "called", ENTITY_ADDRESS), "contactTypes",
+                     contact_types(contact));
 }
 
 static json_t *agent_calls(const struct fetch *fetch, const struct node *agent)
@@ -160,7 +169,8 @@ static json_t *presence(const struct fetch *fetch, const struct node *agent, siz
     struct presence_facts facts = {json_is_true(json_object_get(agent->facts, "loggedIn")),
                                    json_is_true(json_object_get(agent->facts, "ready")),
                                    fact_id(agent, "notReadyReasonCode"), num_calls};
-    return json_string(presence_derive(&facts, (const char *const *)config->presence.after_call_work_codes,
+    return json_string(presence_derive(&facts,
+                                       (const char *const *)config->presence.after_call_work_codes,
                                        config->presence.num_after_call_work_codes));
 }
 
@@ -179,14 +189,17 @@ static json_t *render_agent(const struct fetch *fetch, const struct node *agent)
                        ? json_null()
                        : text_or_null(json_object_get(agent->facts, "notReadyReasonCode"));
     return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}", "loginId", agent->id,
-        "userName", of_handle(agent, "userName"), "agentType", of_handle(agent, "agentType"), "loginStatus",
-        json_is_true(json_object_get(agent->facts, "loggedIn")) ? "LOGGED_IN" : "LOGGED_OUT", "readyStatus",
-        ready_status(agent), "notReadyReasonCode", code, "activityCode", activity_code(fetch, agent), "presence",
-        presence(fetch, agent, json_array_size(calls)), "voiceTerminal", name_of(agent, "voiceTerminal", ENTITY_TERMINAL),
-        "terminals", ids_of(fetch, agent, "terminals", ENTITY_TERMINAL), "addresses",
-        ids_of(fetch, agent, "addresses", ENTITY_ADDRESS), "supervisor", name_of(agent, "supervisor", ENTITY_AGENT),
-        "contactTypes", contact_types(agent), "calls", calls, "capabilities", capabilities(agent), "control");
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}",
+        "loginId", agent->id, "userName", of_handle(agent, "userName"), "agentType",
+        of_handle(agent, "agentType"), "loginStatus",
+        json_is_true(json_object_get(agent->facts, "loggedIn")) ? "LOGGED_IN" : "LOGGED_OUT",
+        "readyStatus", ready_status(agent), "notReadyReasonCode", code, "activityCode",
+        activity_code(fetch, agent), "presence", presence(fetch, agent, json_array_size(calls)),
+        "voiceTerminal", name_of(agent, "voiceTerminal", ENTITY_TERMINAL), "terminals",
+        ids_of(fetch, agent, "terminals", ENTITY_TERMINAL), "addresses",
+        ids_of(fetch, agent, "addresses", ENTITY_ADDRESS), "supervisor",
+        name_of(agent, "supervisor", ENTITY_AGENT), "contactTypes", contact_types(agent), "calls",
+        calls, "capabilities", capabilities(agent), "control");
 }
 
 /* ---- terminal, address ---- */
@@ -197,24 +210,27 @@ static json_t *terminal_connections(const struct fetch *fetch, const struct node
     const struct node *tc;
     FOREACH_CHILD(fetch, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "terminalConnectionId", tc->id, "contactId",
-                                              fact(tc, "contact"), "state", state_of(tc)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:o}", "terminalConnectionId", tc->id,
+                                        "contactId", fact(tc, "contact"), "state", state_of(tc)));
     }
     return list;
 }
 
 static json_t *render_terminal(const struct fetch *fetch, const struct node *terminal)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", terminal->id, "type",
-                     of_handle(terminal, "terminalType"), "provider",
-                     or_null(json_object_get(json_object_get(terminal->handle, "provider"), "providerName")), "state",
-                     state_of(terminal), "addresses", ids_of(fetch, terminal, "addresses", ENTITY_ADDRESS),
-                     "terminalConnections", terminal_connections(fetch, terminal), "agent",
-                     text_or_null(json_object_get(terminal->facts, "loginId")), "ready", fact(terminal, "ready"),
-                     "notReadyReasonCode", text_or_null(json_object_get(terminal->facts, "notReadyReasonCode")),
-                     "activityCode", text_or_null(json_object_get(terminal->facts, "activityCode")), "doNotDisturb",
-                     fact(terminal, "doNotDisturb"), "forwarding", forwarding(terminal), "contactTypes",
-                     contact_types(terminal), "capabilities", capabilities(terminal));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        terminal->id, "type", of_handle(terminal, "terminalType"), "provider",
+        or_null(json_object_get(json_object_get(terminal->handle, "provider"), "providerName")),
+        "state", state_of(terminal), "addresses",
+        ids_of(fetch, terminal, "addresses", ENTITY_ADDRESS), "terminalConnections",
+        terminal_connections(fetch, terminal), "agent",
+        text_or_null(json_object_get(terminal->facts, "loginId")), "ready", fact(terminal, "ready"),
+        "notReadyReasonCode", text_or_null(json_object_get(terminal->facts, "notReadyReasonCode")),
+        "activityCode", text_or_null(json_object_get(terminal->facts, "activityCode")),
+        "doNotDisturb", fact(terminal, "doNotDisturb"), "forwarding", forwarding(terminal),
+        "contactTypes", contact_types(terminal), "capabilities", capabilities(terminal));
 }
 
 static json_t *address_connections(const struct fetch *fetch, const struct node *address)
@@ -223,8 +239,9 @@ static json_t *address_connections(const struct fetch *fetch, const struct node 
     const struct node *connection;
     FOREACH_CHILD(fetch, address, "connections", ENTITY_CONNECTION, connection)
     {
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "connectionId", connection->id, "contactId",
-                                              fact(connection, "contact"), "state", state_of(connection)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "connectionId", connection->id,
+                                              "contactId", fact(connection, "contact"), "state",
+                                              state_of(connection)));
     }
     return list;
 }
@@ -232,15 +249,18 @@ static json_t *address_connections(const struct fetch *fetch, const struct node 
 static json_t *render_address(const struct fetch *fetch, const struct node *address)
 {
     json_t *waiting = json_object_get(address->facts, "messageWaiting");
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", address->id, "type",
-                     of_handle(address, "addressType"), "provider",
-                     or_null(json_object_get(json_object_get(address->handle, "provider"), "providerName")), "state",
-                     state_of(address), "terminals", ids_of(fetch, address, "terminals", ENTITY_TERMINAL), "connections",
-                     address_connections(fetch, address), "doNotDisturb", fact(address, "doNotDisturb"), "forwarding",
-                     forwarding(address), "messageWaiting", or_null(json_object_get(waiting, "messageWaiting")),
-                     "numberOfMessages", or_null(json_object_get(waiting, "numberOfMessages")), "presence",
-                     fact(address, "presence"), "uri", text_or_null(json_object_get(address->facts, "uri")), "controlled",
-                     fact(address, "controlled"), "capabilities", capabilities(address));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        address->id, "type", of_handle(address, "addressType"), "provider",
+        or_null(json_object_get(json_object_get(address->handle, "provider"), "providerName")),
+        "state", state_of(address), "terminals",
+        ids_of(fetch, address, "terminals", ENTITY_TERMINAL), "connections",
+        address_connections(fetch, address), "doNotDisturb", fact(address, "doNotDisturb"),
+        "forwarding", forwarding(address), "messageWaiting",
+        or_null(json_object_get(waiting, "messageWaiting")), "numberOfMessages",
+        or_null(json_object_get(waiting, "numberOfMessages")), "presence",
+        fact(address, "presence"), "uri", text_or_null(json_object_get(address->facts, "uri")),
+        "controlled", fact(address, "controlled"), "capabilities", capabilities(address));
 }
 
 /* ---- call ---- */
@@ -251,9 +271,9 @@ static json_t *call_terminal_connections(const struct fetch *fetch, const struct
     const struct node *tc;
     FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "terminalConnectionId", tc->id, "terminal",
-                                              fact(tc, "terminal"), "state", state_of(tc), "capabilities",
-                                              capabilities(tc)));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "terminalConnectionId",
+                                              tc->id, "terminal", fact(tc, "terminal"), "state",
+                                              state_of(tc), "capabilities", capabilities(tc)));
     }
     return list;
 }
@@ -263,7 +283,8 @@ static int is_remote(const struct fetch *fetch, const struct node *connection)
 {
     const char *name = fact_id(connection, "address");
     const struct node *address = name != NULL ? fetch_find(fetch, ENTITY_ADDRESS, name) : NULL;
-    const char *type = address != NULL ? json_string_value(json_object_get(address->handle, "addressType")) : NULL;
+    const char *type =
+        address != NULL ? json_string_value(json_object_get(address->handle, "addressType")) : NULL;
     return type != NULL && strcmp(type, "OUT_OF_PROVIDER") == 0;
 }
 
@@ -274,10 +295,11 @@ static json_t *call_connections(const struct fetch *fetch, const struct node *co
     FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
     {
         json_array_append_new(
-            list, json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "connectionId", connection->id, "address",
-                            fact(connection, "address"), "state", state_of(connection), "remote",
-                            is_remote(fetch, connection), "capabilities", capabilities(connection),
-                            "terminalConnections", call_terminal_connections(fetch, connection)));
+            list,
+            json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "connectionId", connection->id, "address",
+                      fact(connection, "address"), "state", state_of(connection), "remote",
+                      is_remote(fetch, connection), "capabilities", capabilities(connection),
+                      "terminalConnections", call_terminal_connections(fetch, connection)));
     }
     return list;
 }
@@ -327,7 +349,8 @@ static json_t *attached(const struct node *contact)
     json_t *data = json_object_get(contact->facts, "data");
     if (!json_is_object(data))
         return json_null();
-    return json_pack("{s:o, s:o}", "type", or_null(json_object_get(data, "type")), "value", attached_value(data));
+    return json_pack("{s:o, s:o}", "type", or_null(json_object_get(data, "type")), "value",
+                     attached_value(data));
 }
 
 static json_t *immutable_keys(const json_t *intrinsics)
@@ -342,7 +365,8 @@ static json_t *immutable_keys(const json_t *intrinsics)
     return keys;
 }
 
-const char *const consult_fields[CONSULT_FIELDS] = {"consult", "transferConsult", "conferenceConsult"};
+const char *const consult_fields[CONSULT_FIELDS] = {"consult", "transferConsult",
+                                                    "conferenceConsult"};
 
 static json_t *consults(const struct fetch *fetch, const struct node *contact)
 {
@@ -357,13 +381,13 @@ static json_t *consults(const struct fetch *fetch, const struct node *contact)
         FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
         {
             for (i = 0; i < CONSULT_FIELDS; ++i)
-                if ((id = handle_id(ENTITY_CONTACT, json_object_get(tc->facts, consult_fields[i]))) != NULL &&
+                if ((id = handle_id(ENTITY_CONTACT,
+                                    json_object_get(tc->facts, consult_fields[i]))) != NULL &&
                     strcmp(id, contact->id) != 0)
                     json_object_set_new(found, id, json_true());
         }
     }
-    json_object_foreach(found, id, one)
-        json_array_append_new(ids, json_string(id));
+    json_object_foreach(found, id, one) json_array_append_new(ids, json_string(id));
     json_decref(found);
     return ids;
 }
@@ -372,17 +396,22 @@ static json_t *render_call(const struct fetch *fetch, const struct node *contact
 {
     json_t *intrinsics = json_object_get(contact->facts, "intrinsics");
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[], s:o}", "contactId",
-        contact->id, "externalContactId", of_handle(contact, "externalContactId"), "provider",
-        or_null(json_object_get(json_object_get(contact->handle, "provider"), "providerName")), "contactTypes",
-        contact_types(contact), "calling", name_of(contact, "calling", ENTITY_ADDRESS), "called",
-        name_of(contact, "called", ENTITY_ADDRESS), "callingTerminal", name_of(contact, "callingTerminal", ENTITY_TERMINAL),
-        "originalDestination", name_of(contact, "originalDestination", ENTITY_ADDRESS), "lastRedirected",
-        name_of(contact, "lastRedirected", ENTITY_ADDRESS), "connections", call_connections(fetch, contact), "data",
-        attached(contact), "intrinsics", key_values(intrinsics), "immutableIntrinsics", immutable_keys(intrinsics), "uui",
-        text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(fetch, contact), "consultOf",
-        or_null(json_object_get(fetch->model->consult_of, contact->id)), "transferredFrom", "capabilities",
-        capabilities(contact));
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[], "
+        "s:o}",
+        "contactId", contact->id, "externalContactId", of_handle(contact, "externalContactId"),
+        "provider",
+        or_null(json_object_get(json_object_get(contact->handle, "provider"), "providerName")),
+        "contactTypes", contact_types(contact), "calling",
+        name_of(contact, "calling", ENTITY_ADDRESS), "called",
+        name_of(contact, "called", ENTITY_ADDRESS), "callingTerminal",
+        name_of(contact, "callingTerminal", ENTITY_TERMINAL), "originalDestination",
+        name_of(contact, "originalDestination", ENTITY_ADDRESS), "lastRedirected",
+        name_of(contact, "lastRedirected", ENTITY_ADDRESS), "connections",
+        call_connections(fetch, contact), "data", attached(contact), "intrinsics",
+        key_values(intrinsics), "immutableIntrinsics", immutable_keys(intrinsics), "uui",
+        text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(fetch, contact),
+        "consultOf", or_null(json_object_get(fetch->model->consult_of, contact->id)),
+        "transferredFrom", "capabilities", capabilities(contact));
 }
 
 static json_t *render_call_capabilities(const struct fetch *fetch, const struct node *contact)
@@ -409,9 +438,10 @@ static json_t *render_user(const struct fetch *fetch, const struct node *user)
     const struct session *session = sessions_find(fetch->model->sessions, fetch->user);
     json_t *agents = ids_of(fetch, user, "agents", ENTITY_AGENT);
     int unsupported = session_is_shared(session) || json_array_size(agents) > 1;
-    json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", user->id, "domain", session_domain(session), "agents",
-                               agents, "terminals", ids_of(fetch, user, "terminals", ENTITY_TERMINAL), "addresses",
-                               ids_of(fetch, user, "addresses", ENTITY_ADDRESS));
+    json_t *object =
+        json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", user->id, "domain", session_domain(session),
+                  "agents", agents, "terminals", ids_of(fetch, user, "terminals", ENTITY_TERMINAL),
+                  "addresses", ids_of(fetch, user, "addresses", ENTITY_ADDRESS));
     if (unsupported && object != NULL)
         json_object_set_new(object, "unsupportedMapping", json_true());
     return object;

@@ -8,7 +8,7 @@
 #include "gateway/model/fetch.h"
 
 #define CONTACT_TIMES_MAX 65536
-#define EVICT_RECORDS 1000
+#define EVICT_RECORDS     1000
 
 static const enum config_ttl ttl_of_kind[RECORD_KINDS] = {
     [RECORD_AGENT] = TTL_AGENT,
@@ -41,7 +41,8 @@ int64_t model_ttl_ms(struct model *model, enum record_kind kind)
     const unsigned *ttl = model->config->cache.ttl_ms;
     unsigned ms = ttl[ttl_of_kind[kind]];
 
-    if ((kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS || kind == RECORD_CALL) &&
+    if ((kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS ||
+         kind == RECORD_CALL) &&
         ttl[TTL_CAPABILITIES] < ms)
         ms = ttl[TTL_CAPABILITIES];
     if (kind == RECORD_CALL_CAPABILITIES && ttl[TTL_CALL] < ms)
@@ -56,7 +57,8 @@ int64_t model_ttl_ms(struct model *model, enum record_kind kind)
 static int64_t fetched_at(const struct fetch *fetch)
 {
     struct freshness_source source = session_view_source(fetch->user);
-    if (source.healthy_since_ms > fetch->started_at_ms && fetch->first_answer_at_ms >= source.healthy_since_ms)
+    if (source.healthy_since_ms > fetch->started_at_ms &&
+        fetch->first_answer_at_ms >= source.healthy_since_ms)
         return source.healthy_since_ms;
     return fetch->started_at_ms;
 }
@@ -97,7 +99,9 @@ static int store_user(struct fetch *fetch, struct store_txn *txn)
     static const struct {
         enum entity entity;
         enum record_kind kind;
-    } lists[] = {{ENTITY_AGENT, RECORD_AGENT}, {ENTITY_TERMINAL, RECORD_TERMINAL}, {ENTITY_ADDRESS, RECORD_ADDRESS}};
+    } lists[] = {{ENTITY_AGENT, RECORD_AGENT},
+                 {ENTITY_TERMINAL, RECORD_TERMINAL},
+                 {ENTITY_ADDRESS, RECORD_ADDRESS}};
     size_t i;
     int rc = CG_OK;
 
@@ -115,7 +119,8 @@ static void remember_handles(struct fetch *fetch)
     const struct node *node;
 
     for (node = fetch->first; node != NULL; node = node->next)
-        if (node->kind == ENTITY_AGENT || node->kind == ENTITY_TERMINAL || node->kind == ENTITY_ADDRESS)
+        if (node->kind == ENTITY_AGENT || node->kind == ENTITY_TERMINAL ||
+            node->kind == ENTITY_ADDRESS)
             handle_remember(fetch->model, node->kind, node->handle);
     hold(&holdings->terminals, ids_of_kind(fetch, ENTITY_TERMINAL));
     hold(&holdings->addresses, ids_of_kind(fetch, ENTITY_ADDRESS));
@@ -149,8 +154,9 @@ static void remember_calls(struct fetch *fetch, json_t *ids)
 
 static void forget_call(struct model *model, struct store_txn *txn, const char *id)
 {
-    static const enum record_kind kinds[] = {RECORD_CALL,           RECORD_CALL_CAPABILITIES, RECORD_CALL_DATA,
-                                             RECORD_CALL_INTRINSICS, RECORD_CALL_UUI,          RECORD_CALL_MESSAGES};
+    static const enum record_kind kinds[] = {RECORD_CALL,      RECORD_CALL_CAPABILITIES,
+                                             RECORD_CALL_DATA, RECORD_CALL_INTRINSICS,
+                                             RECORD_CALL_UUI,  RECORD_CALL_MESSAGES};
     size_t i;
     for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); ++i)
         store_delete(txn, kinds[i], id, strlen(id));
@@ -180,7 +186,8 @@ static void forget_ended(struct fetch *fetch, json_t *before)
 
     json_array_foreach(before, i, id)
     {
-        if (fetch_find(fetch, ENTITY_CONTACT, json_string_value(id)) != NULL || has_owner(model, json_string_value(id)))
+        if (fetch_find(fetch, ENTITY_CONTACT, json_string_value(id)) != NULL ||
+            has_owner(model, json_string_value(id)))
             continue;
         if (txn == NULL && store_begin(model->store, &txn) != CG_OK)
             return;
@@ -193,7 +200,8 @@ static void forget_ended(struct fetch *fetch, json_t *before)
 /* The consult links back to its origin: only the first link that is seen tells which is which. */
 static void remember_consult(struct model *model, const struct node *contact, const char *id)
 {
-    if (id != NULL && strcmp(id, contact->id) != 0 && json_object_get(model->consult_of, contact->id) == NULL)
+    if (id != NULL && strcmp(id, contact->id) != 0 &&
+        json_object_get(model->consult_of, contact->id) == NULL)
         json_object_set_new(model->consult_of, id, json_string(contact->id));
 }
 
@@ -203,8 +211,9 @@ static void remember_consults(struct fetch *fetch)
     size_t i;
     for (node = fetch->first; node != NULL; node = node->next)
         for (i = 0; i < CONSULT_FIELDS; ++i)
-            remember_consult(fetch->model, fetch->first,
-                             handle_id(ENTITY_CONTACT, json_object_get(node->facts, consult_fields[i])));
+            remember_consult(
+                fetch->model, fetch->first,
+                handle_id(ENTITY_CONTACT, json_object_get(node->facts, consult_fields[i])));
 }
 
 static int put_record(struct fetch *fetch, struct store_txn *txn, const char *body, size_t length)
@@ -220,7 +229,8 @@ static int put_record(struct fetch *fetch, struct store_txn *txn, const char *bo
     record.body_length = length;
     rc = store_txn_get(txn, fetch->kind, fetch->id, fetch->id_length, &before);
     if (rc == CG_OK && before.body_length == length && memcmp(before.body, body, length) == 0)
-        record.version = before.version; /* nothing changed: what clients hold is still what it is */
+        record.version =
+            before.version; /* nothing changed: what clients hold is still what it is */
     return store_put(txn, fetch->kind, fetch->id, fetch->id_length, &record);
 }
 
@@ -254,14 +264,15 @@ static int make_room(struct model *model)
     while (rc == CG_OK && evicted == 0 && age_ms >= 1000) {
         if ((rc = store_begin(model->store, &txn)) != CG_OK)
             return rc;
-        if ((rc = store_evict_oldest(txn, clock_unix_ms() - age_ms, EVICT_RECORDS, &evicted)) == CG_OK)
+        if ((rc = store_evict_oldest(txn, clock_unix_ms() - age_ms, EVICT_RECORDS, &evicted)) ==
+            CG_OK)
             rc = store_commit(&txn);
         else
             store_abort(&txn);
         age_ms /= 4;
     }
-    log_write(LOG_LEVEL_WARNING, "storeFull", "The cache's map is full; the oldest records made room",
-              LOG_I("evicted", evicted));
+    log_write(LOG_LEVEL_WARNING, "storeFull",
+              "The cache's map is full; the oldest records made room", LOG_I("evicted", evicted));
     return rc;
 }
 
@@ -283,8 +294,9 @@ static int gone(struct fetch *fetch)
 static void note_agent(struct fetch *fetch)
 {
     if (fetch->kind == RECORD_AGENT)
-        json_object_set_new(fetch->model->agent_states, fetch->id,
-                            json_boolean(json_is_true(json_object_get(fetch->first->facts, "loggedIn"))));
+        json_object_set_new(
+            fetch->model->agent_states, fetch->id,
+            json_boolean(json_is_true(json_object_get(fetch->first->facts, "loggedIn"))));
 }
 
 int fetch_store(struct fetch *fetch)

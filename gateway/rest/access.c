@@ -6,7 +6,8 @@
 
 static int64_t elapsed_us(const h2o_req_t *req)
 {
-    const struct timeval *from = &req->timestamps.request_begin_at, *to = &req->timestamps.response_end_at;
+    const struct timeval *from = &req->timestamps.request_begin_at,
+                         *to = &req->timestamps.response_end_at;
     if (from->tv_sec == 0 || to->tv_sec == 0)
         return -1;
     return (int64_t)(to->tv_sec - from->tv_sec) * 1000000 + (to->tv_usec - from->tv_usec);
@@ -25,10 +26,11 @@ static void log_access(h2o_logger_t *self, h2o_req_t *req)
     (void)self;
     if (req->input.query_at < path.len)
         path.len = req->input.query_at;
-    log_write(LOG_LEVEL_INFO, "request", "", LOG_S("method", text_of(req, req->input.method, 32)),
-              LOG_S("path", text_of(req, path, 512)), LOG_I("status", req->res.status), LOG_I("bytes", req->bytes_sent),
-              LOG_I("elapsedUs", elapsed_us(req)),
-              LOG_S("requestId", id != -1 ? text_of(req, req->res.headers.entries[id].value, 64) : NULL));
+    log_write(
+        LOG_LEVEL_INFO, "request", "", LOG_S("method", text_of(req, req->input.method, 32)),
+        LOG_S("path", text_of(req, path, 512)), LOG_I("status", req->res.status),
+        LOG_I("bytes", req->bytes_sent), LOG_I("elapsedUs", elapsed_us(req)),
+        LOG_S("requestId", id != -1 ? text_of(req, req->res.headers.entries[id].value, 64) : NULL));
 }
 
 void access_log_register(h2o_pathconf_t *pathconf)

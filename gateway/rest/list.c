@@ -94,12 +94,14 @@ static void collect(const struct request *request, struct page *page)
             if (after == NULL || strcmp(users[i].name, after) > 0)
                 add_id(page, users[i].name, strlen(users[i].name));
     } else if (access->every_user && !request->user_chosen) {
-        store_walk(request->front->reader, page->kind, 0, after, request->after_length, on_id, page);
+        store_walk(request->front->reader, page->kind, 0, after, request->after_length, on_id,
+                   page);
         return;
     } else {
         for (i = 0; i < num_users; ++i) {
             page->wanted += (unsigned)page->count; /* each user may fill the page alone */
-            store_walk(request->front->reader, page->kind, users[i].number, after, request->after_length, on_id, page);
+            store_walk(request->front->reader, page->kind, users[i].number, after,
+                       request->after_length, on_id, page);
             page->wanted = request->limit + 1;
         }
     }
@@ -127,7 +129,8 @@ static void add_stale(struct sum *sum, int64_t since_ms)
         sum->stale_since_ms = since_ms;
 }
 
-static void add_record(struct sum *sum, const struct record *record, const struct freshness *f, int64_t now)
+static void add_record(struct sum *sum, const struct record *record, const struct freshness *f,
+                       int64_t now)
 {
     char tail[128];
     size_t length = record->body_length;
@@ -149,8 +152,10 @@ static void add_record(struct sum *sum, const struct record *record, const struc
 /* Known to exist, but nothing more could be had of it: its identity, labelled. */
 static void add_identity(struct sum *sum, enum record_kind kind, const struct id *id, int64_t now)
 {
-    static const char *const keys[RECORD_KINDS] = {[RECORD_AGENT] = "loginId",     [RECORD_TERMINAL] = "name",
-                                                   [RECORD_ADDRESS] = "name",      [RECORD_CALL] = "contactId",
+    static const char *const keys[RECORD_KINDS] = {[RECORD_AGENT] = "loginId",
+                                                   [RECORD_TERMINAL] = "name",
+                                                   [RECORD_ADDRESS] = "name",
+                                                   [RECORD_CALL] = "contactId",
                                                    [RECORD_USER] = "user"};
     struct freshness f = {0};
     json_t *object = json_object();
@@ -183,7 +188,8 @@ static int source_of(const struct request *request, enum record_kind kind, const
 }
 
 /* 1: its record is to be fetched first */
-static int add_item(struct reading *reading, struct sum *sum, enum record_kind kind, const struct id *id, int64_t now)
+static int add_item(struct reading *reading, struct sum *sum, enum record_kind kind,
+                    const struct id *id, int64_t now)
 {
     struct request *request = reading->request;
     struct freshness_source source = {0, 0};
@@ -220,7 +226,8 @@ static h2o_iovec_t next_link(struct request *request, const struct page *page)
     at = put_text(put_decimal(at, request->limit), "&after=");
     for (i = 0; i < last->length; ++i) {
         unsigned char c = (unsigned char)last->bytes[i];
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL) {
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+            strchr("-._~", c) != NULL) {
             *at++ = (char)c;
         } else {
             *at++ = '%';
@@ -306,7 +313,8 @@ static void step(struct reading *reading)
     enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown = 0;
 
-    if (page.kind != RECORD_USER && !reading->records_asked && reading_members(reading, list, 0, &unknown)) {
+    if (page.kind != RECORD_USER && !reading->records_asked &&
+        reading_members(reading, list, 0, &unknown)) {
         reading->reason = FORWARD_MISS;
         return;
     }

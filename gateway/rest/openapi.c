@@ -27,54 +27,95 @@ static const struct {
 } schemas[] = {
     {"Sync", "{\"type\":\"string\",\"enum\":[\"live\",\"cached\",\"stale\"]}"},
     {"Time", "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"},
-    {"Agent", "{\"type\":\"object\",\"required\":[\"loginId\",\"sync\"],\"properties\":{\"loginId\":{\"type\":\"string\"},"
-              "\"userName\":{\"type\":[\"string\",\"null\"]},\"agentType\":{\"type\":[\"string\",\"null\"]},"
-              "\"loginStatus\":{\"type\":\"string\"},\"readyStatus\":{\"type\":[\"string\",\"null\"]},"
-              "\"notReadyReasonCode\":{\"type\":[\"string\",\"null\"]},\"activityCode\":{\"type\":[\"string\",\"null\"]},"
-              "\"presence\":{\"type\":\"string\",\"enum\":[\"loggedOut\",\"notReady\",\"ready\",\"busy\",\"afterCallWork\"]},"
-              "\"voiceTerminal\":{\"type\":[\"string\",\"null\"]},\"terminals\":{\"$ref\":\"#/components/schemas/Names\"},"
-              "\"addresses\":{\"$ref\":\"#/components/schemas/Names\"},\"supervisor\":{\"type\":[\"string\",\"null\"]},"
-              "\"contactTypes\":{\"$ref\":\"#/components/schemas/Names\"},\"calls\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-              "\"capabilities\":{\"$ref\":\"#/components/schemas/Flags\"},\"control\":{\"type\":[\"object\",\"null\"]},"
-              "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/schemas/Time\"}}}"},
+    {"Agent",
+     "{\"type\":\"object\",\"required\":[\"loginId\",\"sync\"],\"properties\":{\"loginId\":{"
+     "\"type\":\"string\"},"
+     "\"userName\":{\"type\":[\"string\",\"null\"]},\"agentType\":{\"type\":[\"string\",\"null\"]},"
+     "\"loginStatus\":{\"type\":\"string\"},\"readyStatus\":{\"type\":[\"string\",\"null\"]},"
+     "\"notReadyReasonCode\":{\"type\":[\"string\",\"null\"]},\"activityCode\":{\"type\":["
+     "\"string\",\"null\"]},"
+     "\"presence\":{\"type\":\"string\",\"enum\":[\"loggedOut\",\"notReady\",\"ready\",\"busy\","
+     "\"afterCallWork\"]},"
+     "\"voiceTerminal\":{\"type\":[\"string\",\"null\"]},\"terminals\":{\"$ref\":\"#/components/"
+     "schemas/Names\"},"
+     "\"addresses\":{\"$ref\":\"#/components/schemas/"
+     "Names\"},\"supervisor\":{\"type\":[\"string\",\"null\"]},"
+     "\"contactTypes\":{\"$ref\":\"#/components/schemas/"
+     "Names\"},\"calls\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+     "\"capabilities\":{\"$ref\":\"#/components/schemas/"
+     "Flags\"},\"control\":{\"type\":[\"object\",\"null\"]},"
+     "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/"
+     "schemas/Time\"}}}"},
     {"Names", "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
     {"Flags", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"boolean\"}}"},
-    {"Terminal", "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":\"string\"},"
-                 "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
-                 "\"addresses\":{\"$ref\":\"#/components/schemas/Names\"},\"terminalConnections\":{\"type\":\"array\",\"items\":"
-                 "{\"type\":\"object\"}},\"agent\":{\"type\":[\"string\",\"null\"]},\"doNotDisturb\":{\"type\":[\"boolean\",\"null\"]},"
-                 "\"forwarding\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"capabilities\":{\"$ref\":"
-                 "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":"
-                 "\"#/components/schemas/Time\"}}}"},
-    {"Address", "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":\"string\"},"
-                "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
-                "\"terminals\":{\"$ref\":\"#/components/schemas/Names\"},\"connections\":{\"type\":\"array\",\"items\":"
-                "{\"type\":\"object\"}},\"doNotDisturb\":{\"type\":[\"boolean\",\"null\"]},\"forwarding\":{\"type\":\"array\","
-                "\"items\":{\"type\":\"object\"}},\"messageWaiting\":{\"type\":[\"boolean\",\"null\"]},\"capabilities\":{\"$ref\":"
-                "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":"
-                "\"#/components/schemas/Time\"}}}"},
-    {"Call", "{\"type\":\"object\",\"required\":[\"contactId\",\"sync\"],\"properties\":{\"contactId\":{\"type\":\"string\"},"
-             "\"externalContactId\":{\"type\":[\"string\",\"null\"]},\"contactTypes\":{\"$ref\":\"#/components/schemas/Names\"},"
-             "\"calling\":{\"type\":[\"string\",\"null\"]},\"called\":{\"type\":[\"string\",\"null\"]},"
-             "\"originalDestination\":{\"type\":[\"string\",\"null\"]},\"lastRedirected\":{\"type\":[\"string\",\"null\"]},"
-             "\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"data\":{\"type\":[\"object\",\"null\"]},"
-             "\"intrinsics\":{\"type\":\"object\"},\"uui\":{\"type\":[\"string\",\"null\"]},\"consultOf\":{\"type\":[\"string\",\"null\"]},"
-             "\"transferredFrom\":{\"$ref\":\"#/components/schemas/Names\"},\"capabilities\":{\"$ref\":\"#/components/schemas/Flags\"},"
-             "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/schemas/Time\"}}}"},
-    {"User", "{\"type\":\"object\",\"required\":[\"user\",\"sync\"],\"properties\":{\"user\":{\"type\":\"string\"},\"domain\":"
-             "{\"type\":\"string\"},\"agents\":{\"$ref\":\"#/components/schemas/Names\"},\"terminals\":{\"$ref\":"
-             "\"#/components/schemas/Names\"},\"addresses\":{\"$ref\":\"#/components/schemas/Names\"},\"session\":{\"type\":\"object\"},"
-             "\"unsupportedMapping\":{\"type\":\"boolean\"},\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":"
+    {"Terminal",
+     "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":"
+     "\"string\"},"
+     "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
+     "\"addresses\":{\"$ref\":\"#/components/schemas/"
+     "Names\"},\"terminalConnections\":{\"type\":\"array\",\"items\":"
+     "{\"type\":\"object\"}},\"agent\":{\"type\":[\"string\",\"null\"]},\"doNotDisturb\":{\"type\":"
+     "[\"boolean\",\"null\"]},"
+     "\"forwarding\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"capabilities\":{\"$"
+     "ref\":"
+     "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/"
+     "Sync\"},\"staleSince\":{\"$ref\":"
+     "\"#/components/schemas/Time\"}}}"},
+    {"Address",
+     "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":"
+     "\"string\"},"
+     "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
+     "\"terminals\":{\"$ref\":\"#/components/schemas/"
+     "Names\"},\"connections\":{\"type\":\"array\",\"items\":"
+     "{\"type\":\"object\"}},\"doNotDisturb\":{\"type\":[\"boolean\",\"null\"]},\"forwarding\":{"
+     "\"type\":\"array\","
+     "\"items\":{\"type\":\"object\"}},\"messageWaiting\":{\"type\":[\"boolean\",\"null\"]},"
+     "\"capabilities\":{\"$ref\":"
+     "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/"
+     "Sync\"},\"staleSince\":{\"$ref\":"
+     "\"#/components/schemas/Time\"}}}"},
+    {"Call",
+     "{\"type\":\"object\",\"required\":[\"contactId\",\"sync\"],\"properties\":{\"contactId\":{"
+     "\"type\":\"string\"},"
+     "\"externalContactId\":{\"type\":[\"string\",\"null\"]},\"contactTypes\":{\"$ref\":\"#/"
+     "components/schemas/Names\"},"
+     "\"calling\":{\"type\":[\"string\",\"null\"]},\"called\":{\"type\":[\"string\",\"null\"]},"
+     "\"originalDestination\":{\"type\":[\"string\",\"null\"]},\"lastRedirected\":{\"type\":["
+     "\"string\",\"null\"]},"
+     "\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"data\":{\"type\":["
+     "\"object\",\"null\"]},"
+     "\"intrinsics\":{\"type\":\"object\"},\"uui\":{\"type\":[\"string\",\"null\"]},\"consultOf\":{"
+     "\"type\":[\"string\",\"null\"]},"
+     "\"transferredFrom\":{\"$ref\":\"#/components/schemas/Names\"},\"capabilities\":{\"$ref\":\"#/"
+     "components/schemas/Flags\"},"
+     "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/"
+     "schemas/Time\"}}}"},
+    {"User", "{\"type\":\"object\",\"required\":[\"user\",\"sync\"],\"properties\":{\"user\":{"
+             "\"type\":\"string\"},\"domain\":"
+             "{\"type\":\"string\"},\"agents\":{\"$ref\":\"#/components/schemas/"
+             "Names\"},\"terminals\":{\"$ref\":"
+             "\"#/components/schemas/Names\"},\"addresses\":{\"$ref\":\"#/components/schemas/"
+             "Names\"},\"session\":{\"type\":\"object\"},"
+             "\"unsupportedMapping\":{\"type\":\"boolean\"},\"sync\":{\"$ref\":\"#/components/"
+             "schemas/Sync\"},\"staleSince\":{\"$ref\":"
              "\"#/components/schemas/Time\"}}}"},
-    {"Capabilities", "{\"type\":\"object\",\"description\":\"The flags by name, each a boolean, with sync and staleSince\"}"},
-    {"CallData", "{\"type\":\"object\",\"description\":\"Key-value pairs, or {type, value} for strings and binary\"}"},
-    {"Intrinsics", "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"null\"]}}"},
+    {"Capabilities", "{\"type\":\"object\",\"description\":\"The flags by name, each a boolean, "
+                     "with sync and staleSince\"}"},
+    {"CallData", "{\"type\":\"object\",\"description\":\"Key-value pairs, or {type, value} for "
+                 "strings and binary\"}"},
+    {"Intrinsics",
+     "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"null\"]}}"},
     {"Uui", "{\"type\":\"object\",\"properties\":{\"uui\":{\"type\":[\"string\",\"null\"]}}}"},
-    {"Messages", "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"object\"}}}}"},
-    {"Problem", "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{\"type\":{\"type\":\"string\"},"
-                "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},\"pointer\":"
-                "{\"type\":\"string\"},\"fault\":{\"type\":\"string\"},\"service\":{\"type\":\"string\"},\"operation\":{\"type\":"
-                "\"string\"},\"outcome\":{\"type\":\"string\"},\"retryAfter\":{\"type\":\"integer\"}}}"},
+    {"Messages", "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":[\"array\",\"null\"],"
+                 "\"items\":{\"type\":\"object\"}}}}"},
+    {"Problem",
+     "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{\"type\":{"
+     "\"type\":\"string\"},"
+     "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":"
+     "\"string\"},\"pointer\":"
+     "{\"type\":\"string\"},\"fault\":{\"type\":\"string\"},\"service\":{\"type\":\"string\"},"
+     "\"operation\":{\"type\":"
+     "\"string\"},\"outcome\":{\"type\":\"string\"},\"retryAfter\":{\"type\":\"integer\"}}}"},
 };
 
 static json_t *reference(const char *name)
@@ -90,15 +131,16 @@ static json_t *schema_of(const struct route *route)
     if (name == NULL)
         return json_pack("{s:s}", "type", "object");
     if (route->takes_page)
-        return json_pack("{s:s, s:[s], s:{s:{s:s, s:o}}}", "type", "object", "required", "items", "properties", "items",
-                         "type", "array", "items", reference(name));
+        return json_pack("{s:s, s:[s], s:{s:{s:s, s:o}}}", "type", "object", "required", "items",
+                         "properties", "items", "type", "array", "items", reference(name));
     return reference(name);
 }
 
-static json_t *parameter(const char *name, const char *in, int required, json_t *schema, const char *description)
+static json_t *parameter(const char *name, const char *in, int required, json_t *schema,
+                         const char *description)
 {
-    return json_pack("{s:s, s:s, s:b, s:o, s:s}", "name", name, "in", in, "required", required, "schema", schema,
-                     "description", description);
+    return json_pack("{s:s, s:s, s:b, s:o, s:s}", "name", name, "in", in, "required", required,
+                     "schema", schema, "description", description);
 }
 
 static json_t *text_schema(void)
@@ -114,39 +156,47 @@ static json_t *parameters_of(const struct route *route)
     if (open != NULL) {
         char name[32];
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(open + 1, "}"), open + 1);
-        json_array_append_new(list, parameter(name, "path", 1, text_schema(), "percent-encoded UTF-8"));
+        json_array_append_new(list,
+                              parameter(name, "path", 1, text_schema(), "percent-encoded UTF-8"));
     }
     if (route->takes_page) {
-        json_t *range = json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", CG_PAGE_MAX, "default",
-                                  CG_PAGE_DEFAULT);
-        json_array_append_new(list, parameter("limit", "query", 0, range, "how many items a page has"));
-        json_array_append_new(list, parameter("after", "query", 0, text_schema(), "the id that the last page ended with"));
+        json_t *range = json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1,
+                                  "maximum", CG_PAGE_MAX, "default", CG_PAGE_DEFAULT);
+        json_array_append_new(list,
+                              parameter("limit", "query", 0, range, "how many items a page has"));
+        json_array_append_new(list, parameter("after", "query", 0, text_schema(),
+                                              "the id that the last page ended with"));
     }
     if (route->roles != 0) {
-        json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(), "one of the token's CCT users"));
-        json_array_append_new(list, parameter("Cache-Control", "header", 0, text_schema(),
-                                              "no-cache, only-if-cached, max-age, max-stale, min-fresh"));
-        json_array_append_new(list, parameter("If-None-Match", "header", 0, text_schema(), "an ETag that the client holds"));
+        json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(),
+                                              "one of the token's CCT users"));
+        json_array_append_new(list,
+                              parameter("Cache-Control", "header", 0, text_schema(),
+                                        "no-cache, only-if-cached, max-age, max-stale, min-fresh"));
+        json_array_append_new(list, parameter("If-None-Match", "header", 0, text_schema(),
+                                              "an ETag that the client holds"));
     }
     return list;
 }
 
 static json_t *problem_response(const char *description)
 {
-    return json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content", "application/problem+json", "schema",
-                     reference("Problem"));
+    return json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content",
+                     "application/problem+json", "schema", reference("Problem"));
 }
 
 static json_t *operation_of(const struct route *route)
 {
-    json_t *responses = json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", "200", "description", route->summary, "content",
-                                  "application/json", "schema", schema_of(route), "default",
-                                  problem_response("A problem document"));
-    json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters", parameters_of(route),
-                                  "responses", responses);
+    json_t *responses =
+        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", "200", "description", route->summary, "content",
+                  "application/json", "schema", schema_of(route), "default",
+                  problem_response("A problem document"));
+    json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
+                                  parameters_of(route), "responses", responses);
 
     if (route->kind != 0)
-        json_object_set_new(responses, "304", json_pack("{s:s}", "description", "What the client holds is current"));
+        json_object_set_new(responses, "304",
+                            json_pack("{s:s}", "description", "What the client holds is current"));
     if (route->roles != 0) {
         json_object_set_new(responses, "401", problem_response("No valid token"));
         json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
@@ -160,8 +210,8 @@ static json_t *components(void)
     size_t i;
     for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); ++i)
         json_object_set_new(all, schemas[i].name, json_loads(schemas[i].schema, 0, NULL));
-    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", all, "securitySchemes", "bearer", "type", "http", "scheme",
-                     "bearer");
+    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", all, "securitySchemes", "bearer", "type",
+                     "http", "scheme", "bearer");
 }
 
 void get_openapi(struct request *request)
@@ -170,8 +220,10 @@ void get_openapi(struct request *request)
     size_t i;
 
     for (i = 0; i < num_routes; ++i)
-        json_object_set_new(paths, routes[i].path, json_pack("{s:o}", "get", operation_of(&routes[i])));
+        json_object_set_new(paths, routes[i].path,
+                            json_pack("{s:o}", "get", operation_of(&routes[i])));
     respond_json(request, 200,
-                 json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title", "cctgate", "version",
-                           CCTGATE_VERSION, "paths", paths, "components", components()));
+                 json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title",
+                           "cctgate", "version", CCTGATE_VERSION, "paths", paths, "components",
+                           components()));
 }

@@ -4,55 +4,81 @@
 
 const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_BAD_REQUEST] = {"bad-request", "The request is not well-formed", 400,
-                             "Path, query, header or body break a rule; `detail` says which. Nothing was called upstream."},
-    [PROBLEM_UNAUTHORIZED] = {"unauthorized", "A valid bearer token is needed", 401,
-                              "Send `Authorization: Bearer <token>` with a token that this gateway knows."},
-    [PROBLEM_FORBIDDEN] = {"forbidden", "The token may not do this", 403, "The token's roles or users do not cover it."},
-    [PROBLEM_NOT_FOUND] = {"not-found", "There is no such resource", 404,
-                           "It does not exist, or the token's users do not own it; the two are never told apart."},
-    [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "The resource does not have this method", 405,
-                                    "`Allow` lists the methods it has."},
-    [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", "Only JSON is available", 406, "`Accept` excludes application/json."},
-    [PROBLEM_BODY_TOO_LARGE] = {"body-too-large", "The body is too large", 413, "See limits.maxBodyKiB."},
+                             "Path, query, header or body break a rule; `detail` says which. "
+                             "Nothing was called upstream."},
+    [PROBLEM_UNAUTHORIZED] =
+        {"unauthorized", "A valid bearer token is needed", 401,
+         "Send `Authorization: Bearer <token>` with a token that this gateway knows."},
+    [PROBLEM_FORBIDDEN] = {"forbidden", "The token may not do this", 403,
+                           "The token's roles or users do not cover it."},
+    [PROBLEM_NOT_FOUND] =
+        {"not-found", "There is no such resource", 404,
+         "It does not exist, or the token's users do not own it; the two are never told apart."},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", "The resource does not have this method",
+                                    405, "`Allow` lists the methods it has."},
+    [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", "Only JSON is available", 406,
+                                "`Accept` excludes application/json."},
+    [PROBLEM_BODY_TOO_LARGE] = {"body-too-large", "The body is too large", 413,
+                                "See limits.maxBodyKiB."},
     [PROBLEM_URI_TOO_LONG] = {"uri-too-long", "The request target is too long", 414, ""},
-    [PROBLEM_MEDIA_TYPE] = {"unsupported-media-type", "The body is not of a type that is understood", 415,
+    [PROBLEM_MEDIA_TYPE] = {"unsupported-media-type",
+                            "The body is not of a type that is understood", 415,
                             "Bodies are application/json."},
     [PROBLEM_HEADERS_TOO_LARGE] = {"headers-too-large", "The header fields are too large", 431, ""},
     [PROBLEM_EXPECTATION_FAILED] = {"expectation-failed", "The expectation cannot be met", 417, ""},
     [PROBLEM_USER_REQUIRED] = {"user-required", "The request must say for which CCT user", 400,
                                "The token has several users: name one in `CCT-User`."},
     [PROBLEM_NOT_A_READ] = {"not-a-read", "The operation is not a read", 501,
-                            "Only operations that read can be called: those that act belong to whoever controls the agent."},
-    [PROBLEM_INTERNAL] = {"internal", "The gateway failed", 500, "This is our defect; the log says more."},
+                            "Only operations that read can be called: those that act belong to "
+                            "whoever controls the agent."},
+    [PROBLEM_INTERNAL] = {"internal", "The gateway failed", 500,
+                          "This is our defect; the log says more."},
     [PROBLEM_NOT_CACHED] = {"not-cached", "There is no stored answer that may be used", 504,
                             "`only-if-cached` was asked, and nothing is stored."},
-    [PROBLEM_UPSTREAM_UNREACHABLE] = {"upstream-unreachable", "The contact centre cannot be reached", 503,
-                                      "No connection; the gateway keeps trying. What it has stored it still serves."},
-    [PROBLEM_UPSTREAM_TIMEOUT] = {"upstream-timeout", "The contact centre did not answer in time", 504, ""},
-    [PROBLEM_UPSTREAM_BROKEN] = {"upstream-broken", "The contact centre's answer broke off", 502, ""},
-    [PROBLEM_UPSTREAM_INVALID] = {"upstream-invalid", "The contact centre's answer is not what its contract says", 502, ""},
-    [PROBLEM_UPSTREAM_FAULT] = {"upstream-fault", "The contact centre refused", 502, "`fault` names why."},
-    [PROBLEM_UPSTREAM_TLS] = {"upstream-tls", "The contact centre's certificate was not accepted", 502, ""},
+    [PROBLEM_UPSTREAM_UNREACHABLE] =
+        {"upstream-unreachable", "The contact centre cannot be reached", 503,
+         "No connection; the gateway keeps trying. What it has stored it still serves."},
+    [PROBLEM_UPSTREAM_TIMEOUT] = {"upstream-timeout", "The contact centre did not answer in time",
+                                  504, ""},
+    [PROBLEM_UPSTREAM_BROKEN] = {"upstream-broken", "The contact centre's answer broke off", 502,
+                                 ""},
+    [PROBLEM_UPSTREAM_INVALID] = {"upstream-invalid",
+                                  "The contact centre's answer is not what its contract says", 502,
+                                  ""},
+    [PROBLEM_UPSTREAM_FAULT] = {"upstream-fault", "The contact centre refused", 502,
+                                "`fault` names why."},
+    [PROBLEM_UPSTREAM_TLS] = {"upstream-tls", "The contact centre's certificate was not accepted",
+                              502, ""},
     [PROBLEM_SESSION_LOST] = {"session-lost", "The session with the contact centre was lost", 503,
                               "The gateway logs in again by itself."},
-    [PROBLEM_SESSION_DENIED] = {"session-denied", "The contact centre refused the session's credentials", 503,
-                                "The configured user, password or domain is wrong; the operator has to act."},
+    [PROBLEM_SESSION_DENIED] =
+        {"session-denied", "The contact centre refused the session's credentials", 503,
+         "The configured user, password or domain is wrong; the operator has to act."},
     [PROBLEM_OVERLOADED] = {"overloaded", "Too much is waiting", 503, "Try again later."},
-    [PROBLEM_STORE] = {"store-failed", "The answer could not be stored", 503, "Disk or map is full."},
-    [PROBLEM_SHUTTING_DOWN] = {"shutting-down", "The gateway is stopping", 503, "Try again; another instance may answer."},
+    [PROBLEM_STORE] = {"store-failed", "The answer could not be stored", 503,
+                       "Disk or map is full."},
+    [PROBLEM_SHUTTING_DOWN] = {"shutting-down", "The gateway is stopping", 503,
+                               "Try again; another instance may answer."},
 };
 
 static const struct {
     int rc;
     enum problem problem;
 } errors[] = {
-    {CG_E_NOTFOUND, PROBLEM_NOT_FOUND},        {CG_E_REFUSED, PROBLEM_UPSTREAM_UNREACHABLE},
-    {CG_E_TIMEOUT, PROBLEM_UPSTREAM_TIMEOUT},  {CG_E_RESET, PROBLEM_UPSTREAM_BROKEN},
-    {CG_E_TLS, PROBLEM_UPSTREAM_TLS},          {CG_E_FAULT, PROBLEM_UPSTREAM_FAULT},
-    {CG_E_SESSION, PROBLEM_SESSION_LOST},      {CG_E_DENIED, PROBLEM_SESSION_DENIED},
-    {CG_E_XML, PROBLEM_UPSTREAM_INVALID},      {CG_E_PROTOCOL, PROBLEM_UPSTREAM_INVALID},
-    {CG_E_LIMIT, PROBLEM_UPSTREAM_INVALID},    {CG_E_BUSY, PROBLEM_OVERLOADED},
-    {CG_E_FULL, PROBLEM_STORE},                {CG_E_IO, PROBLEM_STORE},
+    {CG_E_NOTFOUND, PROBLEM_NOT_FOUND},
+    {CG_E_REFUSED, PROBLEM_UPSTREAM_UNREACHABLE},
+    {CG_E_TIMEOUT, PROBLEM_UPSTREAM_TIMEOUT},
+    {CG_E_RESET, PROBLEM_UPSTREAM_BROKEN},
+    {CG_E_TLS, PROBLEM_UPSTREAM_TLS},
+    {CG_E_FAULT, PROBLEM_UPSTREAM_FAULT},
+    {CG_E_SESSION, PROBLEM_SESSION_LOST},
+    {CG_E_DENIED, PROBLEM_SESSION_DENIED},
+    {CG_E_XML, PROBLEM_UPSTREAM_INVALID},
+    {CG_E_PROTOCOL, PROBLEM_UPSTREAM_INVALID},
+    {CG_E_LIMIT, PROBLEM_UPSTREAM_INVALID},
+    {CG_E_BUSY, PROBLEM_OVERLOADED},
+    {CG_E_FULL, PROBLEM_STORE},
+    {CG_E_IO, PROBLEM_STORE},
     {CG_E_SHUTDOWN, PROBLEM_SHUTTING_DOWN},
 };
 
@@ -67,9 +93,11 @@ enum problem problem_of_error(int rc)
 
 enum problem problem_of_status(int status)
 {
-    static const enum problem by_status[] = {PROBLEM_MEDIA_TYPE,         PROBLEM_BAD_REQUEST,        PROBLEM_NOT_FOUND,     PROBLEM_METHOD_NOT_ALLOWED,
-                                             PROBLEM_BODY_TOO_LARGE,     PROBLEM_URI_TOO_LONG,  PROBLEM_HEADERS_TOO_LARGE,
-                                             PROBLEM_EXPECTATION_FAILED, PROBLEM_SHUTTING_DOWN, PROBLEM_FORBIDDEN};
+    static const enum problem by_status[] = {PROBLEM_MEDIA_TYPE,        PROBLEM_BAD_REQUEST,
+                                             PROBLEM_NOT_FOUND,         PROBLEM_METHOD_NOT_ALLOWED,
+                                             PROBLEM_BODY_TOO_LARGE,    PROBLEM_URI_TOO_LONG,
+                                             PROBLEM_HEADERS_TOO_LARGE, PROBLEM_EXPECTATION_FAILED,
+                                             PROBLEM_SHUTTING_DOWN,     PROBLEM_FORBIDDEN};
     size_t i;
     for (i = 0; i < sizeof(by_status) / sizeof(by_status[0]); ++i)
         if (problem_rows[by_status[i]].status == status)

@@ -42,7 +42,7 @@ struct problem_row {
 };
 extern const struct problem_row problem_rows[PROBLEMS];
 
-enum problem problem_of_error(int rc);    /* enum cg_error */
+enum problem problem_of_error(int rc);      /* enum cg_error */
 enum problem problem_of_status(int status); /* for what the HTTP library refused by itself */
 
 #endif

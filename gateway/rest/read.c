@@ -29,7 +29,8 @@ static char *put_session(char *at, uint32_t user)
     return put_text(at, "}");
 }
 
-static h2o_iovec_t body_of(const struct request *request, const struct record *record, const struct freshness *f)
+static h2o_iovec_t body_of(const struct request *request, const struct record *record,
+                           const struct freshness *f)
 {
     size_t length = record->body_length;
     char *body = h2o_mem_alloc_pool(&request->h2o->pool, length + 256), *end;
@@ -45,8 +46,8 @@ static h2o_iovec_t body_of(const struct request *request, const struct record *r
     return h2o_iovec_init(body, (size_t)(end - body));
 }
 
-static void put_etag(struct representation *r, const struct request *request, const struct record *record,
-                     const struct freshness *f)
+static void put_etag(struct representation *r, const struct request *request,
+                     const struct record *record, const struct freshness *f)
 {
     char *at = put_hex(put_text(r->etag, "\""), record->version);
 
@@ -58,7 +59,8 @@ static void put_etag(struct representation *r, const struct request *request, co
     *put_text(at, "\"") = '\0';
 }
 
-static void put_cache_status(struct representation *r, const struct reading *reading, const struct freshness *f, int failed)
+static void put_cache_status(struct representation *r, const struct reading *reading,
+                             const struct freshness *f, int failed)
 {
     char *at = put_text(r->cache_status, "cctgate; ");
 
@@ -93,7 +95,8 @@ static void count(struct front *front, const struct reading *reading, const stru
         COUNT(front, stale);
 }
 
-static void serve(struct reading *reading, const struct record *record, const struct freshness *f, int failed)
+static void serve(struct reading *reading, const struct record *record, const struct freshness *f,
+                  int failed)
 {
     struct request *request = reading->request;
     struct representation r;
@@ -134,18 +137,21 @@ static void absent(struct reading *reading)
 }
 
 /* The record was asked for: it is served whatever its time-to-live, or the failure is told, or an older one covers for it. */
-static void after_fetch(struct reading *reading, const struct record *record, struct freshness *f, int found)
+static void after_fetch(struct reading *reading, const struct record *record, struct freshness *f,
+                        int found)
 {
     struct request *request = reading->request;
 
     if (reading->failure == NULL && found) {
-        f->label = f->label == SYNC_STALE && f->ttl_ms > -1000 && record->expires_at_ms <= record->fetched_at_ms
+        f->label = f->label == SYNC_STALE && f->ttl_ms > -1000 &&
+                           record->expires_at_ms <= record->fetched_at_ms
                        ? SYNC_CACHED /* a time-to-live of 0: it was true when it was asked for */
                        : f->label;
         serve(reading, record, f, 0);
         return;
     }
-    if (found && f->serve_on_error && reading->failure != NULL && reading->failure->rc != CG_E_NOTFOUND) {
+    if (found && f->serve_on_error && reading->failure != NULL &&
+        reading->failure->rc != CG_E_NOTFOUND) {
         serve(reading, record, f, 1);
         return;
     }
@@ -156,12 +162,14 @@ static void after_fetch(struct reading *reading, const struct record *record, st
         respond_problem(request, PROBLEM_STORE, NULL, "the record could not be read back");
 }
 
-static int is_visible(const struct request *request, const struct record *record, struct freshness_source *source)
+static int is_visible(const struct request *request, const struct record *record,
+                      struct freshness_source *source)
 {
     const struct access_user *user;
 
     if (request->route->kind != RECORD_USER)
-        return reading_visible(request, request->route->kind, request->id, request->id_length, record, source);
+        return reading_visible(request, request->route->kind, request->id, request->id_length,
+                               record, source);
     if ((user = access_find_user(request->access, request->id, request->id_length)) == NULL)
         return 0;
     *source = session_view_source(user->number);
@@ -180,7 +188,8 @@ static void step(struct reading *reading)
         respond_problem(request, PROBLEM_STORE, NULL, NULL);
         return;
     }
-    found = store_get(request->front->reader, request->route->kind, request->id, request->id_length, &record) == CG_OK;
+    found = store_get(request->front->reader, request->route->kind, request->id, request->id_length,
+                      &record) == CG_OK;
     if (!is_visible(request, found ? &record : NULL, &source)) {
         store_read_end(request->front->reader);
         if (request->route->kind == RECORD_USER)

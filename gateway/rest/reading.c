@@ -123,7 +123,8 @@ static void on_fetched(struct message *message)
         ticket->collapsed = 1;
     else
         ticket->forwarded = 1;
-    if (fetch->outcome->rc != CG_OK && (ticket->failure == NULL || ticket->failure->rc == CG_E_NOTFOUND)) {
+    if (fetch->outcome->rc != CG_OK &&
+        (ticket->failure == NULL || ticket->failure->rc == CG_E_NOTFOUND)) {
         fetch_outcome_unref(&ticket->failure);
         ticket->failure = fetch_outcome_ref(fetch->outcome);
     }
@@ -137,8 +138,9 @@ static void on_timeout(h2o_timeout_entry_t *entry)
     struct reading *reading = (struct reading *)((char *)entry - offsetof(struct reading, timeout));
     reading->ticket->reading = NULL;
     reading->ticket = NULL;
-    respond_problem(reading->request, PROBLEM_UPSTREAM_TIMEOUT, NULL,
-                    "the answer takes longer than limits.requestTimeoutMs; it is still being fetched");
+    respond_problem(
+        reading->request, PROBLEM_UPSTREAM_TIMEOUT, NULL,
+        "the answer takes longer than limits.requestTimeoutMs; it is still being fetched");
 }
 
 static struct ticket *ticket_of(struct reading *reading)
@@ -185,7 +187,8 @@ static uint64_t hash_key(enum record_kind kind, const char *id, size_t length)
     return hash ^ hash >> 29;
 }
 
-void reading_refresh(struct reading *reading, enum record_kind kind, const char *id, size_t id_length)
+void reading_refresh(struct reading *reading, enum record_kind kind, const char *id,
+                     size_t id_length)
 {
     struct front *front = reading->request->front;
     uint64_t hash = hash_key(kind, id, id_length);
@@ -239,7 +242,8 @@ static int may_see(const struct request *request, uint32_t owner)
  * Which of its owners vouches for a record: the one it was read through, or, when that session is lost, another that is
  * healthy now; what was read before through the first is then merely old, and the second can refresh it.
  */
-static struct freshness_source best_source(const struct record *record, const uint32_t *owners, size_t num_owners)
+static struct freshness_source best_source(const struct record *record, const uint32_t *owners,
+                                           size_t num_owners)
 {
     struct freshness_source source = session_view_source(record->user);
     size_t i;
@@ -250,14 +254,15 @@ static struct freshness_source best_source(const struct record *record, const ui
     return source;
 }
 
-int reading_visible(const struct request *request, enum record_kind kind, const char *id, size_t id_length,
-                    const struct record *record, struct freshness_source *source)
+int reading_visible(const struct request *request, enum record_kind kind, const char *id,
+                    size_t id_length, const struct record *record, struct freshness_source *source)
 {
     const uint32_t *owners;
     size_t num_owners, i;
     int visible = 0;
 
-    if (store_owners(request->front->reader, reading_owned_kind(kind), id, id_length, &owners, &num_owners) != CG_OK)
+    if (store_owners(request->front->reader, reading_owned_kind(kind), id, id_length, &owners,
+                     &num_owners) != CG_OK)
         return 0;
     for (i = 0; i < num_owners && !visible; ++i)
         visible = owners[i] < SESSION_VIEWS_MAX && may_see(request, owners[i]);
@@ -270,30 +275,34 @@ struct freshness reading_judge(const struct reading *reading, const struct recor
                                const struct freshness_source *source, int64_t now_ms)
 {
     const struct config *config = policy_config(reading->request->policy);
-    struct freshness_policy policy = {config->cache.stale_while_revalidate_ms, config->cache.stale_if_error_ms};
+    struct freshness_policy policy = {config->cache.stale_while_revalidate_ms,
+                                      config->cache.stale_if_error_ms};
     struct freshness_record times = {0, 0};
 
     if (record != NULL)
         times = (struct freshness_record){record->fetched_at_ms, record->expires_at_ms};
-    return freshness_decide(record != NULL ? &times : NULL, source, &policy, &reading->request->directives, now_ms);
+    return freshness_decide(record != NULL ? &times : NULL, source, &policy,
+                            &reading->request->directives, now_ms);
 }
 
 /*
  * Is the list of what a user owns good enough? To say that something is *not* there it must be fresh: that is the negative
  * cache. To show what is there, one from before the session was lost will do, labelled, while it is read again.
  */
-static int list_will_do(struct reading *reading, enum record_kind list, const struct access_user *user, int strict,
-                        int *known)
+static int list_will_do(struct reading *reading, enum record_kind list,
+                        const struct access_user *user, int strict, int *known)
 {
     struct freshness_source source = session_view_source(user->number);
     struct record record;
     struct freshness f;
 
-    *known = store_get(reading->request->front->reader, list, user->name, strlen(user->name), &record) == CG_OK;
+    *known = store_get(reading->request->front->reader, list, user->name, strlen(user->name),
+                       &record) == CG_OK;
     if (!*known)
         return 0;
     f = reading_judge(reading, &record, &source, clock_unix_ms());
-    if (f.label == SYNC_STALE && (reading->stale_since_ms == 0 || f.stale_since_ms < reading->stale_since_ms))
+    if (f.label == SYNC_STALE &&
+        (reading->stale_since_ms == 0 || f.stale_since_ms < reading->stale_since_ms))
         reading->stale_since_ms = f.stale_since_ms;
     if (f.action == FRESHNESS_SERVE && f.label != SYNC_STALE)
         return 1;

@@ -40,15 +40,16 @@ struct reading {
 struct reading *reading_new(struct request *request, void (*step)(struct reading *));
 void reading_ask(struct reading *reading, enum record_kind kind, const char *id, size_t id_length);
 /* Asks for a refresh that nobody waits for; the same key at most once a second per front. */
-void reading_refresh(struct reading *reading, enum record_kind kind, const char *id, size_t id_length);
+void reading_refresh(struct reading *reading, enum record_kind kind, const char *id,
+                     size_t id_length);
 
 /* What the request may know of membership: which users' lists the answer rests on. Asks for those that are not fresh enough
  * (`strict`: to say that something is not there). 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
 int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown);
 
 /* May the request's access see the object? Between store_read_begin and store_read_end. Fills in its best source. */
-int reading_visible(const struct request *request, enum record_kind kind, const char *id, size_t id_length,
-                    const struct record *record, struct freshness_source *source);
+int reading_visible(const struct request *request, enum record_kind kind, const char *id,
+                    size_t id_length, const struct record *record, struct freshness_source *source);
 enum record_kind reading_owned_kind(enum record_kind kind);
 struct freshness reading_judge(const struct reading *reading, const struct record *record,
                                const struct freshness_source *source, int64_t now_ms);

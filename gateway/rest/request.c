@@ -27,8 +27,9 @@ static int is_clean_text(const char *text, size_t length)
     static const struct {
         unsigned char first_min, first_max, second_min, second_max;
         int more;
-    } forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 1}, {0xe0, 0xe0, 0xa0, 0xbf, 2}, {0xe1, 0xec, 0x80, 0xbf, 2},
-                 {0xed, 0xed, 0x80, 0x9f, 2}, {0xee, 0xef, 0x80, 0xbf, 2}, {0xf0, 0xf0, 0x90, 0xbf, 3},
+    } forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 1}, {0xe0, 0xe0, 0xa0, 0xbf, 2},
+                 {0xe1, 0xec, 0x80, 0xbf, 2}, {0xed, 0xed, 0x80, 0x9f, 2},
+                 {0xee, 0xef, 0x80, 0xbf, 2}, {0xf0, 0xf0, 0x90, 0xbf, 3},
                  {0xf1, 0xf3, 0x80, 0xbf, 3}, {0xf4, 0xf4, 0x80, 0x8f, 3}};
     const unsigned char *at = (const unsigned char *)text, *end = at + length;
 
@@ -42,8 +43,8 @@ static int is_clean_text(const char *text, size_t length)
         for (i = 0; i < sizeof(forms) / sizeof(forms[0]); ++i)
             if (*at >= forms[i].first_min && *at <= forms[i].first_max)
                 break;
-        if (i == sizeof(forms) / sizeof(forms[0]) || end - at <= forms[i].more || at[1] < forms[i].second_min ||
-            at[1] > forms[i].second_max)
+        if (i == sizeof(forms) / sizeof(forms[0]) || end - at <= forms[i].more ||
+            at[1] < forms[i].second_min || at[1] > forms[i].second_max)
             return 0;
         for (more = 2; more <= forms[i].more; ++more)
             if ((at[more] & 0xc0) != 0x80)
@@ -88,7 +89,8 @@ static int take_limit(struct request *request, const char *value, size_t length)
         limit = limit * 10 + (unsigned)(value[i] - '0');
     }
     if (i != length || limit < 1 || limit > CG_PAGE_MAX) {
-        respond_problem(request, PROBLEM_BAD_REQUEST, "?limit", "limit: expected an integer from 1 to %d", CG_PAGE_MAX);
+        respond_problem(request, PROBLEM_BAD_REQUEST, "?limit",
+                        "limit: expected an integer from 1 to %d", CG_PAGE_MAX);
         return CG_E_INVALID;
     }
     request->limit = limit;
@@ -97,9 +99,11 @@ static int take_limit(struct request *request, const char *value, size_t length)
 
 static int take_after(struct request *request, const char *value, size_t length)
 {
-    if (path_decode(value, length, request->after, sizeof(request->after), &request->after_length) == CG_OK)
+    if (path_decode(value, length, request->after, sizeof(request->after),
+                    &request->after_length) == CG_OK)
         return CG_OK;
-    respond_problem(request, PROBLEM_BAD_REQUEST, "?after", "after: expected the id that the last page ended with");
+    respond_problem(request, PROBLEM_BAD_REQUEST, "?after",
+                    "after: expected the id that the last page ended with");
     return CG_E_INVALID;
 }
 
@@ -114,7 +118,8 @@ static int take_parameter(struct request *request, const char *at, size_t length
         return take_limit(request, value, value_length);
     if (request->route->takes_page && h2o_memis(at, name, H2O_STRLIT("after")))
         return take_after(request, value, value_length);
-    respond_problem(request, PROBLEM_BAD_REQUEST, "?", "the resource knows no such query parameter; it takes %s",
+    respond_problem(request, PROBLEM_BAD_REQUEST, "?",
+                    "the resource knows no such query parameter; it takes %s",
                     request->route->takes_page ? "limit and after" : "none");
     return CG_E_INVALID;
 }
@@ -142,7 +147,8 @@ static int parse_query(struct request *request)
 /* RFC 9110 section 12.5.1, as far as one media type needs it: something that admits application/json with a weight above 0 */
 static int accepts_json(h2o_iovec_t accept)
 {
-    static const char *const fit[] = {"*/*", "application/*", "application/json", "application/problem+json"};
+    static const char *const fit[] = {"*/*", "application/*", "application/json",
+                                      "application/problem+json"};
     const char *at = accept.base, *end = accept.base + accept.len;
 
     while (at < end) {
@@ -172,7 +178,8 @@ static int check_accept(struct request *request)
     if (at == -1 || request->route->roles == 0)
         return CG_OK;
     value = request->h2o->headers.entries[at].value;
-    if (value.len == 0 || h2o_memis(value.base, value.len, H2O_STRLIT("*/*")) || accepts_json(value))
+    if (value.len == 0 || h2o_memis(value.base, value.len, H2O_STRLIT("*/*")) ||
+        accepts_json(value))
         return CG_OK;
     respond_problem(request, PROBLEM_NOT_ACCEPTABLE, NULL, NULL);
     return CG_E_INVALID;
@@ -201,7 +208,8 @@ static void take_cache_control(struct request *request)
 
     freshness_directives_init(&request->directives);
     while ((at = h2o_find_header(headers, H2O_TOKEN_CACHE_CONTROL, at)) != -1) {
-        freshness_parse(&request->directives, headers->entries[at].value.base, headers->entries[at].value.len);
+        freshness_parse(&request->directives, headers->entries[at].value.base,
+                        headers->entries[at].value.len);
         found = 1;
     }
     if (!found) {
@@ -223,7 +231,8 @@ static int take_user(struct request *request)
         return CG_OK;
     }
     if ((request->user = access_find_user(request->access, name.base, name.len)) == NULL) {
-        respond_problem(request, PROBLEM_FORBIDDEN, NULL, "the token may not act for that CCT user");
+        respond_problem(request, PROBLEM_FORBIDDEN, NULL,
+                        "the token may not act for that CCT user");
         return CG_E_DENIED;
     }
     request->user_chosen = 1;
@@ -241,7 +250,8 @@ static int check_body(struct request *request)
         if (value.len >= 16 && strncasecmp(value.base, "application/json", 16) == 0 &&
             (value.len == 16 || value.base[16] == ';' || value.base[16] == ' '))
             return CG_OK;
-        respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json");
+        respond_problem(request, PROBLEM_MEDIA_TYPE, NULL,
+                        "expected Content-Type: application/json");
         return CG_E_INVALID;
     }
     if (request->h2o->entity.len == 0)

@@ -20,8 +20,9 @@ size_t iso8601(char *out, size_t size, int64_t unix_ms)
     int length;
 
     gmtime_r(&seconds, &tm);
-    length = snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                      tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
+    length =
+        snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }
 
@@ -30,11 +31,13 @@ static void add(h2o_req_t *req, const h2o_token_t *token, const char *value, siz
     h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, length);
 }
 
-static void add_named(h2o_req_t *req, const char *name, size_t name_length, const char *value, size_t length)
+static void add_named(h2o_req_t *req, const char *name, size_t name_length, const char *value,
+                      size_t length)
 {
     h2o_add_header_by_str(&req->pool, &req->res.headers, name, name_length, 0, NULL, value, length);
 }
-#define ADD_NAMED(req, name, value, length) add_named((req), name, sizeof(name) - 1, (value), (length))
+#define ADD_NAMED(req, name, value, length)                                                        \
+    add_named((req), name, sizeof(name) - 1, (value), (length))
 
 static const char *pooled(h2o_req_t *req, const char *text, size_t length)
 {
@@ -66,7 +69,8 @@ static int etag_matches(h2o_iovec_t field, const char *etag)
         if (end - at > 2 && at[0] == 'W' && at[1] == '/')
             at += 2;
         if ((size_t)(end - at) >= length && memcmp(at, etag, length) == 0 &&
-            ((size_t)(end - at) == length || at[length] == ',' || at[length] == ' ' || at[length] == '\t'))
+            ((size_t)(end - at) == length || at[length] == ',' || at[length] == ' ' ||
+             at[length] == '\t'))
             return 1;
         if (at < end && *at == '"' && (stop = memchr(at + 1, '"', (size_t)(end - at - 1))) != NULL)
             at = stop + 1;
@@ -116,14 +120,16 @@ static void add_request_id(struct request *request)
     size_t i;
 
     for (i = 0; i < given.len; ++i)
-        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.", given.base[i]) == NULL)
+        if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.",
+                   given.base[i]) == NULL)
             break;
     if (given.len > 0 && given.len <= 64 && i == given.len) {
         ADD_NAMED(request->h2o, "x-request-id", given.base, given.len);
         return;
     }
     end = put_hex(put_text(put_hex(id, front->request_seed), "-"), ++front->request_sequence);
-    ADD_NAMED(request->h2o, "x-request-id", pooled(request->h2o, id, (size_t)(end - id)), (size_t)(end - id));
+    ADD_NAMED(request->h2o, "x-request-id", pooled(request->h2o, id, (size_t)(end - id)),
+              (size_t)(end - id));
 }
 
 void respond(struct request *request, int status, const struct representation *r)
@@ -158,7 +164,8 @@ void respond(struct request *request, int status, const struct representation *r
     send_body(request, r->body);
 }
 
-void respond_text(struct request *request, const char *content_type, const char *text, size_t length)
+void respond_text(struct request *request, const char *content_type, const char *text,
+                  size_t length)
 {
     struct representation r = {{NULL, 0}, "", "", "", -1, content_type, {NULL, 0}};
     r.body = h2o_strdup(&request->h2o->pool, text, length);
@@ -168,7 +175,8 @@ void respond_text(struct request *request, const char *content_type, const char 
 static h2o_iovec_t dump(h2o_req_t *req, json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT);
-    h2o_iovec_t body = text != NULL ? h2o_strdup(&req->pool, text, SIZE_MAX) : h2o_iovec_init(H2O_STRLIT("{}"));
+    h2o_iovec_t body =
+        text != NULL ? h2o_strdup(&req->pool, text, SIZE_MAX) : h2o_iovec_init(H2O_STRLIT("{}"));
     free(text);
     json_decref(json);
     return body;
@@ -186,23 +194,40 @@ void respond_json(struct request *request, int status, json_t *json)
 static const char *reason_phrase(int status)
 {
     switch (status) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Error";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    default:
+        return "Error";
     }
 }
 
@@ -219,7 +244,8 @@ static json_t *problem_json(enum problem problem, const char *detail)
     return json;
 }
 
-static void send_problem(struct request *request, enum problem problem, json_t *json, int64_t retry_after_ms)
+static void send_problem(struct request *request, enum problem problem, json_t *json,
+                         int64_t retry_after_ms)
 {
     h2o_req_t *req = request->h2o;
     int status = problem_rows[problem].status;
@@ -244,7 +270,8 @@ static void send_problem(struct request *request, enum problem problem, json_t *
     send_body(request, dump(req, json));
 }
 
-void respond_problem(struct request *request, enum problem problem, const char *pointer, const char *format, ...)
+void respond_problem(struct request *request, enum problem problem, const char *pointer,
+                     const char *format, ...)
 {
     char detail[512] = "";
     va_list arguments;
@@ -255,7 +282,8 @@ void respond_problem(struct request *request, enum problem problem, const char *
         vsnprintf(detail, sizeof(detail), format, arguments);
         va_end(arguments);
     }
-    if ((json = problem_json(problem, detail)) == NULL && (json = problem_json(problem, NULL)) == NULL)
+    if ((json = problem_json(problem, detail)) == NULL &&
+        (json = problem_json(problem, NULL)) == NULL)
         json = json_object();
     if (pointer != NULL)
         json_object_set_new(json, "pointer", json_string(pointer));
@@ -271,14 +299,16 @@ void respond_outcome(struct request *request, const struct fetch_outcome *outcom
         json = problem_json(problem, NULL);
     if (problem != PROBLEM_NOT_FOUND) {
         char status[64];
-        int length = snprintf(status, sizeof(status), "cctgate; fwd=miss; detail=%s", cg_error_name(outcome->rc));
+        int length = snprintf(status, sizeof(status), "cctgate; fwd=miss; detail=%s",
+                              cg_error_name(outcome->rc));
         if (outcome->fault[0] != '\0')
             json_object_set_new(json, "fault", json_string(outcome->fault));
         if (outcome->service[0] != '\0') {
             json_object_set_new(json, "service", json_string(outcome->service));
             json_object_set_new(json, "operation", json_string(outcome->operation));
         }
-        ADD_NAMED(request->h2o, "cache-status", pooled(request->h2o, status, (size_t)length), (size_t)length);
+        ADD_NAMED(request->h2o, "cache-status", pooled(request->h2o, status, (size_t)length),
+                  (size_t)length);
     }
     send_problem(request, problem, json, outcome->retry_after_ms);
 }
@@ -291,12 +321,14 @@ struct replacement {
     int sent;
 };
 
-static void replace_body(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t bufcnt, h2o_send_state_t state)
+static void replace_body(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t bufcnt,
+                         h2o_send_state_t state)
 {
     struct replacement *replacement = (struct replacement *)self;
     (void)bufs;
     (void)bufcnt;
-    h2o_ostream_send_next(&replacement->super, req, &replacement->body, replacement->sent++ ? 0 : 1, state);
+    h2o_ostream_send_next(&replacement->super, req, &replacement->body, replacement->sent++ ? 0 : 1,
+                          state);
 }
 
 static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
@@ -305,13 +337,15 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
     (void)self;
     if (req->res.status >= 400 && type != -1 &&
         h2o_memis(req->res.headers.entries[type].value.base, 10, H2O_STRLIT("text/plain"))) {
-        struct replacement *replacement = (struct replacement *)h2o_add_ostream(req, sizeof(*replacement), slot);
+        struct replacement *replacement =
+            (struct replacement *)h2o_add_ostream(req, sizeof(*replacement), slot);
         enum problem problem = problem_of_status(req->res.status);
         replacement->super.do_send = replace_body;
         replacement->body = dump(req, problem_json(problem, NULL));
         replacement->sent = 0;
         req->res.content_length = replacement->body.len;
-        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/problem+json"), 1);
+        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE,
+                       H2O_STRLIT("application/problem+json"), 1);
         slot = &replacement->super.next;
     }
     h2o_setup_next_ostream(req, slot);

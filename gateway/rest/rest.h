@@ -16,7 +16,8 @@ struct route;
 
 /* Counters are written by one thread and read by any: relaxed, never locked. */
 struct front_counters {
-    _Atomic uint64_t requests, hits, misses, stale, not_modified, problems[6]; /* problems by status / 100 */
+    _Atomic uint64_t requests, hits, misses, stale, not_modified,
+        problems[6]; /* problems by status / 100 */
     _Atomic uint64_t connections, connections_refused, bytes_out;
 };
 
@@ -72,7 +73,8 @@ struct request {
     struct front *front;
     const struct route *route;
     const struct access *access;
-    struct policy *policy; /* borrowed: whoever sleeps takes a reference, so that `access` outlives a reload */
+    struct policy *
+        policy; /* borrowed: whoever sleeps takes a reference, so that `access` outlives a reload */
     struct freshness_directives directives;
     int is_head;
     const struct access_user *user; /* CCT-User, or the only one; NULL: several, not chosen */
@@ -108,7 +110,7 @@ struct route {
     const char *methods; /* "GET, HEAD" */
     unsigned roles;      /* any of these; 0: no token needed */
     enum record_kind kind;
-    int takes_page;      /* limit and after */
+    int takes_page; /* limit and after */
     route_handler handler;
     const char *summary; /* for OpenAPI */
 };
@@ -129,20 +131,24 @@ void read_list(struct request *request);
 
 /* respond.c */
 struct representation {
-    h2o_iovec_t body;          /* in the request's pool */
-    char etag[64];             /* with quotes; "" for none */
-    char cache_status[160];    /* "" for none */
-    char sync[64];             /* CCT-Sync, for bodies that have no place for it; "" for none */
-    int64_t age_ms;            /* negative: none */
-    const char *content_type;  /* NULL: application/json */
-    h2o_iovec_t link;          /* empty for none */
+    h2o_iovec_t body;         /* in the request's pool */
+    char etag[64];            /* with quotes; "" for none */
+    char cache_status[160];   /* "" for none */
+    char sync[64];            /* CCT-Sync, for bodies that have no place for it; "" for none */
+    int64_t age_ms;           /* negative: none */
+    const char *content_type; /* NULL: application/json */
+    h2o_iovec_t link;         /* empty for none */
 };
 void respond(struct request *request, int status, const struct representation *representation);
-void respond_json(struct request *request, int status, json_t *json); /* takes the reference; no validators */
-void respond_text(struct request *request, const char *content_type, const char *text, size_t length);
-void respond_problem(struct request *request, enum problem problem, const char *detail, const char *format, ...);
+void respond_json(struct request *request, int status,
+                  json_t *json); /* takes the reference; no validators */
+void respond_text(struct request *request, const char *content_type, const char *text,
+                  size_t length);
+void respond_problem(struct request *request, enum problem problem, const char *detail,
+                     const char *format, ...);
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
-void problem_filter_register(h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
+void problem_filter_register(
+    h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
 size_t iso8601(char *out, size_t size, int64_t unix_ms);
 
 /* access.c */
@@ -164,8 +170,9 @@ void post_operation(struct request *request);
 /* openapi.c */
 void get_openapi(struct request *request);
 
-#define COUNT(front, name)                                                                                             \
-    atomic_store_explicit(&(front)->counters.name,                                                                     \
-                          atomic_load_explicit(&(front)->counters.name, memory_order_relaxed) + 1, memory_order_relaxed)
+#define COUNT(front, name)                                                                         \
+    atomic_store_explicit(&(front)->counters.name,                                                 \
+                          atomic_load_explicit(&(front)->counters.name, memory_order_relaxed) + 1, \
+                          memory_order_relaxed)
 
 #endif

@@ -99,9 +99,11 @@ static h2o_iovec_t bearer(const struct request *request)
     if (at == -1 || h2o_find_header(headers, H2O_TOKEN_AUTHORIZATION, at) != -1)
         return (h2o_iovec_t){NULL, 0};
     value = headers->entries[at].value;
-    if (value.len < 8 || value.len > CG_TOKEN_BYTES_MAX || strncasecmp(value.base, "Bearer ", 7) != 0)
+    if (value.len < 8 || value.len > CG_TOKEN_BYTES_MAX ||
+        strncasecmp(value.base, "Bearer ", 7) != 0)
         return (h2o_iovec_t){NULL, 0};
-    for (value.base += 7, value.len -= 7; value.len > 0 && *value.base == ' '; ++value.base, --value.len)
+    for (value.base += 7, value.len -= 7; value.len > 0 && *value.base == ' ';
+         ++value.base, --value.len)
         ;
     return value;
 }
@@ -113,12 +115,14 @@ static int authorize(struct request *request)
     if (request->route->roles == 0)
         return CG_OK;
     token = bearer(request);
-    if (token.len == 0 || (request->access = policy_find(request->policy, token.base, token.len)) == NULL) {
+    if (token.len == 0 ||
+        (request->access = policy_find(request->policy, token.base, token.len)) == NULL) {
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;
     }
     if ((request->access->roles & request->route->roles) == 0) {
-        respond_problem(request, PROBLEM_FORBIDDEN, NULL, "the token's roles do not cover this resource");
+        respond_problem(request, PROBLEM_FORBIDDEN, NULL,
+                        "the token's roles do not cover this resource");
         return CG_E_DENIED;
     }
     return CG_OK;
@@ -143,7 +147,8 @@ static int take_ids(struct request *request, const h2o_iovec_t ids[2])
 {
     int rc = take_id(request, ids[0], request->id, sizeof(request->id), &request->id_length);
     if (rc == CG_OK)
-        rc = take_id(request, ids[1], request->sub_id, sizeof(request->sub_id), &request->sub_id_length);
+        rc = take_id(request, ids[1], request->sub_id, sizeof(request->sub_id),
+                     &request->sub_id_length);
     return rc;
 }
 
@@ -155,7 +160,8 @@ static int check_form(struct request *request)
         respond_problem(request, PROBLEM_URI_TOO_LONG, NULL, NULL);
         return CG_E_LIMIT;
     }
-    if (req->path.len == 0 || req->path.base[0] != '/' || memchr(req->path.base, '\0', req->path.len) != NULL) {
+    if (req->path.len == 0 || req->path.base[0] != '/' ||
+        memchr(req->path.base, '\0', req->path.len) != NULL) {
         respond_problem(request, PROBLEM_BAD_REQUEST, NULL, "the request target is not a path");
         return CG_E_INVALID;
     }
@@ -173,11 +179,14 @@ static void dispatch(struct request *request)
         return;
     }
     if (!has_method(request->route, request->h2o->method)) {
-        respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, "the resource has %s", request->route->methods);
+        respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, "the resource has %s",
+                        request->route->methods);
         return;
     }
-    request->is_head = h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("HEAD"));
-    if (authorize(request) == CG_OK && request_parse(request) == CG_OK && take_ids(request, ids) == CG_OK)
+    request->is_head =
+        h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("HEAD"));
+    if (authorize(request) == CG_OK && request_parse(request) == CG_OK &&
+        take_ids(request, ids) == CG_OK)
         request->route->handler(request);
 }
 

@@ -20,7 +20,7 @@
 #include "gateway/rest/rest.h"
 
 #define ACCEPTS_PER_TURN 32
-#define LAST_WRITES_MS 200
+#define LAST_WRITES_MS   200
 
 /* An accepted connection; known so that it can be counted, capped and, in the end, shut down. */
 struct connection {
@@ -31,7 +31,8 @@ struct connection {
 
 /* ---- listening sockets ---- */
 
-static int parse_address(const struct config_listen *listen, struct sockaddr_storage *sa, socklen_t *length)
+static int parse_address(const struct config_listen *listen, struct sockaddr_storage *sa,
+                         socklen_t *length)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)sa;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)sa;
@@ -58,11 +59,13 @@ static unsigned bound_port(int fd)
     socklen_t length = sizeof(sa);
     if (getsockname(fd, (struct sockaddr *)&sa, &length) != 0)
         return 0;
-    return ntohs(sa.ss_family == AF_INET ? ((struct sockaddr_in *)&sa)->sin_port : ((struct sockaddr_in6 *)&sa)->sin6_port);
+    return ntohs(sa.ss_family == AF_INET ? ((struct sockaddr_in *)&sa)->sin_port
+                                         : ((struct sockaddr_in6 *)&sa)->sin6_port);
 }
 
 /* `shared`: another thread's socket is bound there already; the kernel spreads connections over them. */
-static int open_listener(const struct config_listen *listen_on, unsigned port, char *error, size_t error_size)
+static int open_listener(const struct config_listen *listen_on, unsigned port, char *error,
+                         size_t error_size)
 {
     struct config_listen at = *listen_on;
     struct sockaddr_storage sa;
@@ -80,7 +83,8 @@ static int open_listener(const struct config_listen *listen_on, unsigned port, c
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
         bind(fd, (struct sockaddr *)&sa, length) == 0 && listen(fd, H2O_SOMAXCONN) == 0)
         return fd;
-    snprintf(error, error_size, "cannot listen on %s port %u: %s", at.address, at.port, strerror(errno));
+    snprintf(error, error_size, "cannot listen on %s port %u: %s", at.address, at.port,
+             strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;
@@ -100,7 +104,8 @@ static int port_is_free(const struct config_listen *listen_on, char *error, size
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     rc = bind(fd, (struct sockaddr *)&sa, length);
     if (rc != 0)
-        snprintf(error, error_size, "cannot listen on %s port %u: %s", listen_on->address, listen_on->port, strerror(errno));
+        snprintf(error, error_size, "cannot listen on %s port %u: %s", listen_on->address,
+                 listen_on->port, strerror(errno));
     close(fd);
     return rc == 0;
 }
@@ -111,17 +116,20 @@ static SSL_CTX *tls_new(const struct config_tls_server *tls, char *error, size_t
 
     if (ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
         SSL_CTX_use_certificate_chain_file(ctx, tls->certificate_file) == 1 &&
-        SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) == 1 && SSL_CTX_check_private_key(ctx) == 1) {
+        SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(ctx) == 1) {
         SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
         return ctx; /* no ALPN is registered: HTTP/2 stays shut */
     }
-    snprintf(error, error_size, "cannot use certificate %s with key %s", tls->certificate_file, tls->key_file);
+    snprintf(error, error_size, "cannot use certificate %s with key %s", tls->certificate_file,
+             tls->key_file);
     SSL_CTX_free(ctx);
     return NULL;
 }
 
-static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index, char *error, size_t error_size)
+static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index,
+                    char *error, size_t error_size)
 {
     unsigned port = listen_on->port;
     size_t i;
@@ -138,12 +146,13 @@ static int bind_one(struct fronts *fronts, const struct config_listen *listen_on
         fronts->listen_fds[i * fronts->num_listen + index] = fd;
         port = bound_port(fd);
     }
-    log_write(LOG_LEVEL_INFO, "listening", "Listening", LOG_S("address", listen_on->address), LOG_I("port", port),
-              LOG_B("tls", fronts->ssl[index] != NULL));
+    log_write(LOG_LEVEL_INFO, "listening", "Listening", LOG_S("address", listen_on->address),
+              LOG_I("port", port), LOG_B("tls", fronts->ssl[index] != NULL));
     return CG_OK;
 }
 
-static int bind_all(struct fronts *fronts, const struct config *config, char *error, size_t error_size)
+static int bind_all(struct fronts *fronts, const struct config *config, char *error,
+                    size_t error_size)
 {
     size_t i;
     int rc = CG_OK;
@@ -186,7 +195,8 @@ static void configure_h2o(struct fronts *fronts, const struct config *config)
     problem_filter_register(&host->fallback_path);
 }
 
-int fronts_new(struct fronts **out, const struct fronts_settings *settings, char *error, size_t error_size)
+int fronts_new(struct fronts **out, const struct fronts_settings *settings, char *error,
+               size_t error_size)
 {
     const struct config *config = settings->config;
     struct fronts *fronts = calloc(1, sizeof(*fronts));
@@ -432,7 +442,8 @@ static int front_init(struct fronts *fronts, size_t number)
     front->wake->data = front;
     h2o_socket_read_start(front->wake, on_wake);
     init_listeners(front, number);
-    if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) != (ssize_t)sizeof(front->request_seed))
+    if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) !=
+        (ssize_t)sizeof(front->request_seed))
         front->request_seed = (uint64_t)clock_unix_ms();
     return store_reader_new(&front->reader, fronts->store);
 }

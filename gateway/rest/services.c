@@ -34,11 +34,13 @@ void get_services(struct request *request)
         const struct contract_service *service = contract_service_at(contract, i);
         json_t *operations = json_array();
         for (j = 0; j < service->num_operations; ++j)
-            json_array_append_new(operations, json_pack("{s:s, s:s, s:b}", "name", service->operations[j].name, "kind",
-                                                        kind_of(&service->operations[j]), "oneWay",
-                                                        service->operations[j].one_way));
-        json_array_append_new(items, json_pack("{s:s, s:s, s:o}", "name", service->name, "namespace",
-                                               service->namespace_uri, "operations", operations));
+            json_array_append_new(operations,
+                                  json_pack("{s:s, s:s, s:b}", "name", service->operations[j].name,
+                                            "kind", kind_of(&service->operations[j]), "oneWay",
+                                            service->operations[j].one_way));
+        json_array_append_new(items,
+                              json_pack("{s:s, s:s, s:o}", "name", service->name, "namespace",
+                                        service->namespace_uri, "operations", operations));
     }
     respond_json(request, 200, json_pack("{s:o}", "items", items));
 }
@@ -55,7 +57,8 @@ static void on_reply(struct message *message)
     owner_call_free(&call);
 }
 
-static void send_call(struct request *request, const struct contract_operation *op, json_t *arguments)
+static void send_call(struct request *request, const struct contract_operation *op,
+                      json_t *arguments)
 {
     struct owner_call *call = calloc(1, sizeof(*call));
 
@@ -81,22 +84,24 @@ static json_t *parse_body(struct request *request)
         return json_object();
     json = json_loadb(entity.base, entity.len, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
-        respond_problem(request, PROBLEM_BAD_REQUEST, "", "the body is not JSON: line %d, column %d", error.line,
-                        error.column);
+        respond_problem(request, PROBLEM_BAD_REQUEST, "",
+                        "the body is not JSON: line %d, column %d", error.line, error.column);
     return json;
 }
 
 /* The contract is asked before the owner is: a bad body costs no message and no upstream call. */
-static int fits_contract(struct request *request, const struct contract_operation *op, const json_t *arguments)
+static int fits_contract(struct request *request, const struct contract_operation *op,
+                         const json_t *arguments)
 {
     struct codec_buffer buffer = {NULL, 0, 0};
     struct codec_error error;
-    int rc = codec_encode_request(op, op->service->soap11 ? SOAP_1_1 : SOAP_1_2, arguments, op->takes_token ? "" : NULL,
-                                  &buffer, &error);
+    int rc = codec_encode_request(op, op->service->soap11 ? SOAP_1_1 : SOAP_1_2, arguments,
+                                  op->takes_token ? "" : NULL, &buffer, &error);
 
     codec_buffer_release(&buffer);
     if (rc != CG_OK)
-        respond_problem(request, PROBLEM_BAD_REQUEST, error.pointer, "expected %s, found %s", error.expected, error.found);
+        respond_problem(request, PROBLEM_BAD_REQUEST, error.pointer, "expected %s, found %s",
+                        error.expected, error.found);
     return rc;
 }
 

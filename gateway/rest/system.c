@@ -143,7 +143,8 @@ void get_health(struct request *request)
     int64_t silent = clock_monotonic_ms() - owner_last_turn_ms(request->front->owner);
     int alive = silent < OWNER_SILENT_MS;
     respond_json(request, alive ? 200 : 503,
-                 json_pack("{s:s, s:s}", "status", alive ? "ok" : "ownerSilent", "version", CCTGATE_VERSION));
+                 json_pack("{s:s, s:s}", "status", alive ? "ok" : "ownerSilent", "version",
+                           CCTGATE_VERSION));
 }
 
 /* ---- metrics ---- */
@@ -168,7 +169,8 @@ static void print(struct text *text, const char *format, ...)
         text->capacity = capacity;
     }
     va_start(arguments, format);
-    length = vsnprintf(text->bytes + text->length, text->capacity - text->length, format, arguments);
+    length =
+        vsnprintf(text->bytes + text->length, text->capacity - text->length, format, arguments);
     va_end(arguments);
     if (length > 0)
         text->length += (size_t)length < text->capacity - text->length ? (size_t)length : 0;
@@ -179,8 +181,8 @@ static void metric(struct text *text, const char *name, uint64_t value)
 {
     size_t length = strlen(name);
     int counter = length > 6 && strcmp(name + length - 6, "_total") == 0;
-    print(text, "# TYPE cctgate_%.*s %s\ncctgate_%s %" PRIu64 "\n", (int)(counter ? length - 6 : length), name,
-          counter ? "counter" : "gauge", name, value);
+    print(text, "# TYPE cctgate_%.*s %s\ncctgate_%s %" PRIu64 "\n",
+          (int)(counter ? length - 6 : length), name, counter ? "counter" : "gauge", name, value);
 }
 
 static const struct {
@@ -203,7 +205,8 @@ static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)
     size_t i;
     for (i = 0; i < fronts->num_fronts; ++i) {
         const char *counters = (const char *)&fronts->front[i].counters;
-        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counters + offset), memory_order_relaxed);
+        sum += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(counters + offset),
+                                    memory_order_relaxed);
     }
     return sum;
 }
@@ -220,14 +223,18 @@ static void answer_metrics(struct message *message)
     if (request == NULL)
         return;
     for (i = 0; i < sizeof(front_metrics) / sizeof(front_metrics[0]); ++i)
-        metric(&text, front_metrics[i].name, sum_fronts(request->front->fronts, front_metrics[i].offset));
+        metric(&text, front_metrics[i].name,
+               sum_fronts(request->front->fronts, front_metrics[i].offset));
     json_object_foreach(result, name, value)
         metric(&text, name, (uint64_t)json_integer_value(value));
     metric(&text, "log_dropped_total", log_dropped());
-    metric(&text, "uptime_seconds", (uint64_t)((clock_unix_ms() - request->front->fronts->started_at_ms) / 1000));
-    print(&text, "# TYPE cctgate_build info\ncctgate_build_info{version=\"%s\"} 1\n# EOF\n", CCTGATE_VERSION);
+    metric(&text, "uptime_seconds",
+           (uint64_t)((clock_unix_ms() - request->front->fronts->started_at_ms) / 1000));
+    print(&text, "# TYPE cctgate_build info\ncctgate_build_info{version=\"%s\"} 1\n# EOF\n",
+          CCTGATE_VERSION);
     json_decref(result);
-    respond_text(request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text.bytes, text.length);
+    respond_text(request, "application/openmetrics-text; version=1.0.0; charset=utf-8", text.bytes,
+                 text.length);
     free(text.bytes);
 }
 
@@ -244,11 +251,16 @@ void get_index(struct request *request)
     size_t i;
 
     print(&text, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>cctgate</title>"
-                 "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:3rem auto;padding:0 1rem;color:#1b2733}");
-    print(&text, "h1{font-size:1.6rem}table{border-collapse:collapse;width:100%%}td{padding:.3rem .6rem .3rem 0;"
-                 "border-bottom:1px solid #dde4ea;vertical-align:top}code{font-size:.95em;white-space:nowrap}</style>");
-    print(&text, "<h1>cctgate %s</h1><p>A caching gateway in front of the contact centre. Resources under <code>/v1</code> "
-                 "want <code>Authorization: Bearer &lt;token&gt;</code>.</p><table>",
+                 "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:3rem "
+                 "auto;padding:0 1rem;color:#1b2733}");
+    print(&text, "h1{font-size:1.6rem}table{border-collapse:collapse;width:100%%}td{padding:.3rem "
+                 ".6rem .3rem 0;"
+                 "border-bottom:1px solid "
+                 "#dde4ea;vertical-align:top}code{font-size:.95em;white-space:nowrap}</style>");
+    print(&text,
+          "<h1>cctgate %s</h1><p>A caching gateway in front of the contact centre. Resources under "
+          "<code>/v1</code> "
+          "want <code>Authorization: Bearer &lt;token&gt;</code>.</p><table>",
           CCTGATE_VERSION);
     for (i = 0; i < num_routes; ++i)
         print(&text, "<tr><td><code>%s</code><td>%s</tr>", routes[i].path, routes[i].summary);
@@ -263,8 +275,9 @@ void get_problem(struct request *request)
     for (i = 0; i < PROBLEMS; ++i) {
         const struct problem_row *row = &problem_rows[i];
         if (strcmp(row->slug, request->id) == 0) {
-            respond_json(request, 200, json_pack("{s:s, s:s, s:i, s:s}", "type", row->slug, "title", row->title, "status",
-                                                 row->status, "meaning", row->meaning));
+            respond_json(request, 200,
+                         json_pack("{s:s, s:s, s:i, s:s}", "type", row->slug, "title", row->title,
+                                   "status", row->status, "meaning", row->meaning));
             return;
         }
     }

@@ -32,8 +32,9 @@ struct freshness_source session_view_source(uint32_t user)
     static const struct freshness_source none = {0, 0};
     if (user >= SESSION_VIEWS_MAX)
         return none;
-    return (struct freshness_source){atomic_load_explicit(&session_views[user].healthy_since_ms, memory_order_acquire),
-                                     atomic_load_explicit(&session_views[user].lost_at_ms, memory_order_acquire)};
+    return (struct freshness_source){
+        atomic_load_explicit(&session_views[user].healthy_since_ms, memory_order_acquire),
+        atomic_load_explicit(&session_views[user].lost_at_ms, memory_order_acquire)};
 }
 
 static int resolve(struct sessions *sessions, char *error, size_t error_size)
@@ -43,8 +44,8 @@ static int resolve(struct sessions *sessions, char *error, size_t error_size)
         const struct contract_operation *op =
             contract_find(sessions->contract, needed[i].service, needed[i].operation);
         if (op == NULL) {
-            snprintf(error, error_size, "the contract has no operation %s.%s, which sessions need", needed[i].service,
-                     needed[i].operation);
+            snprintf(error, error_size, "the contract has no operation %s.%s, which sessions need",
+                     needed[i].service, needed[i].operation);
             return CG_E_INVALID;
         }
         memcpy((char *)sessions + needed[i].offset, &op, sizeof(op));
@@ -52,7 +53,8 @@ static int resolve(struct sessions *sessions, char *error, size_t error_size)
     return CG_OK;
 }
 
-int sessions_new(struct sessions **out, const struct sessions_settings *settings, char *error, size_t error_size)
+int sessions_new(struct sessions **out, const struct sessions_settings *settings, char *error,
+                 size_t error_size)
 {
     struct sessions *sessions;
     int rc;
@@ -150,7 +152,8 @@ void sessions_free(struct sessions **in)
     free(sessions);
 }
 
-static struct session *session_new(struct sessions *sessions, const struct config_session *config, uint32_t number)
+static struct session *session_new(struct sessions *sessions, const struct config_session *config,
+                                   uint32_t number)
 {
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
@@ -246,8 +249,8 @@ void sessions_remove(struct sessions *sessions, uint32_t number)
         struct codec_error error;
         farewell->user = strdup(session->user);
         call = session_new_call(sessions, sessions->logoff, on_farewell, farewell);
-        if (call != NULL &&
-            codec_encode_request(call->op, call->version, NULL, session->token, &call->request, &error) == CG_OK) {
+        if (call != NULL && codec_encode_request(call->op, call->version, NULL, session->token,
+                                                 &call->request, &error) == CG_OK) {
             upstream_submit(sessions->upstream, call);
         } else {
             free(farewell->user);
@@ -312,13 +315,15 @@ static json_t *describe_one(const struct session *session)
 {
     const struct session_view *view = &session_views[session->number];
     int64_t since = atomic_load(&view->healthy_since_ms);
-    json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain", session->domain,
-                               "agent", session->agent, "state", session_state_name(session->state), "endpoint",
-                               session->all->config->upstream.endpoints[0].name, "shared", session->shared);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain", session->domain,
+        "agent", session->agent, "state", session_state_name(session->state), "endpoint",
+        session->all->config->upstream.endpoints[0].name, "shared", session->shared);
     if (object == NULL)
         return NULL;
     json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
-    json_object_set_new(object, "staleSinceMs", since == 0 ? json_integer(atomic_load(&view->lost_at_ms)) : json_null());
+    json_object_set_new(object, "staleSinceMs",
+                        since == 0 ? json_integer(atomic_load(&view->lost_at_ms)) : json_null());
     if (session->state != SESSION_UP && session->attempted)
         json_object_set_new(object, "reason", json_string(cg_error_name(session->last_rc)));
     if (session->shared)

@@ -9,7 +9,8 @@
 
 static void on_reply(struct message *message);
 
-struct upstream_call *session_new_call(struct sessions *sessions, const struct contract_operation *op,
+struct upstream_call *session_new_call(struct sessions *sessions,
+                                       const struct contract_operation *op,
                                        void (*on_deliver)(struct message *), void *data)
 {
     struct upstream_call *call = upstream_call_new(op);
@@ -38,7 +39,8 @@ static void finish(struct pending_call *pending, const struct session_outcome *o
 /* A failure without an exchange is told through the mailbox as well, so that `done` never runs inside session_call. */
 static void fail_later(struct pending_call *pending, int rc)
 {
-    struct upstream_call *call = session_new_call(pending->session->all, pending->op, on_reply, pending);
+    struct upstream_call *call =
+        session_new_call(pending->session->all, pending->op, on_reply, pending);
     if (call == NULL)
         abort();
     call->rc = rc;
@@ -58,7 +60,8 @@ static void send_call(struct pending_call *pending)
     memcpy(call->traceparent, pending->traceparent, sizeof(call->traceparent));
     pending->generation = session->generation;
     call->rc = codec_encode_request(pending->op, call->version, pending->arguments,
-                                    pending->op->takes_token ? session->token : NULL, &call->request, &call->error);
+                                    pending->op->takes_token ? session->token : NULL,
+                                    &call->request, &call->error);
     if (call->rc != CG_OK) {
         call->http_status = -1;
         mailbox_send(call->reply_to, &call->message);
@@ -81,8 +84,8 @@ static int may_wait(const struct session *session)
     return session->busy && !session->logging_off && !session->removed;
 }
 
-void session_call(struct session *session, const struct contract_operation *op, json_t *arguments, int command,
-                  const char *traceparent, session_done done, void *data)
+void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
+                  int command, const char *traceparent, session_done done, void *data)
 {
     struct pending_call *pending = calloc(1, sizeof(*pending));
     if (pending == NULL)
@@ -137,7 +140,8 @@ static void on_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct pending_call *pending = call->data;
     struct session *session = pending->session;
-    struct session_outcome outcome = {call->rc, call->op, call->result, &call->fault, &call->error, 0};
+    struct session_outcome outcome = {call->rc,     call->op,     call->result,
+                                      &call->fault, &call->error, 0};
 
     if (call->rc == CG_E_REFUSED && call->http_status != -1)
         sessions_endpoint_lost(session->all);
@@ -147,7 +151,8 @@ static void on_reply(struct message *message)
     }
     if (call->rc == CG_E_FAULT && call->fault.session_lost)
         outcome.rc = CG_E_SESSION;
-    if (outcome.rc == CG_E_REFUSED || outcome.rc == CG_E_SESSION || outcome.rc == CG_E_DENIED || call->http_status == -1)
+    if (outcome.rc == CG_E_REFUSED || outcome.rc == CG_E_SESSION || outcome.rc == CG_E_DENIED ||
+        call->http_status == -1)
         outcome.retry_after_ms = retry_after_ms(session);
     if (call->http_status == -1 && session->last_fault != NULL)
         outcome.fault = session->last_fault;

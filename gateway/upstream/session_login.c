@@ -55,7 +55,8 @@ static void remember_failure(struct session *session, int rc, struct codec_fault
         codec_fault_release(session->last_fault);
     free(session->last_fault);
     session->last_fault = NULL;
-    if (fault == NULL || fault->name == NULL || (session->last_fault = calloc(1, sizeof(*fault))) == NULL)
+    if (fault == NULL || fault->name == NULL ||
+        (session->last_fault = calloc(1, sizeof(*fault))) == NULL)
         return;
     *session->last_fault = *fault;
     session->last_fault->detail = NULL;
@@ -74,7 +75,8 @@ static unsigned cap(const struct sessions *sessions)
 /* The login that is `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too. */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
-    unsigned back = (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
+    unsigned back =
+        (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
     int64_t then = sessions->login_ring[back];
     return then == 0 ? 0 : then + 1005 - clock_monotonic_ms();
 }
@@ -82,14 +84,16 @@ static int64_t login_wait_ms(const struct sessions *sessions)
 static void on_login(struct message *message);
 static void on_verified(struct message *message);
 
-static void submit(struct session *session, const struct contract_operation *op, json_t *arguments, const char *token,
-                   void (*on_deliver)(struct message *))
+static void submit(struct session *session, const struct contract_operation *op, json_t *arguments,
+                   const char *token, void (*on_deliver)(struct message *))
 {
-    struct upstream_call *call = session_new_call(session->all, op, on_deliver, session_hold(session));
+    struct upstream_call *call =
+        session_new_call(session->all, op, on_deliver, session_hold(session));
     if (call == NULL)
         abort();
     call->command = op == session->all->login;
-    call->rc = codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
+    call->rc =
+        codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
     if (call->rc != CG_OK)
         mailbox_send(call->reply_to, &call->message);
     else
@@ -108,8 +112,8 @@ static void start_login(struct session *session)
 {
     struct sessions *sessions = session->all;
     json_t *password = json_string(session->password);
-    json_t *arguments = json_pack("{s:{s:s, s:O, s:s}}", "authenticationLevel", "username", session->user, "password",
-                                  password, "domain", session->domain);
+    json_t *arguments = json_pack("{s:{s:s, s:O, s:s}}", "authenticationLevel", "username",
+                                  session->user, "password", password, "domain", session->domain);
 
     sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
     sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
@@ -139,7 +143,8 @@ void sessions_run_logins(struct sessions *sessions)
 
 void sessions_on_login_timer(struct timer *timer)
 {
-    sessions_run_logins((struct sessions *)((char *)timer - offsetof(struct sessions, login_timer)));
+    sessions_run_logins(
+        (struct sessions *)((char *)timer - offsetof(struct sessions, login_timer)));
 }
 
 void session_connect(struct session *session)
@@ -201,9 +206,9 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
     wait = denied ? backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS, DENIED_BACKOFF_MAX_MS)
                   : backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS, LOGIN_BACKOFF_MAX_MS);
     session->retry_at_ms = sessions->loop->now_ms + wait;
-    log_write(LOG_LEVEL_WARNING, "loginFailed", "Could not log in to the contact centre", LOG_S("user", session->user),
-              LOG_S("reason", cg_error_name(session->last_rc)), LOG_S("fault", fault != NULL ? fault->name : NULL),
-              LOG_I("retryAfterMs", wait));
+    log_write(LOG_LEVEL_WARNING, "loginFailed", "Could not log in to the contact centre",
+              LOG_S("user", session->user), LOG_S("reason", cg_error_name(session->last_rc)),
+              LOG_S("fault", fault != NULL ? fault->name : NULL), LOG_I("retryAfterMs", wait));
     if (!sessions->endpoint_down)
         timer_arm(sessions->loop, &session->retry, wait);
     session_fail_waiting(session, session->last_rc, session->last_fault);
@@ -211,7 +216,8 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
 
 static int take_token(struct session *session, const json_t *result)
 {
-    const char *token = json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
+    const char *token =
+        json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
     session_forget_token(session);
     if (token == NULL || *token == '\0' || (session->token = strdup(token)) == NULL)
         return CG_E_PROTOCOL;
@@ -250,8 +256,8 @@ static void on_login(struct message *message)
         ++session->all->logoffs_left; /* it came too late: leave no session behind */
         submit(session, session->all->logoff, NULL, session->token, on_logged_off);
     } else if (rc == CG_OK) {
-        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre", LOG_S("user", session->user),
-                  LOG_I("elapsedMs", call->elapsed_us / 1000));
+        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
+                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
         came_up(session);
     } else {
         if (rc == CG_E_REFUSED)
@@ -264,7 +270,8 @@ static void on_login(struct message *message)
 /* No answer, as opposed to one that is of no use. */
 static int is_away(int rc)
 {
-    return rc == CG_E_REFUSED || rc == CG_E_TIMEOUT || rc == CG_E_TLS || rc == CG_E_RESET || rc == CG_E_SHUTDOWN;
+    return rc == CG_E_REFUSED || rc == CG_E_TIMEOUT || rc == CG_E_TLS || rc == CG_E_RESET ||
+           rc == CG_E_SHUTDOWN;
 }
 
 static void on_verified(struct message *message)
@@ -278,7 +285,8 @@ static void on_verified(struct message *message)
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
         } else if (call->rc == CG_E_FAULT || !is_away(call->rc)) {
-            session_lose(session, CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
+            session_lose(session,
+                         CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
         } else {
             if (call->rc == CG_E_REFUSED)
                 sessions_endpoint_lost(session->all);
@@ -327,7 +335,8 @@ static void on_heartbeat_reply(struct message *message)
 
 void session_on_heartbeat(struct timer *timer)
 {
-    struct session *session = (struct session *)((char *)timer - offsetof(struct session, heartbeat));
+    struct session *session =
+        (struct session *)((char *)timer - offsetof(struct session, heartbeat));
     int64_t idle = session->all->loop->now_ms - session->last_activity_ms;
 
     if (session->state != SESSION_UP)
@@ -350,7 +359,8 @@ void sessions_endpoint_lost(struct sessions *sessions)
     sessions->endpoint_down = 1;
     sessions->endpoint_down_since_ms = clock_unix_ms();
     sessions->probe_failures = 0;
-    log_write(LOG_LEVEL_ERROR, "endpointLost", "The contact centre refuses connections; serving stale",
+    log_write(LOG_LEVEL_ERROR, "endpointLost",
+              "The contact centre refuses connections; serving stale",
               LOG_S("endpoint", sessions->config->upstream.endpoints[0].name));
     for (session = sessions->first; session != NULL; session = session->next) {
         publish_lost(session);
@@ -386,8 +396,9 @@ static void on_probed(struct message *message)
     sessions->probing = 0;
     if (call->rc != CG_E_SHUTDOWN && sessions->endpoint_down) {
         if (away)
-            timer_arm(sessions->loop, &sessions->probe,
-                      backoff(++sessions->probe_failures, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
+            timer_arm(
+                sessions->loop, &sessions->probe,
+                backoff(++sessions->probe_failures, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
         else
             endpoint_back(sessions);
     }
@@ -397,13 +408,15 @@ static void on_probed(struct message *message)
 /* Any answer will do, so the probe needs neither a token that lives nor a login: an empty token is a well-formed request. */
 void sessions_on_probe(struct timer *timer)
 {
-    struct sessions *sessions = (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
+    struct sessions *sessions =
+        (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
     struct session *session = sessions->first;
 
     if (session == NULL || sessions->probing)
         return;
     sessions->probing = 1;
-    submit(session, sessions->heartbeat, NULL, session->token != NULL ? session->token : "none", on_probed);
+    submit(session, sessions->heartbeat, NULL, session->token != NULL ? session->token : "none",
+           on_probed);
 }
 
 /* ---- the end ---- */
@@ -424,8 +437,9 @@ static void on_logged_off(struct message *message)
     struct session *session = call->data;
     struct sessions *sessions = session->all;
 
-    log_write(call->rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "loggedOff", "Logged off from the contact centre",
-              LOG_S("user", session->user), LOG_S("result", cg_error_name(call->rc)));
+    log_write(call->rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "loggedOff",
+              "Logged off from the contact centre", LOG_S("user", session->user),
+              LOG_S("result", cg_error_name(call->rc)));
     end_call(call);
     if (--sessions->logoffs_left == 0)
         logoff_finished(sessions);
@@ -436,7 +450,8 @@ static void on_logoff_timer(struct timer *timer)
     logoff_finished((struct sessions *)((char *)timer - offsetof(struct sessions, logoff_timer)));
 }
 
-void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *), void *data)
+void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *),
+                      void *data)
 {
     struct session *session;
 

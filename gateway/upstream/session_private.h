@@ -4,12 +4,12 @@
 
 #include "cctgate/session.h"
 
-#define LOGIN_BACKOFF_MIN_MS 500
-#define LOGIN_BACKOFF_MAX_MS 30000
+#define LOGIN_BACKOFF_MIN_MS  500
+#define LOGIN_BACKOFF_MAX_MS  30000
 #define DENIED_BACKOFF_MIN_MS 30000 /* a wrong password must not lock the account out */
 #define DENIED_BACKOFF_MAX_MS 300000
-#define PROBE_BACKOFF_MIN_MS 200
-#define PROBE_BACKOFF_MAX_MS 5000
+#define PROBE_BACKOFF_MIN_MS  200
+#define PROBE_BACKOFF_MAX_MS  5000
 #define LOGINS_PER_SECOND_MAX 1000
 
 struct pending_call {
@@ -33,16 +33,16 @@ struct session {
     enum session_state state;
     int attempted;
     char *token;
-    unsigned generation;       /* counts tokens */
-    int busy;                  /* a login or a verification is in flight or queued */
+    unsigned generation; /* counts tokens */
+    int busy;            /* a login or a verification is in flight or queued */
     int logging_off;
-    int removed;               /* out of the table; freed with its last reference */
-    size_t references;         /* by calls that wait or are in flight */
+    int removed;       /* out of the table; freed with its last reference */
+    size_t references; /* by calls that wait or are in flight */
     int failed_attempts;
-    int last_rc;               /* why it is not up */
+    int last_rc; /* why it is not up */
     struct codec_fault *last_fault;
-    int64_t last_activity_ms;  /* monotonic */
-    int64_t retry_at_ms;       /* monotonic */
+    int64_t last_activity_ms; /* monotonic */
+    int64_t retry_at_ms;      /* monotonic */
     struct timer retry, heartbeat;
     struct pending_call *waiting, **waiting_end;
     struct session *login_next; /* in the queue of logins */
@@ -82,8 +82,8 @@ struct sessions {
 };
 
 /* session_login.c */
-void session_connect(struct session *session);            /* log in or verify; joins what is under way */
-void session_lose(struct session *session, int rc);       /* the token is void, or the endpoint is away */
+void session_connect(struct session *session);      /* log in or verify; joins what is under way */
+void session_lose(struct session *session, int rc); /* the token is void, or the endpoint is away */
 void session_forget_token(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
 void sessions_run_logins(struct sessions *sessions);
@@ -98,9 +98,10 @@ struct session *session_hold(struct session *session);
 void session_drop(struct session *session);
 
 /* session_call.c */
-struct upstream_call *session_new_call(struct sessions *sessions, const struct contract_operation *op,
+struct upstream_call *session_new_call(struct sessions *sessions,
+                                       const struct contract_operation *op,
                                        void (*on_deliver)(struct message *), void *data);
-void session_release_waiting(struct session *session);             /* it is up: send them */
+void session_release_waiting(struct session *session); /* it is up: send them */
 void session_fail_waiting(struct session *session, int rc, const struct codec_fault *fault);
 
 #endif

@@ -22,9 +22,10 @@
 #include "cctgate/limits.h"
 
 struct codec_error {
-    char pointer[256];           /* JSON pointer (RFC 6901) or XPath-like place of the offence */
-    char expected[128];          /* what the contract wants there */
-    char found[128];             /* what came; never the value itself, only its kind ("string", "absent", "7 entries") */
+    char pointer[256];  /* JSON pointer (RFC 6901) or XPath-like place of the offence */
+    char expected[128]; /* what the contract wants there */
+    char found
+        [128]; /* what came; never the value itself, only its kind ("string", "absent", "7 entries") */
     char text[CG_ERROR_TEXT_MAX]; /* a sentence for a person */
 };
 
@@ -43,28 +44,32 @@ void codec_buffer_release(struct codec_buffer *buffer);
  * many entries and enumeration values that the contract does not list are CG_E_INVALID with `error` filled in; on failure
  * `out` is as it was. Also CG_E_LIMIT (depth), CG_E_NOMEM.
  */
-int codec_encode_request(const struct contract_operation *op, enum soap_version version, const json_t *arguments,
-                         const char *token, struct codec_buffer *out, struct codec_error *error);
+int codec_encode_request(const struct contract_operation *op, enum soap_version version,
+                         const json_t *arguments, const char *token, struct codec_buffer *out,
+                         struct codec_error *error);
 
 /* The same for a reply (used by tests and by whatever plays the server); the token, if the output has one, is an ordinary member. */
-int codec_encode_response(const struct contract_operation *op, enum soap_version version, const json_t *result,
-                          struct codec_buffer *out, struct codec_error *error);
+int codec_encode_response(const struct contract_operation *op, enum soap_version version,
+                          const json_t *result, struct codec_buffer *out,
+                          struct codec_error *error);
 
 /*
  * A fault, for the same users. `name` is one that the operation declares, `detail` its detail element as JSON; NULL for both gives an
  * empty detail. `code` is the local part: Client or Server in SOAP 1.1, Sender or Receiver in 1.2.
  */
-int codec_encode_fault(const struct contract_operation *op, enum soap_version version, const char *name,
-                       const json_t *detail, const char *code, const char *text, struct codec_buffer *out,
-                       struct codec_error *error);
+int codec_encode_fault(const struct contract_operation *op, enum soap_version version,
+                       const char *name, const json_t *detail, const char *code, const char *text,
+                       struct codec_buffer *out, struct codec_error *error);
 
 struct codec_fault {
-    const char *name; /* the declared fault's name, else the local name of the first detail element, else "Fault"; points into `storage` or the contract */
-    int declared;     /* the operation declares it */
+    const char *
+        name; /* the declared fault's name, else the local name of the first detail element, else "Fault"; points into `storage` or the contract */
+    int declared; /* the operation declares it */
     int session_lost; /* the upstream says that the session does not exist (DOMAIN rule 10), told by qualified name */
-    json_t *detail;   /* decoded detail element or NULL; owned */
-    char code[64];    /* local part of faultcode / Code: Client, Server, Sender, Receiver */
-    char message[CG_ERROR_TEXT_MAX]; /* the detail's message, else the fault string; cleaned of control characters, cut to size */
+    json_t *detail; /* decoded detail element or NULL; owned */
+    char code[64];  /* local part of faultcode / Code: Client, Server, Sender, Receiver */
+    char message
+        [CG_ERROR_TEXT_MAX]; /* the detail's message, else the fault string; cleaned of control characters, cut to size */
     char storage[128];
 };
 void codec_fault_release(struct codec_fault *fault);
@@ -75,16 +80,17 @@ void codec_fault_release(struct codec_fault *fault);
  * is not of its type (xs:int that is no number, xs:boolean that is no boolean, a required element that is absent).
  * `error` says where. Elements out of order are accepted; unknown elements and enumeration values are kept.
  */
-int codec_decode_response(const struct contract_operation *op, const char *xml, size_t length, json_t **result,
-                          struct codec_fault *fault, struct codec_error *error);
+int codec_decode_response(const struct contract_operation *op, const char *xml, size_t length,
+                          json_t **result, struct codec_fault *fault, struct codec_error *error);
 
 /*
  * Decodes a request, found by dispatch in `service`; *op tells which operation it is. The session token, where the request has one,
  * is returned apart in *token (malloc'ed, may be NULL) and is not in *arguments. Errors as of a response, and CG_E_NOTFOUND: the service
  * has no operation with this request. *op is set as soon as it is known, also when the arguments are bad then.
  */
-int codec_decode_request(const struct contract *contract, const char *service, const char *xml, size_t length,
-                         const struct contract_operation **op, json_t **arguments, char **token, struct codec_error *error);
+int codec_decode_request(const struct contract *contract, const char *service, const char *xml,
+                         size_t length, const struct contract_operation **op, json_t **arguments,
+                         char **token, struct codec_error *error);
 
 /* JSON Schema (2020-12) of an operation's arguments or result; a new reference, NULL only without memory. */
 json_t *codec_input_schema(const struct contract_operation *op);

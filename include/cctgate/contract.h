@@ -21,29 +21,32 @@ struct schema_element; /* private to gateway/contract */
 enum soap_version { SOAP_1_1 = 11, SOAP_1_2 = 12 };
 
 struct contract_fault {
-    const char *name;                     /* the local name of the detail element, what clients see as `fault` */
+    const char *name; /* the local name of the detail element, what clients see as `fault` */
     const struct schema_element *element; /* the detail element */
 };
 
 struct contract_operation {
     const struct contract_service *service;
     const char *name;
-    const char *soap_action; /* sent, never used to tell operations apart */
+    const char *soap_action;   /* sent, never used to tell operations apart */
     const char *documentation; /* wsdl:documentation, or NULL */
     const struct schema_element *input;
-    const struct schema_element *output; /* NULL: the reply's body is empty, or there is no reply (one_way) */
+    const struct schema_element
+        *output; /* NULL: the reply's body is empty, or there is no reply (one_way) */
     int one_way;
-    int wrapped;         /* the input element is named like the operation */
-    int takes_token;     /* the contract has a place for the session token in the request */
+    int wrapped;     /* the input element is named like the operation */
+    int takes_token; /* the contract has a place for the session token in the request */
     const struct contract_fault *faults;
     size_t num_faults;
 };
 
 struct contract_service {
-    const char *name; /* the port's name for CCT ("AgentService"), as it stands in the URL's last segment */
+    const char *
+        name; /* the port's name for CCT ("AgentService"), as it stands in the URL's last segment */
     const char *namespace_uri;
-    const char *address_path; /* path of soap:address, "/SOAOICCT/services/AgentService"; the host in it is never usable */
-    int soap11, soap12;       /* bindings that exist */
+    const char *
+        address_path; /* path of soap:address, "/SOAOICCT/services/AgentService"; the host in it is never usable */
+    int soap11, soap12; /* bindings that exist */
     const struct contract_operation *operations;
     size_t num_operations;
 };
@@ -53,18 +56,22 @@ struct contract_service {
  * known, and reason. CG_E_IO, CG_E_XML, CG_E_INVALID (a construct that we do not support, a name that resolves to
  * nothing, two services of one name), CG_E_LIMIT, CG_E_NOMEM. Not thread-safe against itself.
  */
-int contract_load(struct contract **contract, const char *directory, char *error, size_t error_size);
+int contract_load(struct contract **contract, const char *directory, char *error,
+                  size_t error_size);
 void contract_free(struct contract **contract);
 
 size_t contract_num_services(const struct contract *contract);
 const struct contract_service *contract_service_at(const struct contract *contract, size_t index);
-const struct contract_service *contract_find_service(const struct contract *contract, const char *service);
+const struct contract_service *contract_find_service(const struct contract *contract,
+                                                     const char *service);
 
 /* NULL when there is none. Constant time. */
-const struct contract_operation *contract_find(const struct contract *contract, const char *service, const char *operation);
+const struct contract_operation *contract_find(const struct contract *contract, const char *service,
+                                               const char *operation);
 
 /* The operation of `service` whose request body begins with {namespace_uri}local_name; NULL when there is none. */
-const struct contract_operation *contract_dispatch(const struct contract *contract, const char *service,
-                                                   const char *namespace_uri, const char *local_name);
+const struct contract_operation *contract_dispatch(const struct contract *contract,
+                                                   const char *service, const char *namespace_uri,
+                                                   const char *local_name);
 
 #endif

@@ -7,12 +7,14 @@
 
 enum cg_error {
     CG_OK = 0,
-    CG_E_NOMEM = -1,     /* memory for this request or record could not be had */
-    CG_E_INVALID = -2,   /* an argument, a JSON value or a configuration value does not fit its contract */
-    CG_E_NOTFOUND = -3,  /* no such object, operation, key or file */
-    CG_E_LIMIT = -4,     /* a maximum of limits.h or of the configuration was passed */
-    CG_E_XML = -5,       /* not well-formed, or a construct that we refuse (DOCTYPE, depth, entities) */
-    CG_E_PROTOCOL = -6,  /* the peer answered, but not with the SOAP message that the contract names */
+    CG_E_NOMEM = -1, /* memory for this request or record could not be had */
+    CG_E_INVALID =
+        -2, /* an argument, a JSON value or a configuration value does not fit its contract */
+    CG_E_NOTFOUND = -3, /* no such object, operation, key or file */
+    CG_E_LIMIT = -4,    /* a maximum of limits.h or of the configuration was passed */
+    CG_E_XML = -5, /* not well-formed, or a construct that we refuse (DOCTYPE, depth, entities) */
+    CG_E_PROTOCOL =
+        -6, /* the peer answered, but not with the SOAP message that the contract names */
     CG_E_REFUSED = -7,   /* no connection: refused, unreachable, name not found */
     CG_E_TIMEOUT = -8,   /* a deadline passed; what the peer did is unknown */
     CG_E_RESET = -9,     /* the connection ended in the middle of an exchange */

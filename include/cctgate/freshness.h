@@ -39,17 +39,23 @@ struct freshness_policy {
 #define FRESHNESS_UNSET (-1)
 struct freshness_directives {
     int no_cache, only_if_cached;
-    int64_t max_age_ms, max_stale_ms, min_fresh_ms; /* FRESHNESS_UNSET when absent; max-stale without value is INT64_MAX */
+    int64_t max_age_ms, max_stale_ms,
+        min_fresh_ms; /* FRESHNESS_UNSET when absent; max-stale without value is INT64_MAX */
 };
 
 enum freshness_action {
-    FRESHNESS_SERVE,            /* answer from the record */
+    FRESHNESS_SERVE,             /* answer from the record */
     FRESHNESS_SERVE_AND_REFRESH, /* the same, and have it fetched behind */
-    FRESHNESS_FETCH,            /* ask the upstream first */
-    FRESHNESS_NOTHING           /* only-if-cached, and nothing that may be served: 504 */
+    FRESHNESS_FETCH,             /* ask the upstream first */
+    FRESHNESS_NOTHING            /* only-if-cached, and nothing that may be served: 504 */
 };
 
-enum freshness_reason { FORWARD_NONE, FORWARD_MISS, FORWARD_REQUEST, FORWARD_STALE }; /* RFC 9211 `fwd` */
+enum freshness_reason {
+    FORWARD_NONE,
+    FORWARD_MISS,
+    FORWARD_REQUEST,
+    FORWARD_STALE
+}; /* RFC 9211 `fwd` */
 const char *freshness_reason_name(enum freshness_reason reason);
 
 struct freshness {
@@ -66,9 +72,10 @@ void freshness_directives_init(struct freshness_directives *directives);
 void freshness_parse(struct freshness_directives *directives, const char *value, size_t length);
 
 /* `record` NULL: there is none. */
-struct freshness freshness_decide(const struct freshness_record *record, const struct freshness_source *source,
-                                  const struct freshness_policy *policy, const struct freshness_directives *directives,
-                                  int64_t now_ms);
+struct freshness freshness_decide(const struct freshness_record *record,
+                                  const struct freshness_source *source,
+                                  const struct freshness_policy *policy,
+                                  const struct freshness_directives *directives, int64_t now_ms);
 
 /* A time-to-live shortened by up to `jitter_percent`, by `random` (any 32 bits), so that what was read together does not expire together. */
 int64_t freshness_jitter(int64_t ttl_ms, unsigned jitter_percent, uint32_t random);

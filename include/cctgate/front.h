@@ -20,7 +20,8 @@ struct fronts_settings {
 };
 
 /* Binds the listening sockets; logs one `listening` line each. CG_E_IO with `error`. No request is served before fronts_run. */
-int fronts_new(struct fronts **fronts, const struct fronts_settings *settings, char *error, size_t error_size);
+int fronts_new(struct fronts **fronts, const struct fronts_settings *settings, char *error,
+               size_t error_size);
 /* Loops, readers and mailboxes: from here on fronts_set_policy may be called. CG_E_IO. */
 int fronts_prepare(struct fronts *fronts);
 /* Starts the threads. */

@@ -5,45 +5,45 @@
 #define CCTGATE_LIMITS_H
 
 /* XML from anybody: the upstream's replies, notifications, the contract files */
-#define CG_XML_BYTES_MAX (8u * 1024 * 1024)
-#define CG_XML_DEPTH_MAX 64
+#define CG_XML_BYTES_MAX    (8u * 1024 * 1024)
+#define CG_XML_DEPTH_MAX    64
 #define CG_XML_ELEMENTS_MAX 400000 /* comments and processing instructions count too */
 /* attributes and namespace declarations of all open elements together: libxml2 looks each name up among them in turn */
-#define CG_XML_ATTRIBUTES_MAX 256
-#define CG_CONTRACT_FILES_MAX 512
-#define CG_CONTRACT_FILE_BYTES_MAX (4u * 1024 * 1024)
-#define CG_CONTRACT_TYPE_DEPTH_MAX 32
+#define CG_XML_ATTRIBUTES_MAX        256
+#define CG_CONTRACT_FILES_MAX        512
+#define CG_CONTRACT_FILE_BYTES_MAX   (4u * 1024 * 1024)
+#define CG_CONTRACT_TYPE_DEPTH_MAX   32
 #define CG_CONTRACT_FOLDER_DEPTH_MAX 8
 
 /* an envelope that we write */
 #define CG_SOAP_BYTES_MAX (64u * 1024 * 1024)
 
 /* JSON from clients */
-#define CG_JSON_DEPTH_MAX 32
+#define CG_JSON_DEPTH_MAX         32
 #define CG_REQUEST_BODY_BYTES_MAX (1024 * 1024)
-#define CG_PATH_BYTES_MAX 1024
-#define CG_TOKEN_BYTES_MAX 4096
-#define CG_ID_BYTES_MAX 256
+#define CG_PATH_BYTES_MAX         1024
+#define CG_TOKEN_BYTES_MAX        4096
+#define CG_ID_BYTES_MAX           256
 
 /* JSON in our own files */
 #define CG_CONFIG_BYTES_MAX (4u * 1024 * 1024)
 #define CG_SECRET_BYTES_MAX 65536
-#define CG_SESSIONS_MAX 10000
-#define CG_TOKENS_MAX 10000
+#define CG_SESSIONS_MAX     10000
+#define CG_TOKENS_MAX       10000
 
 /* what waits */
 #define CG_UPSTREAM_QUEUE_MAX 200000
-#define CG_FETCH_WAITERS_MAX 100000
-#define CG_FETCH_CALLS_MAX 20000
-#define CG_CONNECTIONS_MAX 20000
+#define CG_FETCH_WAITERS_MAX  100000
+#define CG_FETCH_CALLS_MAX    20000
+#define CG_CONNECTIONS_MAX    20000
 
 /* store */
 #define CG_RECORD_BYTES_MAX (4u * 1024 * 1024)
-#define CG_KEY_BYTES_MAX 500
+#define CG_KEY_BYTES_MAX    500
 
 /* lists */
 #define CG_PAGE_DEFAULT 100
-#define CG_PAGE_MAX 1000
+#define CG_PAGE_MAX     1000
 
 #define CG_ERROR_TEXT_MAX 512
 

@@ -12,13 +12,16 @@
 
 struct message {
     struct message *next;
-    void (*on_deliver)(struct message *message); /* runs on the receiver's thread; owns the message */
+    void (*on_deliver)(
+        struct message *message); /* runs on the receiver's thread; owns the message */
 };
 
 struct mailbox {
     pthread_mutex_t mutex;
     struct message *first, **last;
-    void (*wake)(void *wake_data); /* called, outside the lock, when the list stops being empty; must be callable from any thread */
+    void (*wake)(
+        void *
+            wake_data); /* called, outside the lock, when the list stops being empty; must be callable from any thread */
     void *wake_data;
 };
 

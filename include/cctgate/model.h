@@ -40,7 +40,8 @@ struct fetch_outcome *model_outcome(const struct session_outcome *outcome);
 
 struct fetch_waiter {
     struct fetch_waiter *next;
-    void (*on_done)(struct fetch_waiter *waiter, struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */
+    void (*on_done)(struct fetch_waiter *waiter,
+                    struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */
     int collapsed; /* set by model_fetch: joined a fetch that was under way */
 };
 
@@ -57,16 +58,16 @@ void model_set_sessions(struct model *model, struct sessions *sessions);
 void model_configure(struct model *model, struct config *config);
 
 /* Starts or joins the fetch of a key. `traceparent` ("" for none) is passed upstream when the fetch starts. on_done never runs inside. */
-void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length, const char *traceparent,
-                 struct fetch_waiter *waiter);
+void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length,
+                 const char *traceparent, struct fetch_waiter *waiter);
 
 /* Forgets a user who is no longer configured. */
 void model_forget_user(struct model *model, uint32_t user);
 
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;
-    size_t fetching;       /* now */
-    size_t users_read;     /* sessions whose lists have been read by this process */
+    size_t fetching;   /* now */
+    size_t users_read; /* sessions whose lists have been read by this process */
     size_t contacts_last_hour;
     size_t agents_known, agents_logged_in;
 };

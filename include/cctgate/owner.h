@@ -28,7 +28,8 @@ struct owner_settings {
 };
 
 /* Opens the upstream, resolves users, starts the thread. `error` says why not. */
-int owner_start(struct owner **owner, const struct owner_settings *settings, char *error, size_t error_size);
+int owner_start(struct owner **owner, const struct owner_settings *settings, char *error,
+                size_t error_size);
 /* Logs off every session (bounded), ends the thread, frees. Fronts must no longer send. */
 void owner_stop(struct owner **owner);
 
@@ -38,8 +39,10 @@ struct owner_fetch {
     struct message message; /* set by owner_fetch_send; on_deliver of the reply is `on_reply` */
     struct fetch_waiter waiter;
     struct owner *owner;
-    struct mailbox *reply_to;                  /* NULL: nobody waits, the owner frees it */
-    void (*on_reply)(struct message *message); /* runs where reply_to is delivered; owns the struct, calls owner_fetch_free */
+    struct mailbox *reply_to; /* NULL: nobody waits, the owner frees it */
+    void (*on_reply)(
+        struct message *
+            message); /* runs where reply_to is delivered; owns the struct, calls owner_fetch_free */
     void *data;
     struct fetch_outcome *outcome; /* out; one reference */
     enum record_kind kind;
@@ -59,7 +62,8 @@ struct owner_query {
     struct mailbox *reply_to;
     void (*on_reply)(struct message *message); /* owns the struct: json_decref(result), free */
     void *data;
-    struct policy *policy; /* whose access decides what is told; one reference or NULL, dropped by on_reply */
+    struct policy
+        *policy; /* whose access decides what is told; one reference or NULL, dropped by on_reply */
     const struct access *access;
     json_t *(*run)(struct owner *owner, const struct owner_query *query);
     json_t *result;
@@ -90,9 +94,13 @@ int64_t owner_last_turn_ms(const struct owner *owner);
 void owner_reload(struct owner *owner, struct config *config);
 
 /* ---- for `run`: the owner's thread ---- */
-json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *query); /* {"items": [...]} */
+json_t *owner_describe_sessions(struct owner *owner,
+                                const struct owner_query *query); /* {"items": [...]} */
 json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *query);
-json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *query); /* {"status","reasons":[...],...} */
-json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *query);   /* {"name": number, ...} */
+json_t *
+owner_describe_readiness(struct owner *owner,
+                         const struct owner_query *query); /* {"status","reasons":[...],...} */
+json_t *owner_describe_metrics(struct owner *owner,
+                               const struct owner_query *query); /* {"name": number, ...} */
 
 #endif

@@ -35,6 +35,7 @@ const struct config *policy_config(const struct policy *policy);
 const struct access *policy_find(const struct policy *policy, const char *token, size_t length);
 
 int access_has_user(const struct access *access, uint32_t number);
-const struct access_user *access_find_user(const struct access *access, const char *name, size_t length);
+const struct access_user *access_find_user(const struct access *access, const char *name,
+                                           size_t length);
 
 #endif

@@ -14,6 +14,7 @@ struct presence_facts {
 };
 
 /* "loggedOut", "notReady", "ready", "busy" or "afterCallWork"; a constant. */
-const char *presence_derive(const struct presence_facts *facts, const char *const *after_call_work_codes, size_t num_codes);
+const char *presence_derive(const struct presence_facts *facts,
+                            const char *const *after_call_work_codes, size_t num_codes);
 
 #endif

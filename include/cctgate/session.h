@@ -54,7 +54,8 @@ struct sessions_settings {
 };
 
 /* CG_E_INVALID: the contract at hand lacks an operation that sessions need (`error` names it). CG_E_NOMEM. */
-int sessions_new(struct sessions **sessions, const struct sessions_settings *settings, char *error, size_t error_size);
+int sessions_new(struct sessions **sessions, const struct sessions_settings *settings, char *error,
+                 size_t error_size);
 void sessions_free(struct sessions **sessions);
 
 /* Adds a session under the user's number and starts to log it in. The configuration entry is copied. */
@@ -86,8 +87,8 @@ typedef void (*session_done)(void *data, const struct session_outcome *outcome);
  * Calls an operation in the session; `arguments` is borrowed. `done` runs exactly once, later, on the owner's loop, never from within this call.
  * `traceparent` may be NULL.
  */
-void session_call(struct session *session, const struct contract_operation *op, json_t *arguments, int command,
-                  const char *traceparent, session_done done, void *data);
+void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
+                  int command, const char *traceparent, session_done done, void *data);
 
 /* [{"user","domain","agent","state","endpoint","since","staleSince","shared"}], for those of `users` (numbers; NULL: all). New reference. */
 json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users);
@@ -100,6 +101,7 @@ struct sessions_summary {
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary);
 
 /* Logs off every session; `done` runs when all have been answered, or never later than `timeout_ms`. */
-void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *data), void *data);
+void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *data),
+                      void *data);
 
 #endif

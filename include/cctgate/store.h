@@ -51,32 +51,36 @@ enum record_kind {
 
 /* How the record came to be what it is. */
 enum record_provenance {
-    PROVENANCE_FETCH = 1,   /* read from the upstream */
-    PROVENANCE_EVENT = 2,   /* brought up to date by a notification */
-    PROVENANCE_RESTORE = 3  /* found in the store at start and not confirmed since; told by comparing with the session, not written */
+    PROVENANCE_FETCH = 1, /* read from the upstream */
+    PROVENANCE_EVENT = 2, /* brought up to date by a notification */
+    PROVENANCE_RESTORE =
+        3 /* found in the store at start and not confirmed since; told by comparing with the session, not written */
 };
 
 struct record {
-    uint64_t version;       /* grows with every write of any record, across restarts too; what an ETag is made of */
-    int64_t fetched_at_ms;  /* Unix time, ms: when the upstream said so */
-    int64_t expires_at_ms;  /* end of the time-to-live */
-    uint32_t user;          /* the user through whose session it was read (store_user_id) */
-    uint8_t provenance;     /* enum record_provenance */
-    const char *body;       /* JSON text, not NUL-terminated */
+    uint64_t
+        version; /* grows with every write of any record, across restarts too; what an ETag is made of */
+    int64_t fetched_at_ms; /* Unix time, ms: when the upstream said so */
+    int64_t expires_at_ms; /* end of the time-to-live */
+    uint32_t user;         /* the user through whose session it was read (store_user_id) */
+    uint8_t provenance;    /* enum record_provenance */
+    const char *body;      /* JSON text, not NUL-terminated */
     size_t body_length;
 };
 
 struct store_settings {
     const char *directory; /* created with mode 0700 when absent; files 0600 */
-    size_t cache_map_bytes, durable_map_bytes; /* at least 1 MiB; a map grows to what it already holds */
-    unsigned max_readers;                      /* 0: 126 */
+    size_t cache_map_bytes,
+        durable_map_bytes; /* at least 1 MiB; a map grows to what it already holds */
+    unsigned max_readers;  /* 0: 126 */
 };
 
 struct store_opened {
     int cache_set_aside, durable_set_aside; /* an older or damaged environment was moved away */
-    const char *cache_reason, *durable_reason; /* why, for people: a constant, NULL when not set aside */
-    int cache_was_empty;                       /* no record in it, for whatever reason */
-    uint64_t epoch;        /* counts the starts of this data directory; synced before store_open returns */
+    const char *cache_reason,
+        *durable_reason; /* why, for people: a constant, NULL when not set aside */
+    int cache_was_empty; /* no record in it, for whatever reason */
+    uint64_t epoch; /* counts the starts of this data directory; synced before store_open returns */
 };
 
 /*
@@ -84,8 +88,8 @@ struct store_opened {
  * CG_E_NOMEM (the map does not fit into the address space, too), CG_E_INVALID (a map below 1 MiB). A full disk or too many
  * open files are CG_E_IO and set nothing aside. Once per process, never across fork.
  */
-int store_open(struct store **store, const struct store_settings *settings, struct store_opened *opened,
-               char *error, size_t error_size);
+int store_open(struct store **store, const struct store_settings *settings,
+               struct store_opened *opened, char *error, size_t error_size);
 /* All readers freed and transactions ended. Syncs the cache environment: takes a disk's time. */
 void store_close(struct store **store);
 
@@ -100,15 +104,16 @@ int store_read_begin(struct store_reader *reader);
 void store_read_end(struct store_reader *reader);
 
 /* CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. `id` is any bytes; nothing is known by one of more than CG_ID_BYTES_MAX. */
-int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
+              struct record *record);
 
 /*
  * Who may see an object: ascending user numbers, valid until store_read_end() or the reader's next store_owners(). CG_OK with
  * *num_users >= 1, CG_E_NOTFOUND, CG_E_CORRUPT (counted; nobody may see it), CG_E_NOMEM. Only kinds AGENT, TERMINAL, ADDRESS, CALL
  * have owners.
  */
-int store_owners(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
-                 const uint32_t **users, size_t *num_users);
+int store_owners(struct store_reader *reader, enum record_kind kind, const char *id,
+                 size_t id_length, const uint32_t **users, size_t *num_users);
 
 /*
  * Walks the ids of `kind` in ascending byte order, those of `user` (or everybody's, each id once, when user is 0), starting after
@@ -116,8 +121,9 @@ int store_owners(struct store_reader *reader, enum record_kind kind, const char 
  * What is walked is the index of owners, so ids that have an owner and no record yet are among them; for kinds that have no
  * owners it is the records when user is 0, and nothing otherwise. The id points into the map.
  */
-int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after, size_t after_length,
-               int (*on_id)(void *data, const char *id, size_t id_length), void *data);
+int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user, const char *after,
+               size_t after_length, int (*on_id)(void *data, const char *id, size_t id_length),
+               void *data);
 
 /* ---- the writer: one thread ---- */
 
@@ -139,11 +145,14 @@ void store_abort(struct store_txn **txn);
  * record->version 0 gets a new version, as every change must; another value is kept, for a record that was only confirmed. CG_E_LIMIT (body or id too large), CG_E_INVALID (no such kind; a provenance that is not
  * written), CG_E_FULL, CG_E_IO. Owners are independent of records.
  */
-int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+              struct record *record);
 /* The record as this transaction sees it; body valid until the next write. CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. */
-int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, struct record *record);
+int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+                  struct record *record);
 /* Owners stay. */
-int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length); /* CG_OK when absent, too */
+int store_delete(struct store_txn *txn, enum record_kind kind, const char *id,
+                 size_t id_length); /* CG_OK when absent, too */
 
 /*
  * Makes room: deletes records (not what they are owned by) that were fetched before a time, at most `max_records`, fewer where the
@@ -151,16 +160,20 @@ int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, s
  * stopped and looks at each record at most once, some 100 ns each; 0 evicted means that there was none. Commit, then put again.
  * CG_E_FULL: this transaction has no room left for deleting; commit it and try in another.
  */
-int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records, unsigned *evicted);
+int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records,
+                       unsigned *evicted);
 
 /*
  * Adds or removes `user` as an owner of an object; both directions of the index stay in step. CG_OK when nothing changes, too.
  * CG_E_INVALID: a kind without owners, user 0. CG_E_LIMIT: id too long. CG_E_FULL (not from removing), CG_E_IO, CG_E_NOMEM.
  */
-int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
-int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length, uint32_t user);
+int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
+                    uint32_t user);
+int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char *id,
+                       size_t id_length, uint32_t user);
 /* Makes what `user` owns of `kind` exactly `ids` (any order, duplicates allowed), writing only what differs. Errors as above. */
-int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user, const char *const *ids, size_t num_ids);
+int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user,
+                    const char *const *ids, size_t num_ids);
 
 /*
  * The number (>= 1) that stands for a user's name in records and indexes; the same across restarts while the cache lives, and
@@ -178,10 +191,12 @@ int store_forget_user(struct store_txn *txn, uint32_t user);
 
 struct store_stats {
     size_t cache_used_bytes, cache_map_bytes, durable_used_bytes, durable_map_bytes;
-    uint64_t records, corrupt_records, commits; /* corrupt_records counts readings since the start, not records */
-    unsigned readers;                           /* that exist */
-    unsigned reading;                           /* that are between begin and end */
-    uint64_t oldest_read_lag;                   /* commits since the oldest of those began; what grows here keeps old pages alive */
+    uint64_t records, corrupt_records,
+        commits;      /* corrupt_records counts readings since the start, not records */
+    unsigned readers; /* that exist */
+    unsigned reading; /* that are between begin and end */
+    uint64_t
+        oldest_read_lag; /* commits since the oldest of those began; what grows here keeps old pages alive */
 };
 void store_get_stats(const struct store *store, struct store_stats *stats); /* any thread */
 

@@ -29,19 +29,21 @@ struct upstream_tls {
 };
 
 struct upstream_endpoint {
-    const char *name;           /* "campus"; for logs and metrics */
-    const char *url;            /* base, "http://cct.example:9084/SOAOICCT/services"; the service's name is appended after a "/" */
-    const char *service_suffix; /* appended after the service's name, ".asmx" for Outbound; NULL: nothing */
+    const char *name; /* "campus"; for logs and metrics */
+    const char *
+        url; /* base, "http://cct.example:9084/SOAOICCT/services"; the service's name is appended after a "/" */
+    const char *
+        service_suffix; /* appended after the service's name, ".asmx" for Outbound; NULL: nothing */
     struct upstream_tls tls;
-    unsigned max_concurrent;    /* >= 1 */
+    unsigned max_concurrent; /* >= 1 */
     unsigned connect_timeout_ms;
-    unsigned timeout_ms;        /* total deadline of a call, time in the queue included */
-    size_t max_reply_bytes;     /* 0: CG_XML_BYTES_MAX */
+    unsigned timeout_ms;    /* total deadline of a call, time in the queue included */
+    size_t max_reply_bytes; /* 0: CG_XML_BYTES_MAX */
 };
 
 /* Strings are copied. The thread starts with all signals blocked. CG_E_NOMEM, CG_E_INVALID (a URL we cannot use), CG_E_IO (CA file unreadable). */
-int upstream_start(struct upstream **upstream, const struct upstream_endpoint *endpoints, size_t num_endpoints,
-                   char *error, size_t error_size);
+int upstream_start(struct upstream **upstream, const struct upstream_endpoint *endpoints,
+                   size_t num_endpoints, char *error, size_t error_size);
 
 /*
  * Stops: calls in flight get up to `grace_ms` to end, the rest are answered with CG_E_SHUTDOWN; then the thread is joined. Whoever
@@ -57,19 +59,20 @@ struct upstream_call {
     const struct contract_operation *op;
     unsigned endpoint; /* index into the endpoints */
     enum soap_version version;
-    struct codec_buffer request; /* the envelope; owned by the call; wiped before it is freed, since it may hold a password */
-    unsigned timeout_ms;         /* 0: the endpoint's */
-    int command;                 /* not a read: see above */
-    char traceparent[64];        /* W3C trace context, passed on as a header; "" for none */
-    void *data;                  /* the caller's */
+    struct codec_buffer
+        request; /* the envelope; owned by the call; wiped before it is freed, since it may hold a password */
+    unsigned timeout_ms;  /* 0: the endpoint's */
+    int command;          /* not a read: see above */
+    char traceparent[64]; /* W3C trace context, passed on as a header; "" for none */
+    void *data;           /* the caller's */
 
     /* out */
-    int rc;                   /* CG_OK, or why not */
-    int sent;                 /* bytes of the request left this machine: after CG_E_TIMEOUT or CG_E_RESET the outcome of a command is unknown */
-    long http_status;         /* 0 when there was none */
-    json_t *result;           /* CG_OK: decoded reply (one-way: an empty object), owned by the call */
-    struct codec_fault fault; /* CG_E_FAULT */
-    struct codec_error error; /* else: where and what */
+    int rc;   /* CG_OK, or why not */
+    int sent; /* bytes of the request left this machine: after CG_E_TIMEOUT or CG_E_RESET the outcome of a command is unknown */
+    long http_status; /* 0 when there was none */
+    json_t *result;   /* CG_OK: decoded reply (one-way: an empty object), owned by the call */
+    struct codec_fault fault;      /* CG_E_FAULT */
+    struct codec_error error;      /* else: where and what */
     int64_t queued_us, elapsed_us; /* monotonic: in the queue, and from submission to the end */
 };
 
@@ -85,6 +88,7 @@ struct upstream_stats {
     uint64_t calls, failures, faults, bytes_out, bytes_in, connects;
     uint64_t in_flight, queued;
 };
-void upstream_get_stats(const struct upstream *upstream, unsigned endpoint, struct upstream_stats *stats);
+void upstream_get_stats(const struct upstream *upstream, unsigned endpoint,
+                        struct upstream_stats *stats);
 
 #endif

@@ -20,7 +20,8 @@ void xml_init(void);
  * `bytes_max`, deeper than CG_XML_DEPTH_MAX or more elements than CG_XML_ELEMENTS_MAX; CG_E_NOMEM. `error` gets a sentence with
  * the line, never a piece of the document. Any thread.
  */
-int xml_parse(const char *bytes, size_t length, size_t bytes_max, xmlDocPtr *doc, char *error, size_t error_size);
+int xml_parse(const char *bytes, size_t length, size_t bytes_max, xmlDocPtr *doc, char *error,
+              size_t error_size);
 
 /* First child element, next sibling element: text, comments and processing instructions are skipped. NULL at the end. */
 xmlNodePtr xml_first_element(xmlNodePtr parent);

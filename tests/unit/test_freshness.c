@@ -27,35 +27,51 @@ struct row {
 static const struct row rows[] = {
     {"fresh", 1000, 5000, 9000, 9500, "", FRESHNESS_SERVE, SYNC_CACHED, 0, 0},
     {"just expired", 9000, 0, 9500, 9900, "", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 0, 1},
-    {"expired within stale-while-revalidate", 80000, -30000, 90000, 99000, "", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 30000, 1},
+    {"expired within stale-while-revalidate", 80000, -30000, 90000, 99000, "",
+     FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 30000, 1},
     {"expired beyond it", 90000, -30001, 99000, 99900, "", FRESHNESS_FETCH, SYNC_STALE, 30001, 1},
-    {"older than stale-if-error", 9000000, -3600001, 9900000, 9990000, "", FRESHNESS_FETCH, SYNC_STALE, 3600001, 0},
-    {"read before the session came back", 9000, 5000, 100, 4000, "", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 4000, 1},
-    {"the same, expired before it was lost", 9000, -6000, 100, 4000, "", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 6000, 1},
-    {"lost, inside its time-to-live", 9000, 5000, 0, 4000, "", FRESHNESS_SERVE, SYNC_STALE, 4000, 1},
+    {"older than stale-if-error", 9000000, -3600001, 9900000, 9990000, "", FRESHNESS_FETCH,
+     SYNC_STALE, 3600001, 0},
+    {"read before the session came back", 9000, 5000, 100, 4000, "", FRESHNESS_SERVE_AND_REFRESH,
+     SYNC_STALE, 4000, 1},
+    {"the same, expired before it was lost", 9000, -6000, 100, 4000, "",
+     FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 6000, 1},
+    {"lost, inside its time-to-live", 9000, 5000, 0, 4000, "", FRESHNESS_SERVE, SYNC_STALE, 4000,
+     1},
     {"lost, expired since", 9000, -1000, 0, 4000, "", FRESHNESS_SERVE, SYNC_STALE, 4000, 1},
     {"lost too long ago", 9000000, 5000, 0, 3600001, "", FRESHNESS_FETCH, SYNC_STALE, 3600001, 0},
-    {"stale since no earlier than it was read", 1000, 5000, 0, 4000, "", FRESHNESS_SERVE, SYNC_STALE, 1000, 1},
+    {"stale since no earlier than it was read", 1000, 5000, 0, 4000, "", FRESHNESS_SERVE,
+     SYNC_STALE, 1000, 1},
     {"no-cache", 1000, 5000, 9000, 9500, "no-cache", FRESHNESS_FETCH, SYNC_CACHED, 0, 0},
     {"no-cache while lost", 9000, 5000, 0, 4000, "no-cache", FRESHNESS_FETCH, SYNC_STALE, 4000, 0},
-    {"max-age not reached", 1000, 5000, 9000, 9500, "max-age=2", FRESHNESS_SERVE, SYNC_CACHED, 0, 0},
+    {"max-age not reached", 1000, 5000, 9000, 9500, "max-age=2", FRESHNESS_SERVE, SYNC_CACHED, 0,
+     0},
     {"max-age passed", 3000, 5000, 9000, 9500, "max-age=2", FRESHNESS_FETCH, SYNC_CACHED, 0, 0},
     {"max-age=0", 1, 5000, 9000, 9500, "max-age=0", FRESHNESS_FETCH, SYNC_CACHED, 0, 0},
     {"min-fresh", 1000, 5000, 9000, 9500, "min-fresh=6", FRESHNESS_FETCH, SYNC_CACHED, 0, 0},
-    {"max-stale allows", 80000, -20000, 90000, 99000, "max-stale=30", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 20000, 1},
-    {"max-stale forbids", 80000, -20000, 90000, 99000, "max-stale=10", FRESHNESS_FETCH, SYNC_STALE, 20000, 0},
-    {"max-stale without a number spares the wait", 90000, -60000, 99000, 99900, "max-stale", FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 60000, 1},
-    {"only-if-cached, fresh", 1000, 5000, 9000, 9500, "only-if-cached", FRESHNESS_SERVE, SYNC_CACHED, 0, 0},
-    {"only-if-cached, stale: nothing goes upstream", 9000, -1, 9500, 9900, "only-if-cached", FRESHNESS_SERVE, SYNC_STALE, 1, 1},
-    {"only-if-cached, staler than wanted", 80000, -20000, 90000, 99000, "only-if-cached, max-stale=10", FRESHNESS_NOTHING, SYNC_STALE, 20000, 0},
-    {"only-if-cached, too stale for anybody", 9000000, -3600001, 9900000, 9990000, "only-if-cached", FRESHNESS_NOTHING, SYNC_STALE, 3600001, 0},
-    {"only-if-cached with no-cache", 1000, 5000, 9000, 9500, "only-if-cached, no-cache", FRESHNESS_NOTHING, SYNC_CACHED, 0, 0},
+    {"max-stale allows", 80000, -20000, 90000, 99000, "max-stale=30", FRESHNESS_SERVE_AND_REFRESH,
+     SYNC_STALE, 20000, 1},
+    {"max-stale forbids", 80000, -20000, 90000, 99000, "max-stale=10", FRESHNESS_FETCH, SYNC_STALE,
+     20000, 0},
+    {"max-stale without a number spares the wait", 90000, -60000, 99000, 99900, "max-stale",
+     FRESHNESS_SERVE_AND_REFRESH, SYNC_STALE, 60000, 1},
+    {"only-if-cached, fresh", 1000, 5000, 9000, 9500, "only-if-cached", FRESHNESS_SERVE,
+     SYNC_CACHED, 0, 0},
+    {"only-if-cached, stale: nothing goes upstream", 9000, -1, 9500, 9900, "only-if-cached",
+     FRESHNESS_SERVE, SYNC_STALE, 1, 1},
+    {"only-if-cached, staler than wanted", 80000, -20000, 90000, 99000,
+     "only-if-cached, max-stale=10", FRESHNESS_NOTHING, SYNC_STALE, 20000, 0},
+    {"only-if-cached, too stale for anybody", 9000000, -3600001, 9900000, 9990000, "only-if-cached",
+     FRESHNESS_NOTHING, SYNC_STALE, 3600001, 0},
+    {"only-if-cached with no-cache", 1000, 5000, 9000, 9500, "only-if-cached, no-cache",
+     FRESHNESS_NOTHING, SYNC_CACHED, 0, 0},
 };
 
 static struct freshness decide(const struct row *row)
 {
     struct freshness_record record = {NOW - row->fetched_ago, NOW + row->expires_in};
-    struct freshness_source source = {row->healthy_ago ? NOW - row->healthy_ago : 0, NOW - row->lost_ago};
+    struct freshness_source source = {row->healthy_ago ? NOW - row->healthy_ago : 0,
+                                      NOW - row->lost_ago};
     struct freshness_directives directives;
 
     freshness_directives_init(&directives);
@@ -155,9 +171,9 @@ static void test_jitter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_stale_ttl_is_negative),
+        cmocka_unit_test(test_table),          cmocka_unit_test(test_stale_ttl_is_negative),
         cmocka_unit_test(test_nothing_stored), cmocka_unit_test(test_never_live),
-        cmocka_unit_test(test_parse),      cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_parse),          cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,13 +39,15 @@ static void test_every_step_is_in_the_contract(void **state)
     (void)state;
     for (i = 0; i < plan_num_steps; ++i) {
         const struct plan_step *step = &plan_steps[i];
-        const struct contract_operation *op = contract_find(contract, step->service, step->operation);
+        const struct contract_operation *op =
+            contract_find(contract, step->service, step->operation);
         json_t *input, *output;
 
         print_message("%s.%s\n", step->service, step->operation);
         assert_non_null(op);
         assert_true(op->takes_token);
-        assert_true(strncmp(step->operation, "Get", 3) == 0 || strncmp(step->operation, "Is", 2) == 0);
+        assert_true(strncmp(step->operation, "Get", 3) == 0 ||
+                    strncmp(step->operation, "Is", 2) == 0);
         input = codec_example_input(op, 0);
         output = codec_example_output(op, 1);
         assert_int_equal(json_object_size(input), step->argument != NULL ? 1 : 0);
@@ -102,6 +104,7 @@ static void test_round_trips(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_step_is_in_the_contract), cmocka_unit_test(test_round_trips)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_step_is_in_the_contract),
+                                       cmocka_unit_test(test_round_trips)};
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -13,9 +13,15 @@ static const struct {
     struct presence_facts facts;
     const char *expected;
 } rows[] = {
-    {{0, 0, NULL, 0}, "loggedOut"},      {{0, 1, NULL, 3}, "loggedOut"},  {{1, 1, NULL, 0}, "ready"},
-    {{1, 1, NULL, 1}, "busy"},           {{1, 1, "9", 1}, "busy"},        {{1, 0, NULL, 0}, "notReady"},
-    {{1, 0, "3", 1}, "notReady"},        {{1, 0, "9", 0}, "afterCallWork"}, {{1, 0, "1283476004", 2}, "afterCallWork"},
+    {{0, 0, NULL, 0}, "loggedOut"},
+    {{0, 1, NULL, 3}, "loggedOut"},
+    {{1, 1, NULL, 0}, "ready"},
+    {{1, 1, NULL, 1}, "busy"},
+    {{1, 1, "9", 1}, "busy"},
+    {{1, 0, NULL, 0}, "notReady"},
+    {{1, 0, "3", 1}, "notReady"},
+    {{1, 0, "9", 0}, "afterCallWork"},
+    {{1, 0, "1283476004", 2}, "afterCallWork"},
     {{1, 0, "", 0}, "notReady"},
 };
 
@@ -36,6 +42,7 @@ static void test_without_codes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_without_codes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_without_codes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
