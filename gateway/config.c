@@ -235,16 +235,17 @@ int config_compatible(const struct config *old, const struct config *fresh, char
     const struct {
         const char *name;
         int same;
-    } settings[] = {{"listen", same_listen(old, fresh)},
-                    {"threads", old->threads == fresh->threads},
-                    {"contract", same(old->contract, fresh->contract)},
-                    {"data", same_data(old, fresh)},
-                    {"upstream", same_upstream(old, fresh)},
-                    {"limits", old->limits.max_connections == fresh->limits.max_connections &&
-                                   old->limits.max_body_bytes == fresh->limits.max_body_bytes &&
-                                   old->limits.request_timeout_ms == fresh->limits.request_timeout_ms},
-                    {"log.access", old->log.access == fresh->log.access},
-                    {"consumer", same_consumer(old, fresh)}};
+    } settings[] = {
+        {"listen", same_listen(old, fresh)},
+        {"threads", old->threads == fresh->threads},
+        {"contract", same(old->contract, fresh->contract)},
+        {"data", same_data(old, fresh)},
+        {"upstream", same_upstream(old, fresh)},
+        {"limits", old->limits.max_connections == fresh->limits.max_connections &&
+                       old->limits.max_body_bytes == fresh->limits.max_body_bytes &&
+                       old->limits.request_timeout_ms == fresh->limits.request_timeout_ms},
+        {"log.access", old->log.access == fresh->log.access},
+        {"consumer", same_consumer(old, fresh)}};
     size_t length = 0;
     what[0] = '\0';
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {

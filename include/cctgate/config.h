@@ -24,7 +24,16 @@ enum config_role {
 };
 
 /* Time-to-live kinds: cache.ttlMs */
-enum config_ttl { TTL_AGENT, TTL_TERMINAL, TTL_ADDRESS, TTL_USER, TTL_CALL, TTL_CAPABILITIES, TTL_OUTBOUND, TTL_KINDS };
+enum config_ttl {
+    TTL_AGENT,
+    TTL_TERMINAL,
+    TTL_ADDRESS,
+    TTL_USER,
+    TTL_CALL,
+    TTL_CAPABILITIES,
+    TTL_OUTBOUND,
+    TTL_KINDS
+};
 
 struct config_tls_server {
     char *certificate_file, *key_file;
@@ -83,7 +92,8 @@ struct config {
         size_t num_endpoints;
         char *topology; /* "missionCritical", "hotStandby", "warmStandby", "none" */
         char *capacity; /* "SIP", "CS1K" */
-        unsigned connect_timeout_ms, timeout_ms, max_concurrent, heartbeat_ms, logins_per_second, reconcile_ms, rgn_after_ms;
+        unsigned connect_timeout_ms, timeout_ms, max_concurrent, heartbeat_ms, logins_per_second,
+            reconcile_ms, rgn_after_ms;
         char *subscription; /* "producer", "user" */
         struct config_tls_client tls;
     } upstream;
@@ -153,7 +163,8 @@ void config_unref(struct config **config); /* wipes secrets with the last refere
  * need a restart in `what` ("listen, threads"). They are listen, threads, contract, data and where the consumer listens;
  * what certificate and key files hold may change, their names may not. `size` is at least 1. Any thread.
  */
-int config_compatible(const struct config *old, const struct config *fresh, char *what, size_t size);
+int config_compatible(const struct config *old, const struct config *fresh, char *what,
+                      size_t size);
 
 /* Role names as in the file: "viewer", ...; 0 for an unknown name, NULL for anything but one role. */
 unsigned config_role_from_name(const char *name);

@@ -31,12 +31,15 @@ struct log_member {
 #define LOG_B(name, value) ((struct log_member){LOG_BOOLEAN, (name), 0, (value) ? 1 : 0, 0})
 
 /* log_write(LOG_LEVEL_INFO, "listening", "Listening on http://127.0.0.1:8080", LOG_I("port", 8080)) */
-#define log_write(level, event, text, ...)                                                                              \
-    do {                                                                                                                \
-        if (log_enabled(level))                                                                                         \
-            log_emit((level), (event), (text), (const struct log_member[]){__VA_ARGS__ __VA_OPT__(, ){LOG_END, 0, 0, 0, 0}});              \
+#define log_write(level, event, text, ...)                                                         \
+    do {                                                                                           \
+        if (log_enabled(level))                                                                    \
+            log_emit(                                                                              \
+                (level), (event), (text),                                                          \
+                (const struct log_member[]){__VA_ARGS__ __VA_OPT__(, ){LOG_END, 0, 0, 0, 0}});     \
     } while (0)
-void log_emit(enum log_level level, const char *event, const char *text, const struct log_member *members);
+void log_emit(enum log_level level, const char *event, const char *text,
+              const struct log_member *members);
 
 uint64_t log_dropped(void);
 

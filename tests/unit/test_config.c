@@ -453,7 +453,8 @@ static void test_compatible(void **state)
     expect_restart("/log/level", "\"error\"", "");
     expect_restart("/upstream/heartbeatMs", "1234", "");
     expect_restart("/upstream/timeoutMs", "1234", "upstream");
-    expect_restart("/upstream/endpoints/0/url", "\"http://elsewhere.example/services\"", "upstream");
+    expect_restart("/upstream/endpoints/0/url", "\"http://elsewhere.example/services\"",
+                   "upstream");
     expect_restart("/limits/maxBodyKiB", "7", "limits");
     expect_restart("/sessions/1", NULL, "");
     expect_restart("/consumer/allow", "[]", "");
@@ -477,7 +478,8 @@ static void test_compatible_lists_all(void **state)
     (void)state;
     assert_int_equal(files_load_text(&fresh, least, &error), CG_OK);
     assert_int_equal(config_compatible(old, fresh, what, sizeof what), 0);
-    assert_string_equal(what, "listen, threads, contract, data, upstream, limits, log.access, consumer");
+    assert_string_equal(what,
+                        "listen, threads, contract, data, upstream, limits, log.access, consumer");
     assert_int_equal(config_compatible(old, fresh, small, sizeof small), 0);
     assert_string_equal(small, "listen, t");
     config_unref(&old);
