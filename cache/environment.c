@@ -14,7 +14,7 @@
 #define STATE_MAGIC 0x43434754u /* "CCGT" */
 #define STATE_KEY   "environment"
 
-#define ROOM_PAGES_MIN 16
+#define ROOM_PAGES_MIN 64
 
 struct opening {
     struct environment *environment;

@@ -182,6 +182,8 @@ int store_remove_owner(struct store_txn *txn, enum record_kind kind, const char 
                        size_t id_length, uint32_t user)
 {
     int rc = check_owner(txn, kind, id_length, user);
+    if (rc == CG_OK)
+        rc = room_to_delete(txn);
     return rc != CG_OK ? rc : change_owner(txn, kind, id, id_length, user, 0);
 }
 
@@ -327,8 +329,11 @@ static int change_all(struct store_txn *txn, enum record_kind kind, uint32_t use
                       const struct ids *ids, int add)
 {
     int rc = CG_OK;
-    for (size_t i = 0; rc == CG_OK && i < ids->count; i++)
-        rc = change_owner(txn, kind, ids->items[i].bytes, ids->items[i].length, user, add);
+    for (size_t i = 0; rc == CG_OK && i < ids->count; i++) {
+        rc = add ? CG_OK : room_to_delete(txn);
+        if (rc == CG_OK)
+            rc = change_owner(txn, kind, ids->items[i].bytes, ids->items[i].length, user, add);
+    }
     return rc;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Room in the cache environment. LMDB copies every page it changes, so deleting needs pages before it gives any back, and
  * a map that is full to the last page can never be emptied again. Therefore puts end early: they stop when the data fills
- * nine tenths of the map, or when a twentieth is all that can be allocated at the moment; what deletes is never refused.
+ * nine tenths of the map, or when a twentieth is all that can be allocated at the moment. Deleting may use that twentieth, up to a
+ * last few pages with which the next transaction can still begin.
  *
  * LMDB does not tell what a transaction will need, so this is an estimate from above: each entry touched copies two pages, but
  * no page twice; entries grow the tree by one and a half times their size; large values are counted exactly. Pages that a
@@ -11,10 +12,11 @@
 #include "cache/store_private.h"
 #include "cctgate/error.h"
 
-#define RESERVE_PAGES_MIN   32 /* for deleting, when a twentieth of the map is less */
-#define LIMIT_PAGES_MIN     64 /* kept out of what data may fill, when a tenth is less */
-#define BASE_PAGES          16 /* roots, the free list itself */
-#define PAGES_TOUCHED       2  /* per entry */
+#define RESERVE_PAGES_MIN   48  /* for deleting, when a twentieth of the map is less */
+#define LIMIT_PAGES_MIN     64  /* kept out of what data may fill, when a tenth is less */
+#define BASE_PAGES          24  /* roots, the free list, and one more transaction */
+#define PAGES_TOUCHED       2   /* per entry */
+#define FREED_PER_PAGE      128 /* of the free list; four times what fits */
 #define PAGE_HEADER_BYTES   16
 #define NODE_OVERHEAD_BYTES 10 /* node header and its offset */
 
@@ -116,8 +118,8 @@ int room_prepare(struct store_txn *txn)
                           left(now.room.high_water, now.room.free));
     size_t at_hand = left(map, now.room.high_water) + now.room.reclaimable;
     txn->pages_for_puts = smaller(by_data, left(at_hand, reserve));
-    txn->pages_for_deletes = left(at_hand, BASE_PAGES);
-    if (now.waits_for_commit && at_hand < 2 * reserve && at_hand > BASE_PAGES / 2)
+    txn->pages_for_deletes = left(at_hand, BASE_PAGES + at_hand / FREED_PER_PAGE);
+    if (now.waits_for_commit && at_hand < 2 * reserve)
         mdb_rc = make_it_count(txn);
     return store_error(mdb_rc);
 }
@@ -140,11 +142,6 @@ static size_t spent(const struct store_txn *txn, size_t more_bytes)
            (bytes + bytes / 2 + txn->store->cache.page_bytes - 1) / txn->store->cache.page_bytes;
 }
 
-size_t room_spent(const struct store_txn *txn)
-{
-    return spent(txn, 0);
-}
-
 int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes,
               size_t overflow_pages)
 {
@@ -157,6 +154,11 @@ int room_take(struct store_txn *txn, enum cache_database database, size_t entrie
     txn->grown_bytes += bytes;
     txn->overflow_pages += overflow_pages;
     return CG_OK;
+}
+
+int room_to_delete(const struct store_txn *txn)
+{
+    return spent(txn, 0) + PAGES_TOUCHED > txn->pages_for_deletes ? CG_E_FULL : CG_OK;
 }
 
 void room_note(struct store_txn *txn, enum cache_database database, size_t entries)

@@ -80,12 +80,12 @@ static inline int store_corrupt(struct store *store, int rc, int is_corrupt)
 int room_measure(MDB_env *env, MDB_txn *reading, uint64_t oldest, struct room *room);
 /* What a write transaction that begins now may spend. CG_OK, or the environment's error. */
 int room_prepare(struct store_txn *txn);
-/* What the transaction has spent, at most. */
-size_t room_spent(const struct store_txn *txn);
 /* CG_E_FULL when writing `entries` entries of together `bytes` and `overflow_pages` into `database` would leave too little. */
 int room_take(struct store_txn *txn, enum cache_database database, size_t entries, size_t bytes,
               size_t overflow_pages);
-/* For what must go on in any case: deleting, and what has been paid for. */
+/* CG_E_FULL when taking one more entry away might use up the last pages. */
+int room_to_delete(const struct store_txn *txn);
+/* Counts `entries` touched without asking: after a deletion. */
 void room_note(struct store_txn *txn, enum cache_database database, size_t entries);
 size_t room_overflow_pages(const struct store *store, size_t key_bytes, size_t value_bytes);
 

@@ -77,7 +77,7 @@ static int delete_where(struct store_txn *txn, enum cache_database database, uin
     int mdb_rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (mdb_rc == MDB_SUCCESS) {
         if (is_wanted(&key, &value, user)) {
-            mdb_rc = mdb_cursor_del(cursor, 0);
+            mdb_rc = room_to_delete(txn) == CG_OK ? mdb_cursor_del(cursor, 0) : MDB_MAP_FULL;
             room_note(txn, database, 1);
         }
         if (mdb_rc == MDB_SUCCESS)

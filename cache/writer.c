@@ -54,7 +54,7 @@ int store_begin(struct store *store, struct store_txn **txn)
     }
     mdb_txn_abort(store->txn.txn);
     store->txn.txn = NULL;
-    return rc == CG_E_NOMEM ? rc : CG_E_IO;
+    return rc == CG_E_NOMEM || rc == CG_E_FULL ? rc : CG_E_IO;
 }
 
 void store_abort(struct store_txn **txn)
@@ -141,7 +141,8 @@ int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, s
         return txn->failed;
     key_of_object(&key, kind, id, id_length);
     MDB_val name = key_value(&key);
-    return txn_delete(txn, DB_RECORDS, &name);
+    int rc = txn->failed != CG_OK ? txn->failed : room_to_delete(txn);
+    return rc != CG_OK ? rc : txn_delete(txn, DB_RECORDS, &name);
 }
 
 /* ---- making room ---- */
@@ -153,14 +154,9 @@ struct sweep {
     unsigned records_max, evicted;
 };
 
-static int sweep_lacks_room(const struct sweep *sweep)
-{
-    return room_spent(sweep->txn) + 2 > sweep->txn->pages_for_deletes;
-}
-
 static int sweep_is_over(const struct sweep *sweep)
 {
-    return sweep->evicted == sweep->records_max || sweep_lacks_room(sweep);
+    return sweep->evicted == sweep->records_max || room_to_delete(sweep->txn) != CG_OK;
 }
 
 /* A record that does not read back is of no use to anybody, whatever its time. */
@@ -227,7 +223,7 @@ int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigne
     *evicted = 0;
     if (txn->failed != CG_OK)
         return txn->failed;
-    if (sweep_lacks_room(&sweep))
+    if (room_to_delete(txn) != CG_OK)
         return CG_E_FULL;
     int mdb_rc = mdb_cursor_open(txn->txn, txn->store->cache.databases[DB_RECORDS], &sweep.cursor);
     if (mdb_rc == MDB_SUCCESS) {

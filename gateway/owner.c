@@ -410,6 +410,14 @@ static const struct config_endpoint *campus_of(const struct config *config)
     return &config->upstream.endpoints[0];
 }
 
+static void on_upstream_gone(struct message *message)
+{
+    struct owner *owner = ((struct upstream_notice *)message)->data;
+
+    free(message);
+    sessions_endpoint_refused(owner->sessions);
+}
+
 static int start_upstream(struct owner *owner, char *error, size_t error_size)
 {
     const struct config *config = owner->config;
@@ -423,6 +431,7 @@ static int start_upstream(struct owner *owner, char *error, size_t error_size)
     endpoint.max_concurrent = config->upstream.max_concurrent;
     endpoint.connect_timeout_ms = config->upstream.connect_timeout_ms;
     endpoint.timeout_ms = config->upstream.timeout_ms;
+    endpoint.watcher = (struct upstream_watcher){&owner->loop.mailbox, on_upstream_gone, owner};
     return upstream_start(&owner->upstream, &endpoint, 1, error, error_size);
 }
 

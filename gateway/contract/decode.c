@@ -318,12 +318,11 @@ static void decode_children(struct decoder *decoder, struct children *children, 
 {
     for (xmlNodePtr child = node->children; child != NULL && decoder->rc == CG_OK;
          child = child->next) {
+        const char *piece = decode_piece(child);
         if (child->type == XML_ELEMENT_NODE)
             decode_child(decoder, children, child);
-        else if ((child->type == XML_TEXT_NODE || child->type == XML_CDATA_SECTION_NODE) &&
-                 !children->has_text)
-            children->has_text = !decode_is_blank((const char *)child->content,
-                                                  strlen((const char *)child->content));
+        else if (piece != NULL && !children->has_text)
+            children->has_text = !decode_is_blank(piece, strlen(piece));
     }
     if (children->has_text && decoder->rc == CG_OK)
         decode_mixed_text(decoder, children, node);

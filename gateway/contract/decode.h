@@ -39,6 +39,8 @@ struct decode_text {
 int decode_text_of(xmlNodePtr node, struct decode_text *text);
 void decode_text_release(struct decode_text *text);
 int decode_is_blank(const char *text, size_t length);
+/* The characters of a text node; NULL for a node of another kind. */
+const char *decode_piece(const xmlNode *node);
 
 /* xsi:nil */
 int decode_is_nil(xmlNodePtr node);

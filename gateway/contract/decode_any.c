@@ -16,9 +16,11 @@ int decode_is_blank(const char *text, size_t length)
     return 1;
 }
 
-static int is_text(const xmlNode *node)
+const char *decode_piece(const xmlNode *node)
 {
-    return node->type == XML_TEXT_NODE || node->type == XML_CDATA_SECTION_NODE;
+    if (node->type != XML_TEXT_NODE && node->type != XML_CDATA_SECTION_NODE)
+        return NULL;
+    return node->content == NULL ? "" : (const char *)node->content;
 }
 
 /* Several pieces, as comments or elements between them make them. */
@@ -31,11 +33,11 @@ static int join_text(xmlNodePtr node, size_t length, struct decode_text *text)
     text->text = to;
     text->length = length;
     for (xmlNodePtr child = node->children; child != NULL; child = child->next) {
-        if (!is_text(child))
-            continue;
-        size_t piece = strlen((const char *)child->content);
-        memcpy(to, child->content, piece);
-        to += piece;
+        const char *piece = decode_piece(child);
+        size_t piece_length = piece == NULL ? 0 : strlen(piece);
+        if (piece_length > 0)
+            memcpy(to, piece, piece_length);
+        to += piece_length;
     }
     *to = '\0';
     return CG_OK;
@@ -48,10 +50,11 @@ int decode_text_of(xmlNodePtr node, struct decode_text *text)
     for (xmlNodePtr child = node->children; child != NULL; child = child->next) {
         if (child->type == XML_ELEMENT_NODE)
             text->has_elements = 1;
-        if (!is_text(child) || child->content == NULL)
+        const char *piece = decode_piece(child);
+        if (piece == NULL)
             continue;
-        text->text = (const char *)child->content;
-        length += strlen(text->text);
+        text->text = piece;
+        length += strlen(piece);
         pieces++;
     }
     text->length = length;

@@ -31,8 +31,8 @@ static int refuse(struct codec_error *error, const char *text)
 static int has_text(xmlNodePtr node)
 {
     for (xmlNodePtr child = node->children; child != NULL; child = child->next) {
-        if (child->type == XML_TEXT_NODE &&
-            !decode_is_blank((const char *)child->content, strlen((const char *)child->content)))
+        const char *piece = decode_piece(child);
+        if (piece != NULL && !decode_is_blank(piece, strlen(piece)))
             return 1;
     }
     return 0;

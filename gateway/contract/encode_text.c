@@ -170,7 +170,7 @@ int encode_text_body(struct encoder *encoder, const struct encode_text *text,
 static int put_attribute(struct encoder *encoder, const struct schema_attribute *attribute,
                          size_t index, const json_t *value, const struct codec_path *path)
 {
-    struct encode_text text;
+    struct encode_text text = {.text = ""};
     char prefix[24];
     int rc = encode_read_text(encoder, attribute->type, value, path, &text);
     int has_prefix = rc == CG_OK && text.namespace_uri != NULL && text.namespace_length > 0;

@@ -105,7 +105,7 @@ static void wipe_string(json_t *string)
     /* jansson keeps its own copy of the password; it must not outlive the call */
     const char *value = json_string_value(string);
     if (value != NULL)
-        explicit_bzero((char *)(uintptr_t)value, json_string_length(string));
+        explicit_bzero((char *)value, json_string_length(string));
 }
 
 static void start_login(struct session *session)
@@ -372,6 +372,13 @@ void sessions_endpoint_lost(struct sessions *sessions)
         }
     }
     timer_arm(sessions->loop, &sessions->probe, jittered(PROBE_BACKOFF_MIN_MS));
+}
+
+/* Without a session there is nothing to be stale, and nobody to probe with. */
+void sessions_endpoint_refused(struct sessions *sessions)
+{
+    if (sessions->first != NULL)
+        sessions_endpoint_lost(sessions);
 }
 
 static void endpoint_back(struct sessions *sessions)

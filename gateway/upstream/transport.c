@@ -59,6 +59,7 @@ struct upstream {
     struct transport_endpoint *endpoints;
     size_t num_endpoints;
     struct transport_exchange *active;
+    struct transport_watch watch;
     atomic_int stopping;
     atomic_uint submitting;
     atomic_size_t waiting; /* in the mailbox or a queue, of all endpoints */
@@ -278,6 +279,8 @@ static void collect_finished(struct upstream *upstream)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange);
         transport_conclude(exchange, message->data.result);
+        if (message->data.result == CURLE_OK)
+            transport_watch_answered(&upstream->watch, exchange);
         finish(upstream, exchange);
     }
 }
@@ -310,7 +313,9 @@ static void abort_active(struct upstream *upstream)
 
 static int poll_ms(const struct upstream *upstream)
 {
-    int64_t until = upstream->stop_begun ? upstream->stop_deadline_us : INT64_MAX, wait_ms;
+    int64_t until = upstream->stop_begun ? upstream->stop_deadline_us
+                                         : transport_watch_next_us(&upstream->watch);
+    int64_t wait_ms;
     size_t i;
 
     for (i = 0; i < upstream->num_endpoints; ++i) {
@@ -327,6 +332,19 @@ static int is_over(const struct upstream *upstream)
 {
     return upstream->stop_begun &&
            (upstream->active == NULL || now_us() >= upstream->stop_deadline_us);
+}
+
+/* A transport that stops watches nothing any more, and a probe in flight is dropped at the end. */
+static void wait_for_work(struct upstream *upstream)
+{
+    struct curl_waitfd set = {.fd = upstream->watch.set, .events = CURL_WAIT_POLLIN};
+    unsigned watching = upstream->watch.set >= 0 && !upstream->stop_begun;
+
+    curl_multi_poll(upstream->multi, &set, watching, poll_ms(upstream), NULL);
+    if (set.revents != 0)
+        transport_watch_read(&upstream->watch);
+    if (watching)
+        transport_watch_probe(&upstream->watch, now_us());
 }
 
 static void *run(void *data)
@@ -346,7 +364,7 @@ static void *run(void *data)
             break;
         /* What came free is used at once; with something new libcurl does not wait. */
         start_waiting(upstream);
-        curl_multi_poll(upstream->multi, NULL, 0, poll_ms(upstream), NULL);
+        wait_for_work(upstream);
     }
     abort_active(upstream);
     return NULL;
@@ -433,6 +451,7 @@ static void destroy(struct upstream *upstream)
 {
     size_t i;
 
+    transport_watch_release(&upstream->watch);
     for (i = 0; i < upstream->num_endpoints; ++i)
         transport_endpoint_release(&upstream->endpoints[i]);
     free(upstream->endpoints);
@@ -509,12 +528,16 @@ int upstream_start(struct upstream **result, const struct upstream_endpoint *end
         free(upstream);
         return CG_E_NOMEM;
     }
+    upstream->watch.set = -1;
     mailbox_init(&upstream->mailbox, wake, upstream);
     if ((rc = init_endpoints(upstream, endpoints, num_endpoints, error, error_size)) != CG_OK) {
         destroy(upstream);
         return rc;
     }
-    if ((rc = init_multi(upstream)) != CG_OK || (rc = start_thread(upstream)) != CG_OK) {
+    if ((rc = init_multi(upstream)) != CG_OK ||
+        (rc = transport_watch_init(&upstream->watch, upstream->endpoints,
+                                   upstream->num_endpoints)) != CG_OK ||
+        (rc = start_thread(upstream)) != CG_OK) {
         snprintf(error, error_size, "the upstream thread cannot be started");
         destroy(upstream);
         return rc;

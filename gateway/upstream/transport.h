@@ -1,7 +1,8 @@
 /*
  * Private to the transport: what its files share. transport.c has the essay and the thread,
  * transport_queue.c what waits, transport_endpoint.c the checked copy of the settings,
- * transport_http.c one exchange with libcurl, transport_outcome.c what an exchange came to.
+ * transport_http.c one exchange with libcurl, transport_outcome.c what an exchange came to,
+ * transport_watch.c whether the server is there while there is no exchange.
  *
  * Everything here belongs to the upstream thread, but for the atomics and upstream_submit's few
  * lines.
@@ -11,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <curl/curl.h>
 
@@ -68,6 +70,17 @@ struct transport_counters {
     atomic_uint_fast64_t calls, failures, faults, bytes_out, bytes_in, connects, in_flight, queued;
 };
 
+/* The connect that follows a close, and what is known of the one before. */
+struct transport_probe {
+    struct sockaddr_storage peer; /* of a connection that was in the pool */
+    socklen_t peer_length;        /* 0: there was none yet, so nothing is ever probed */
+    int fd;                       /* -1: none in flight */
+    int64_t deadline_us;          /* of the one in flight */
+    int64_t not_before_us;        /* the next one; monotonic, as the deadline */
+    unsigned left;                /* still to be made on account of a close */
+    int noticed;                  /* a notice was sent and no call answered since */
+};
+
 struct transport_endpoint {
     char *name, *url, *suffix; /* url without a "/" at the end; suffix never NULL */
     char *ca_file, *certificate_file, *key_file;
@@ -77,6 +90,8 @@ struct transport_endpoint {
     struct transport_exchange *spare; /* not in use, kept with their libcurl handle */
     unsigned active;
     struct transport_counters counters;
+    struct upstream_watcher watcher;
+    struct transport_probe probe;
 };
 
 /* Copies and checks; on failure nothing is left to release. Errors as upstream_start. */
@@ -122,6 +137,26 @@ int transport_exchange_sent(struct transport_exchange *exchange);
  * counters.
  */
 void transport_conclude(struct transport_exchange *exchange, CURLcode code);
+struct transport_watch {
+    int set; /* epoll: pooled connections and probes; -1: no endpoint has a watcher */
+    struct transport_endpoint *endpoints;
+    size_t num_endpoints;
+};
+
+/* Borrows the endpoints. CG_E_IO: no descriptor left. */
+int transport_watch_init(struct transport_watch *watch, struct transport_endpoint *endpoints,
+                         size_t num_endpoints);
+/* Before the endpoints are released; ends a probe in flight. */
+void transport_watch_release(struct transport_watch *watch);
+/* The exchange had a reply; still in the multi handle. Watches its connection if it was kept. */
+void transport_watch_answered(struct transport_watch *watch, struct transport_exchange *exchange);
+/* The set is readable. */
+void transport_watch_read(struct transport_watch *watch);
+/* Starts the probes that are due and ends those that take too long. */
+void transport_watch_probe(struct transport_watch *watch, int64_t now_us);
+/* When transport_watch_probe has something to do; INT64_MAX: not before the set is readable. */
+int64_t transport_watch_next_us(const struct transport_watch *watch);
+
 /* Sets rc and error.text, printable ASCII whatever was put in. */
 void transport_set_error(struct upstream_call *call, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

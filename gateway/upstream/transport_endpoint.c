@@ -163,6 +163,7 @@ static int copy_settings(struct transport_endpoint *endpoint, const struct upstr
         return CG_E_NOMEM;
     for (length = strlen(endpoint->url); length > 0 && endpoint->url[length - 1] == '/'; --length)
         endpoint->url[length - 1] = '\0';
+    endpoint->watcher = from->watcher;
     endpoint->max_concurrent = from->max_concurrent;
     endpoint->timeout_ms = from->timeout_ms;
     endpoint->connect_timeout_ms =

@@ -100,6 +100,12 @@ struct sessions_summary {
 };
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary);
 
+/*
+ * The endpoint was found to refuse connections by somebody else (upstream_notice): every session is
+ * stale from now on, until a probe finds the endpoint again. Nothing new if that is known already.
+ */
+void sessions_endpoint_refused(struct sessions *sessions);
+
 /* Logs off every session; `done` runs when all have been answered, or never later than `timeout_ms`. */
 void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *data),
                       void *data);

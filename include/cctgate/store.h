@@ -128,12 +128,15 @@ int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user
 /* ---- the writer: one thread ---- */
 
 /*
- * One write transaction on the cache environment at a time. CG_E_IO, CG_E_NOMEM.
+ * One write transaction on the cache environment at a time. CG_E_IO, CG_E_NOMEM; CG_E_FULL: not even a transaction has room, which
+ * only a reader that does not end can bring about.
  *
- * Inside it, CG_E_FULL from store_put and the functions on owners means: refused for want of room, nothing of that call was
- * written, the rest of the transaction stands. They refuse before the map is full (about nine tenths), because deleting needs
- * pages too. When LMDB itself fails in a call (its map is full after all, the disk fails, the file is damaged: CG_E_CORRUPT), every later
- * call and the commit return the same error, and nothing of the transaction happens.
+ * Inside it, CG_E_FULL means: refused for want of room, nothing of that call was written, the rest of the transaction stands.
+ * Puts are refused before the map is full (about nine tenths), because deleting needs pages too; a call that deletes is refused
+ * when it might take the last pages: commit and go on in the next transaction. A reader that does not end holds all pages
+ * back. When LMDB itself fails in a call (its map is full after all, the disk fails, the file is damaged: CG_E_CORRUPT), or a call
+ * that changes many entries fails half-way, every later call and the commit return the same error, and nothing of the
+ * transaction happens.
  */
 int store_begin(struct store *store, struct store_txn **txn);
 /* Ends the transaction in any case and nulls *txn. CG_OK: readers that begin from now on see it. CG_E_FULL, CG_E_IO,
@@ -150,22 +153,21 @@ int store_put(struct store_txn *txn, enum record_kind kind, const char *id, size
 /* The record as this transaction sees it; body valid until the next write. CG_OK, CG_E_NOTFOUND, CG_E_CORRUPT. */
 int store_txn_get(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
                   struct record *record);
-/* Owners stay. */
-int store_delete(struct store_txn *txn, enum record_kind kind, const char *id,
-                 size_t id_length); /* CG_OK when absent, too */
+/* CG_OK when absent, too; CG_E_FULL, CG_E_IO. Owners stay. */
+int store_delete(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length);
 
 /*
  * Makes room: deletes records (not what they are owned by) that were fetched before a time, at most `max_records`, fewer where the
  * room left in the map does not allow more in one transaction; *evicted says how many. Goes on where the last call
  * stopped and looks at each record at most once, some 100 ns each; 0 evicted means that there was none. Commit, then put again.
- * CG_E_FULL: this transaction has no room left for deleting; commit it and try in another.
+ * CG_E_FULL: this transaction has no room left for deleting.
  */
 int store_evict_oldest(struct store_txn *txn, int64_t fetched_before_ms, unsigned max_records,
                        unsigned *evicted);
 
 /*
  * Adds or removes `user` as an owner of an object; both directions of the index stay in step. CG_OK when nothing changes, too.
- * CG_E_INVALID: a kind without owners, user 0. CG_E_LIMIT: id too long. CG_E_FULL (not from removing), CG_E_IO, CG_E_NOMEM.
+ * CG_E_INVALID: a kind without owners, user 0. CG_E_LIMIT: id too long. CG_E_FULL, CG_E_IO, CG_E_NOMEM.
  */
 int store_add_owner(struct store_txn *txn, enum record_kind kind, const char *id, size_t id_length,
                     uint32_t user);
@@ -183,7 +185,7 @@ int store_user_id(struct store_txn *txn, const char *user, uint32_t *id);
 
 /*
  * Erases every record that was read through a user's session, every index entry and the number of a user who is no longer
- * configured. Looks at every record, some 100 ns each.
+ * configured. Looks at every record, some 100 ns each. CG_E_FULL loses the transaction: evict first.
  */
 int store_forget_user(struct store_txn *txn, uint32_t user);
 

@@ -28,6 +28,30 @@ struct upstream_tls {
     const char *key_file;
 };
 
+/*
+ * The endpoint's server has gone while nobody was asking it anything: a connection that was kept
+ * alive was closed by the peer, and a new TCP connection to the same address then failed. Noticed
+ * without polling, as a rule within milliseconds, and within about a second (or connect_timeout_ms,
+ * if the address does not answer at all) when the server closed its connections before it stopped
+ * to listen. A server that merely closes what has been idle sees a connect without a request, and
+ * one more a second later, and nothing is sent here. Without a kept connection there is nothing to
+ * notice, and nothing is ever probed.
+ *
+ * One notice, then none until a call has been answered again. The receiver frees it with free().
+ */
+struct upstream_notice {
+    struct message message; /* first: a pointer to one is a pointer to the other */
+    unsigned endpoint;      /* index into the endpoints */
+    void *data;             /* the watcher's */
+};
+
+/* Who wants notices. The mailbox must outlive the transport and be drained after upstream_stop. */
+struct upstream_watcher {
+    struct mailbox *mailbox; /* NULL: nobody, and connections are not watched */
+    void (*on_notice)(struct message *message);
+    void *data;
+};
+
 struct upstream_endpoint {
     const char *name; /* "campus"; for logs and metrics */
     const char *
@@ -39,9 +63,13 @@ struct upstream_endpoint {
     unsigned connect_timeout_ms;
     unsigned timeout_ms;    /* total deadline of a call, time in the queue included */
     size_t max_reply_bytes; /* 0: CG_XML_BYTES_MAX */
+    struct upstream_watcher watcher;
 };
 
-/* Strings are copied. The thread starts with all signals blocked. CG_E_NOMEM, CG_E_INVALID (a URL we cannot use), CG_E_IO (CA file unreadable). */
+/*
+ * Strings are copied. The thread starts with all signals blocked. CG_E_NOMEM, CG_E_INVALID (a URL
+ * we cannot use), CG_E_IO (CA file unreadable; no descriptor left).
+ */
 int upstream_start(struct upstream **upstream, const struct upstream_endpoint *endpoints,
                    size_t num_endpoints, char *error, size_t error_size);
 

@@ -399,6 +399,23 @@ static void empty_elements_take_their_default(void **state)
     json_decref(expected);
 }
 
+/* An array of an alternative that was not taken is absent, not empty: else it could not be sent. */
+static void alternatives_not_taken_are_absent(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *xml = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body>"
+                      "<ChoiceOut xmlns='urn:t'><a>1</a></ChoiceOut></s:Body></s:Envelope>";
+    struct codec_fault fault;
+    struct codec_error error;
+    json_t *result, *expected = support_json("{'a': 1}");
+    assert_int_equal(codec_decode_response(contract_find(fixture->contract, "S", "Choice"), xml,
+                                           strlen(xml), &result, &fault, &error),
+                     CG_OK);
+    assert_true(json_equal(result, expected));
+    json_decref(result);
+    json_decref(expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +424,7 @@ int main(void)
         cmocka_unit_test(examples_are_valid),
         cmocka_unit_test(endless_types_end),
         cmocka_unit_test(empty_elements_take_their_default),
+        cmocka_unit_test(alternatives_not_taken_are_absent),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -256,6 +256,17 @@ static const struct {
      CG_E_PROTOCOL},
 };
 
+static void a_body_has_one_element(void **state)
+{
+    static const char *const bodies[] = {FLAG("true") FLAG("true"), FLAG("true") "<other/>",
+                                         FLAG("true") "<s:Fault/>", "<s:Fault/>" FLAG("true")};
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct reply reply = decode_body(*state, "AgentService", "IsReady", bodies[i]);
+        assert_int_equal(reply.rc, CG_E_PROTOCOL);
+        release(&reply);
+    }
+}
+
 static void takes_only_soap_envelopes(void **state)
 {
     for (size_t i = 0; i < sizeof(envelopes) / sizeof(envelopes[0]); i++) {
@@ -441,6 +452,7 @@ int main(void)
         cmocka_unit_test(decodes_what_the_contract_names_and_more),
         cmocka_unit_test(refuses_values_that_are_not_of_their_type),
         cmocka_unit_test(takes_only_soap_envelopes),
+        cmocka_unit_test(a_body_has_one_element),
         cmocka_unit_test(nothing_is_a_reply_to_a_one_way_message),
         cmocka_unit_test(tells_faults_by_name),
         cmocka_unit_test(reads_faults_of_soap_1_2),

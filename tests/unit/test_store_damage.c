@@ -225,6 +225,15 @@ static void first_value_is_too_long(char *page)
         put_u16(page + u16_at(page + 16), 5000);
 }
 
+/* A leaf of the free list has keys of eight bytes; its own page is in use by itself. */
+static void free_page_is_used(char *page)
+{
+    const char *node = page + u16_at(page + 16);
+    if (u16_at(page + 10) == PAGE_LEAF && u16_at(node + 4) == 0 && u16_at(node + 6) == 8 &&
+        u16_at(node) >= 16)
+        memcpy(page + u16_at(page + 16) + 24, page, 8);
+}
+
 static void number_is_another(char *page)
 {
     page[0] ^= 1;
@@ -248,6 +257,7 @@ static void pages_that_cannot_be(void **state)
                  {first_entry_is_at_the_end, "an entry lies outside its page"},
                  {first_key_is_too_long, "a key lies outside its page"},
                  {first_value_is_too_long, "a value lies outside its page"},
+                 {free_page_is_used, "a page is used twice"},
                  {number_is_another, "a page is not the one it should be"},
                  {kind_is_another, "a page is of the wrong kind"}};
     size_t length;
@@ -266,7 +276,7 @@ static void pages_that_cannot_be(void **state)
                 found += strcmp(damage, cases[i].damage) == 0;
             memcpy(bytes + at, saved, PAGE);
         }
-        assert_true(found > 0);
+        assert_true(found >= (cases[i].change == last_entry_is_lost ? 10 : 1));
     }
     free(bytes);
 }
