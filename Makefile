@@ -44,7 +44,7 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py) $(if $(MAIN_SOURCES),$(wildcard tests/integration/test_*.py)))
+PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py))
 
 ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(FUZZ_SOURCES)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
@@ -52,24 +52,22 @@ SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libcctgate.a
-PROGRAMS := $(if $(MAIN_SOURCES),$(OUT)/cctgate) $(if $(SIM_SOURCES),$(OUT)/cctsim)
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
 
-# Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM is one test case
-# of the whole gateway, file:Class.test or a file.
-TSAN_UNITS   ?= mailbox loop log store session upstream fetch
-TSAN_PROGRAM ?= tests/integration/test_threads.py
-TSAN_QUICK := $(foreach u,$(TSAN_UNITS),$(if $(wildcard tests/unit/test_$(u).c),tests/unit/test_$(u)))
-TSAN_QUICK_PROGRAM := $(foreach p,$(TSAN_PROGRAM),$(if $(wildcard $(firstword $(subst :, ,$(p)))),$(p)))
+# Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM is a part of the tests of
+# the whole gateway, as tests/run.sh takes it.
+TSAN_UNITS   ?= mailbox loop log store_threads upstream_transport_queue upstream_transport_tls
+TSAN_PROGRAM ?= tests/integration/test_cache.py:Cache
+TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
 .PHONY: all build run test tests-of-variant bench benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
 all: build
 
-build: $(PROGRAMS) ## compile the gateway and the simulator of VARIANT (the default target)
+build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
 
 run: ## install what is missing, build, start the simulator with the gateway in front of it, say what to try
 	@deploy/install-deps.sh run
@@ -79,10 +77,9 @@ run: ## install what is missing, build, start the simulator with the gateway in 
 test: ## install what is missing, build, run all tests under ASan and UBSan and the threaded ones under TSan
 	@deploy/install-deps.sh test
 	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant
-	@$(if $(TSAN_QUICK),$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan $(addprefix $(BUILD)/tsan/,$(TSAN_QUICK)))
-	@$(if $(TSAN_QUICK_PROGRAM),$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan build)
+	@$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan build $(addprefix $(BUILD)/tsan/,$(TSAN_QUICK))
 	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS)) \
-	    $(addprefix tsan:,$(TSAN_QUICK) $(TSAN_QUICK_PROGRAM))
+	    $(addprefix tsan:,$(TSAN_QUICK) $(TSAN_PROGRAM))
 
 asan: ## run all tests under ASan and UBSan
 	@deploy/install-deps.sh test
@@ -163,7 +160,6 @@ $(LIBRARY): $(call objects,$(LIB_SOURCES)) $(OUT)/sources
 	@echo "  AR    $@"
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-# --whole-archive is not wanted: a unit test takes from the library what it needs and may bring its own double of a module.
 $(OUT)/cctgate: $(call objects,$(MAIN_SOURCES)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@

@@ -40,24 +40,25 @@ struct reply {
     struct codec_error error;
 };
 
-static struct reply decode_whole(const struct contract *contract, const char *service,
-                                 const char *operation, const char *xml)
+/* The last reply: a fault's name may point into the fault itself, so it stays where it was decoded. */
+static struct reply last;
+
+static struct reply *decode_whole(const struct contract *contract, const char *service,
+                                  const char *operation, const char *xml)
 {
-    struct reply reply;
     const struct contract_operation *op = contract_find(contract, service, operation);
     assert_non_null(op);
-    reply.rc =
-        codec_decode_response(op, xml, strlen(xml), &reply.result, &reply.fault, &reply.error);
-    assert_int_equal(reply.rc == CG_OK, reply.result != NULL);
-    return reply;
+    last.rc = codec_decode_response(op, xml, strlen(xml), &last.result, &last.fault, &last.error);
+    assert_int_equal(last.rc == CG_OK, last.result != NULL);
+    return &last;
 }
 
-static struct reply decode_body(const struct contract *contract, const char *service,
-                                const char *operation, const char *body)
+static struct reply *decode_body(const struct contract *contract, const char *service,
+                                 const char *operation, const char *body)
 {
     char *xml = support_format(
         "<s:Envelope xmlns:s='" SOAP11 "'" NAMESPACES "><s:Body>%s</s:Body></s:Envelope>", body);
-    struct reply reply = decode_whole(contract, service, operation, xml);
+    struct reply *reply = decode_whole(contract, service, operation, xml);
     free(xml);
     return reply;
 }
@@ -163,14 +164,14 @@ static const struct {
 static void decodes_what_the_contract_names_and_more(void **state)
 {
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct reply reply = decode_body(*state, good[i].service, good[i].operation, good[i].body);
-        if (reply.rc != CG_OK)
-            fail_msg("%s: %s", good[i].body, reply.error.text);
+        struct reply *reply = decode_body(*state, good[i].service, good[i].operation, good[i].body);
+        if (reply->rc != CG_OK)
+            fail_msg("%s: %s", good[i].body, reply->error.text);
         json_t *expected = support_json(good[i].json);
-        if (!json_equal(expected, reply.result))
-            fail_msg("%s: %s", good[i].body, json_dumps(reply.result, 0));
+        if (!json_equal(expected, reply->result))
+            fail_msg("%s: %s", good[i].body, json_dumps(reply->result, 0));
         json_decref(expected);
-        release(&reply);
+        release(reply);
     }
 }
 
@@ -212,15 +213,15 @@ static const struct {
 static void refuses_values_that_are_not_of_their_type(void **state)
 {
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        struct reply reply =
+        struct reply *reply =
             decode_body(*state, wrong[i].service, wrong[i].operation, wrong[i].body);
-        if (reply.rc != CG_E_PROTOCOL)
-            fail_msg("%s gives %d", wrong[i].body, reply.rc);
-        assert_string_equal(reply.error.pointer, wrong[i].pointer);
-        assert_string_equal(reply.error.found, wrong[i].found);
+        if (reply->rc != CG_E_PROTOCOL)
+            fail_msg("%s gives %d", wrong[i].body, reply->rc);
+        assert_string_equal(reply->error.pointer, wrong[i].pointer);
+        assert_string_equal(reply->error.found, wrong[i].found);
         if (wrong[i].expected != NULL)
-            assert_string_equal(reply.error.expected, wrong[i].expected);
-        release(&reply);
+            assert_string_equal(reply->error.expected, wrong[i].expected);
+        release(reply);
     }
 }
 
@@ -261,31 +262,31 @@ static void a_body_has_one_element(void **state)
     static const char *const bodies[] = {FLAG("true") FLAG("true"), FLAG("true") "<other/>",
                                          FLAG("true") "<s:Fault/>", "<s:Fault/>" FLAG("true")};
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        struct reply reply = decode_body(*state, "AgentService", "IsReady", bodies[i]);
-        assert_int_equal(reply.rc, CG_E_PROTOCOL);
-        release(&reply);
+        struct reply *reply = decode_body(*state, "AgentService", "IsReady", bodies[i]);
+        assert_int_equal(reply->rc, CG_E_PROTOCOL);
+        release(reply);
     }
 }
 
 static void takes_only_soap_envelopes(void **state)
 {
     for (size_t i = 0; i < sizeof(envelopes) / sizeof(envelopes[0]); i++) {
-        struct reply reply =
+        struct reply *reply =
             decode_whole(*state, "AgentService", envelopes[i].operation, envelopes[i].xml);
-        if (reply.rc != envelopes[i].rc)
-            fail_msg("%s gives %d: %s", envelopes[i].xml, reply.rc, reply.error.text);
-        if (reply.rc != CG_OK)
-            assert_true(reply.error.text[0] != '\0');
-        release(&reply);
+        if (reply->rc != envelopes[i].rc)
+            fail_msg("%s gives %d: %s", envelopes[i].xml, reply->rc, reply->error.text);
+        if (reply->rc != CG_OK)
+            assert_true(reply->error.text[0] != '\0');
+        release(reply);
     }
 }
 
 static void nothing_is_a_reply_to_a_one_way_message(void **state)
 {
-    struct reply reply = decode_whole(*state, "NotificationConsumer", "Notify", "");
-    assert_int_equal(reply.rc, CG_OK);
-    assert_int_equal(json_object_size(reply.result), 0);
-    release(&reply);
+    struct reply *reply = decode_whole(*state, "NotificationConsumer", "Notify", "");
+    assert_int_equal(reply->rc, CG_OK);
+    assert_int_equal(json_object_size(reply->result), 0);
+    release(reply);
 }
 
 static const struct {
@@ -339,27 +340,27 @@ static const struct {
 static void tells_faults_by_name(void **state)
 {
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        struct reply reply =
+        struct reply *reply =
             decode_body(*state, faults[i].service, faults[i].operation, faults[i].fault);
-        if (reply.rc != CG_E_FAULT)
-            fail_msg("%s gives %d", faults[i].fault, reply.rc);
-        assert_string_equal(reply.fault.name, faults[i].name);
-        assert_string_equal(reply.fault.code, faults[i].code);
-        assert_string_equal(reply.fault.message, faults[i].message);
-        assert_int_equal(reply.fault.declared, faults[i].declared);
-        assert_int_equal(reply.fault.session_lost, faults[i].session_lost);
+        if (reply->rc != CG_E_FAULT)
+            fail_msg("%s gives %d", faults[i].fault, reply->rc);
+        assert_string_equal(reply->fault.name, faults[i].name);
+        assert_string_equal(reply->fault.code, faults[i].code);
+        assert_string_equal(reply->fault.message, faults[i].message);
+        assert_int_equal(reply->fault.declared, faults[i].declared);
+        assert_int_equal(reply->fault.session_lost, faults[i].session_lost);
         json_t *expected = faults[i].detail == NULL ? NULL : support_json(faults[i].detail);
-        if (expected != NULL && !json_equal(expected, reply.fault.detail))
-            fail_msg("%s", json_dumps(reply.fault.detail, JSON_ENCODE_ANY));
-        assert_int_equal(reply.fault.detail == NULL, expected == NULL);
+        if (expected != NULL && !json_equal(expected, reply->fault.detail))
+            fail_msg("%s", json_dumps(reply->fault.detail, JSON_ENCODE_ANY));
+        assert_int_equal(reply->fault.detail == NULL, expected == NULL);
         json_decref(expected);
-        release(&reply);
+        release(reply);
     }
 }
 
 static void reads_faults_of_soap_1_2(void **state)
 {
-    struct reply reply = decode_whole(
+    struct reply *reply = decode_whole(
         *state, "OutboundUtilityWS", "OutboundLogin",
         "<s:Envelope xmlns:s='" SOAP12
         "'><s:Body><s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>x</s:Value>"
@@ -368,13 +369,13 @@ static void reads_faults_of_soap_1_2(void **state)
         "</s:Detail></s:Fault></s:Body></s:Envelope>");
     json_t *detail =
         support_json("{'@a': '1', '#any': [{'name': 'm', 'namespace': 'u', 'content': '1'}]}");
-    assert_int_equal(reply.rc, CG_E_FAULT);
-    assert_string_equal(reply.fault.code, "Receiver");
-    assert_string_equal(reply.fault.message, "why");
-    assert_string_equal(reply.fault.name, "E");
-    assert_true(json_equal(reply.fault.detail, detail));
+    assert_int_equal(reply->rc, CG_E_FAULT);
+    assert_string_equal(reply->fault.code, "Receiver");
+    assert_string_equal(reply->fault.message, "why");
+    assert_string_equal(reply->fault.name, "E");
+    assert_true(json_equal(reply->fault.detail, detail));
     json_decref(detail);
-    release(&reply);
+    release(reply);
 }
 
 static void long_texts_of_faults_are_cut_between_characters(void **state)
@@ -387,13 +388,13 @@ static void long_texts_of_faults_are_cut_between_characters(void **state)
     char *body = support_format("<s:Fault><faultcode>%s</faultcode><faultstring>%s</"
                                 "faultstring><detail><%s/></detail></s:Fault>",
                                 text, text, name);
-    struct reply reply = decode_body(*state, "AgentService", "SetReady", body);
-    assert_int_equal(reply.rc, CG_E_FAULT);
-    assert_int_equal(strlen(reply.fault.message) % 3, 0);
-    assert_true(strlen(reply.fault.message) > CG_ERROR_TEXT_MAX - 4);
-    assert_int_equal(strlen(reply.fault.code) % 3, 0);
-    assert_int_equal(strlen(reply.fault.name), sizeof(reply.fault.storage) - 1);
-    release(&reply);
+    struct reply *reply = decode_body(*state, "AgentService", "SetReady", body);
+    assert_int_equal(reply->rc, CG_E_FAULT);
+    assert_int_equal(strlen(reply->fault.message) % 3, 0);
+    assert_true(strlen(reply->fault.message) > CG_ERROR_TEXT_MAX - 4);
+    assert_int_equal(strlen(reply->fault.code) % 3, 0);
+    assert_int_equal(strlen(reply->fault.name), sizeof(reply->fault.storage) - 1);
+    release(reply);
     free(body);
 }
 
