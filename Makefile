@@ -15,9 +15,6 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
-ifneq ($(filter clean,$(MAKECMDGOALS)),)
-.NOTPARALLEL: # `make clean build` is one after the other
-endif
 .DELETE_ON_ERROR:
 
 # pkg-config is asked while the file is read. On a machine that lacks the libraries that gives nothing, which is why `run` and
@@ -142,6 +139,10 @@ clean: ## remove everything that was built
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do \
 	    printf '  %-13s %s\n' "$$name" "$$what"; done
+
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+$(OUT)/flags $(OUT)/sources: | clean
+endif
 
 # What was compiled with other flags, another compiler or another set of files is compiled again.
 $(OUT)/flags: FORCE

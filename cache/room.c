@@ -96,13 +96,28 @@ static int count_pages(struct store_txn *txn)
     return MDB_SUCCESS;
 }
 
-/*
- * LMDB does not count a transaction that changes nothing, so an owner who is refused and commits would wait for ever. One small
- * change makes the commit count.
- */
-static int make_it_count(struct store_txn *txn)
+static size_t reserve_pages(size_t map)
 {
-    return environment_put_state(&txn->store->cache, txn->txn, &txn->store->cache.state);
+    return larger(map / 20, RESERVE_PAGES_MIN);
+}
+
+static size_t pages_at_hand(size_t map, const struct room *room)
+{
+    return left(map, room->high_water) + room->reclaimable;
+}
+
+/*
+ * What the last commit freed comes free with the next that changes something, and an owner who is refused and ends the
+ * transaction changes nothing: without this he would be refused for ever.
+ */
+void room_settle(struct store *store)
+{
+    struct now now;
+    size_t map = store->cache.map_pages;
+    if (measure_now(store, &now) == MDB_SUCCESS && now.waits_for_commit &&
+        pages_at_hand(map, &now.room) < 2 * reserve_pages(map))
+        environment_save_state(&store->cache,
+                               &store->cache.state); /* when it fails, nothing is worse */
 }
 
 int room_prepare(struct store_txn *txn)
@@ -113,15 +128,12 @@ int room_prepare(struct store_txn *txn)
         mdb_rc = count_pages(txn);
     if (mdb_rc != MDB_SUCCESS)
         return store_error(mdb_rc);
-    size_t map = txn->store->cache.map_pages, reserve = larger(map / 20, RESERVE_PAGES_MIN);
-    size_t by_data = left(map - smaller(map, larger(map / 10, LIMIT_PAGES_MIN)),
-                          left(now.room.high_water, now.room.free));
-    size_t at_hand = left(map, now.room.high_water) + now.room.reclaimable;
-    txn->pages_for_puts = smaller(by_data, left(at_hand, reserve));
+    size_t map = txn->store->cache.map_pages, at_hand = pages_at_hand(map, &now.room);
+    size_t data_max = map - smaller(map, larger(map / 10, LIMIT_PAGES_MIN));
+    size_t data = left(now.room.high_water, now.room.free);
+    txn->pages_for_puts = smaller(left(data_max, data), left(at_hand, reserve_pages(map)));
     txn->pages_for_deletes = left(at_hand, BASE_PAGES + at_hand / FREED_PER_PAGE);
-    if (now.waits_for_commit && at_hand < 2 * reserve)
-        mdb_rc = make_it_count(txn);
-    return store_error(mdb_rc);
+    return CG_OK;
 }
 
 size_t room_overflow_pages(const struct store *store, size_t key_bytes, size_t value_bytes)

@@ -78,6 +78,8 @@ static inline int store_corrupt(struct store *store, int rc, int is_corrupt)
 
 /* Measures in a reading transaction; `oldest` is the oldest snapshot that may still be read. Returns LMDB's error. */
 int room_measure(MDB_env *env, MDB_txn *reading, uint64_t oldest, struct room *room);
+/* Before a write transaction: lets go of what only LMDB's delay holds back, when room is short. */
+void room_settle(struct store *store);
 /* What a write transaction that begins now may spend. CG_OK, or the environment's error. */
 int room_prepare(struct store_txn *txn);
 /* CG_E_FULL when writing `entries` entries of together `bytes` and `overflow_pages` into `database` would leave too little. */

@@ -44,6 +44,7 @@ int store_begin(struct store *store, struct store_txn **txn)
 {
     assert(store->txn.txn == NULL); /* one at a time */
     *txn = NULL;
+    room_settle(store);
     store->txn = (struct store_txn){.store = store};
     int rc = store_error(mdb_txn_begin(store->cache.env, NULL, 0, &store->txn.txn));
     if (rc == CG_OK)
@@ -54,7 +55,7 @@ int store_begin(struct store *store, struct store_txn **txn)
     }
     mdb_txn_abort(store->txn.txn);
     store->txn.txn = NULL;
-    return rc == CG_E_NOMEM || rc == CG_E_FULL ? rc : CG_E_IO;
+    return rc == CG_E_NOMEM ? rc : CG_E_IO;
 }
 
 void store_abort(struct store_txn **txn)

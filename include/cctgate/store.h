@@ -128,8 +128,7 @@ int store_walk(struct store_reader *reader, enum record_kind kind, uint32_t user
 /* ---- the writer: one thread ---- */
 
 /*
- * One write transaction on the cache environment at a time. CG_E_IO, CG_E_NOMEM; CG_E_FULL: not even a transaction has room, which
- * only a reader that does not end can bring about.
+ * One write transaction on the cache environment at a time. CG_E_IO, CG_E_NOMEM.
  *
  * Inside it, CG_E_FULL means: refused for want of room, nothing of that call was written, the rest of the transaction stands.
  * Puts are refused before the map is full (about nine tenths), because deleting needs pages too; a call that deletes is refused

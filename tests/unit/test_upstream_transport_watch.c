@@ -207,12 +207,21 @@ static void through_tls_it_is_the_same(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
-/* ---- a server that does not answer a connect ---- */
+/* ---- servers of our own, which close what and when the test says ---- */
 
-struct full_server {
-    int listener, fillers[FILLERS];
-    struct sockaddr_in address;
-};
+static int listen_on(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof(*address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    *address = (struct sockaddr_in){.sin_family = AF_INET};
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(listener >= 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)address, length), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)address, &length), 0);
+    return listener;
+}
 
 static void serve_one_call(int fd)
 {
@@ -232,6 +241,41 @@ static void serve_one_call(int fd)
     assert_int_equal(send(fd, read_reply, strlen(read_reply), 0), strlen(read_reply));
 }
 
+/* The listening socket goes first, then one connection after the other. */
+static void a_straggler_is_no_second_outage(void **state)
+{
+    struct upstream_endpoint endpoints[2] = {watched_endpoint("hang"), watched_endpoint("hang")};
+    char own_url[256], error[256];
+    struct sockaddr_in address;
+    struct upstream *upstream;
+    int listener = listen_on(&address), fds[2], i;
+
+    (void)state;
+    snprintf(own_url, sizeof(own_url), "http://127.0.0.1:%d/x", ntohs(address.sin_port));
+    endpoints[0].url = own_url;
+    assert_int_equal(upstream_start(&upstream, endpoints, 2, error, sizeof(error)), CG_OK);
+    for (i = 0; i < 2; ++i)
+        upstream_submit(upstream, call_new(&inbox, read_op));
+    for (i = 0; i < 2; ++i)
+        assert_true((fds[i] = accept(listener, NULL, NULL)) >= 0);
+    for (i = 0; i < 2; ++i)
+        serve_one_call(fds[i]);
+    wait_for_outcomes(&inbox, 2);
+    close(listener);
+    close(fds[0]);
+    wait_for_notice();
+    close(fds[1]);
+    expect_quiet(upstream, 1);
+    stop_and_count(&upstream, 1);
+}
+
+/* ---- a server that does not answer a connect ---- */
+
+struct full_server {
+    int listener, fillers[FILLERS];
+    struct sockaddr_in address;
+};
+
 /* From here on the system drops what wants to connect. */
 static void fill(struct full_server *full)
 {
@@ -250,15 +294,9 @@ static int start_full(struct full_server *full, unsigned connect_timeout_ms,
                       struct upstream **upstream)
 {
     struct upstream_endpoint endpoint = watched_endpoint("reply");
-    socklen_t length = sizeof(full->address);
     int fd;
 
-    full->address = (struct sockaddr_in){.sin_family = AF_INET};
-    full->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    full->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(full->listener, (struct sockaddr *)&full->address, length), 0);
-    assert_int_equal(listen(full->listener, 8), 0);
-    getsockname(full->listener, (struct sockaddr *)&full->address, &length);
+    full->listener = listen_on(&full->address);
     snprintf(url, sizeof(url), "http://127.0.0.1:%d/x", ntohs(full->address.sin_port));
     endpoint.connect_timeout_ms = connect_timeout_ms;
     *upstream = start(&endpoint);
@@ -353,6 +391,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_server_that_stops_is_noticed_once, set_up,
                                         tear_down_inbox),
         WITH_INBOX(through_tls_it_is_the_same),
+        WITH_SERVER(a_straggler_is_no_second_outage),
         WITH_INBOX(silence_is_noticed_too),
         WITH_INBOX(stop_ends_a_probe_in_flight),
     };
