@@ -273,3 +273,11 @@ const char *config_role_name(unsigned role)
             return config_role_names[i];
     return NULL;
 }
+
+const struct config_endpoint *config_campus(const struct config *config)
+{
+    for (size_t i = 0; i < config->upstream.num_endpoints; i++)
+        if (!config->upstream.endpoints[i].is_rgn)
+            return &config->upstream.endpoints[i];
+    return &config->upstream.endpoints[0];
+}

@@ -26,6 +26,8 @@
 
 struct gateway {
     struct config *config;
+    struct config
+        *started; /* what listens, threads, data and upstream are made of until a restart */
     struct contract *contract;
     struct store *store;
     struct fronts *fronts;
@@ -130,6 +132,7 @@ static void stop(struct gateway *gateway)
     fronts_free(&gateway->fronts);
     store_close(&gateway->store);
     contract_free(&gateway->contract);
+    config_unref(&gateway->started);
     config_unref(&gateway->config);
 }
 
@@ -144,7 +147,7 @@ static void reload(struct gateway *gateway, const char *file)
                   LOG_S("file", file));
         return;
     }
-    if (!config_compatible(gateway->config, fresh, what, sizeof(what)))
+    if (!config_compatible(gateway->started, fresh, what, sizeof(what)))
         log_write(LOG_LEVEL_WARNING, "restartNeeded",
                   "Some changes are in force only after a restart", LOG_S("settings", what));
     log_configure(fresh->log.level, fresh->log.format);
@@ -156,7 +159,10 @@ static void reload(struct gateway *gateway, const char *file)
 static int run(struct gateway *gateway, const char *file, const sigset_t *signals)
 {
     char error[512] = "";
-    int rc = start(gateway, error, sizeof(error)), number;
+    int rc, number;
+
+    gateway->started = config_ref(gateway->config);
+    rc = start(gateway, error, sizeof(error));
 
     if (rc != CG_OK) {
         log_write(LOG_LEVEL_ERROR, "startFailed",

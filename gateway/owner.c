@@ -190,22 +190,25 @@ static void reason(json_t *reasons, int applies, const char *text)
         json_array_append_new(reasons, json_string(text));
 }
 
+static int is_unread(void *data, uint32_t user)
+{
+    return !model_has_read(((struct owner *)data)->model, user);
+}
+
 json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *query)
 {
     struct sessions_summary sessions;
-    struct model_stats model;
     json_t *reasons = json_array();
     int ready;
 
     (void)query;
-    sessions_summarise(owner->sessions, &sessions);
-    model_get_stats(owner->model, &model);
+    sessions_summarise(owner->sessions, &sessions, is_unread, owner);
     reason(reasons, sessions.endpoint_down,
            "the contact centre refuses connections; answers are stale");
     reason(reasons, sessions.attempted < sessions.total, "sessions are still logging in");
     reason(reasons, sessions.total > 0 && sessions.attempted == sessions.total && sessions.up == 0,
            "no session is up");
-    reason(reasons, sessions.up > model.users_read, "the lists of sessions are still being read");
+    reason(reasons, sessions.unread > 0, "the lists of sessions are still being read");
     ready = json_array_size(reasons) == 0;
     reason(reasons, sessions.denied > 0, "sessions were denied: see /v1/sessions");
     return json_pack("{s:s, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady",
@@ -221,7 +224,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     struct upstream_stats u;
 
     (void)query;
-    sessions_summarise(owner->sessions, &s);
+    sessions_summarise(owner->sessions, &s, NULL, NULL);
     model_get_stats(owner->model, &m);
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
@@ -275,7 +278,9 @@ static int number_users(struct owner *owner, const struct config *config, uint32
         return CG_E_NOMEM;
     if ((rc = store_begin(owner->store, &txn)) == CG_OK) {
         for (i = 0; i < config->num_sessions && rc == CG_OK; ++i)
-            rc = store_user_id(txn, config->sessions[i].user, &(*numbers)[i]);
+            if ((rc = store_user_id(txn, config->sessions[i].user, &(*numbers)[i])) == CG_OK &&
+                (*numbers)[i] >= SESSION_VIEWS_MAX)
+                rc = CG_E_LIMIT;
         if (rc == CG_OK)
             rc = store_commit(&txn);
         else
@@ -400,22 +405,13 @@ void owner_reload(struct owner *owner, struct config *config)
 
 /* ---- start and stop ---- */
 
-/* The first campus endpoint; the remote geographic node is never chosen by itself. */
-static const struct config_endpoint *campus_of(const struct config *config)
-{
-    size_t i;
-    for (i = 0; i < config->upstream.num_endpoints; ++i)
-        if (!config->upstream.endpoints[i].is_rgn)
-            return &config->upstream.endpoints[i];
-    return &config->upstream.endpoints[0];
-}
-
 static void on_upstream_gone(struct message *message)
 {
     struct owner *owner = ((struct upstream_notice *)message)->data;
 
     free(message);
-    sessions_endpoint_refused(owner->sessions);
+    if (owner->sessions != NULL)
+        sessions_endpoint_refused(owner->sessions);
 }
 
 static int start_upstream(struct owner *owner, char *error, size_t error_size)
@@ -423,8 +419,8 @@ static int start_upstream(struct owner *owner, char *error, size_t error_size)
     const struct config *config = owner->config;
     struct upstream_endpoint endpoint = {0};
 
-    endpoint.name = campus_of(config)->name;
-    endpoint.url = campus_of(config)->url;
+    endpoint.name = config_campus(config)->name;
+    endpoint.url = config_campus(config)->url;
     endpoint.tls.ca_file = config->upstream.tls.ca_file;
     endpoint.tls.certificate_file = config->upstream.tls.certificate_file;
     endpoint.tls.key_file = config->upstream.tls.key_file;
@@ -481,6 +477,7 @@ static void release(struct owner *owner)
 {
     if (owner->upstream != NULL)
         upstream_stop(&owner->upstream, 0);
+    sessions_detach(owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     model_free(&owner->model);

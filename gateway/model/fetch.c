@@ -158,20 +158,32 @@ struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle)
     return node;
 }
 
-/* One handle, or an array of them: the facts keep ids, the handles become nodes. A null or empty entry is nobody. */
+/*
+ * One handle, or an array of them: the facts keep each id once, the handles become nodes. A null or empty entry is nobody. The
+ * links are counted, since a hostile answer could name everything everywhere.
+ */
+static json_t *take_handles(struct fetch *fetch, enum entity kind, json_t *handles)
+{
+    json_t *seen = json_object(), *ids = json_array(), *handle;
+    size_t i;
+    json_array_foreach(handles, i, handle)
+    {
+        struct node *child =
+            ++fetch->links <= CG_FETCH_LINKS_MAX ? fetch_node(fetch, kind, handle) : NULL;
+        if (child == NULL || json_object_get(seen, child->id) != NULL)
+            continue;
+        json_object_set_new(seen, child->id, json_true());
+        json_array_append_new(ids, json_string(child->id));
+    }
+    json_decref(seen);
+    return ids;
+}
+
 static void take_children(struct fetch *fetch, struct node *node, const struct plan_step *step,
                           json_t *value)
 {
     if (json_is_array(value)) {
-        json_t *ids = json_array(), *handle;
-        size_t i;
-        json_array_foreach(value, i, handle)
-        {
-            struct node *child = fetch_node(fetch, step->child, handle);
-            if (child != NULL)
-                json_array_append_new(ids, json_string(child->id));
-        }
-        json_object_set_new(node->facts, step->field, ids);
+        json_object_set_new(node->facts, step->field, take_handles(fetch, step->child, value));
     } else {
         struct node *child = fetch_node(fetch, step->child, value);
         json_object_set_new(node->facts, step->field,
@@ -220,6 +232,14 @@ static void fail(struct fetch *fetch, const struct session_outcome *outcome)
     fetch_outcome_unref(&shared);
 }
 
+static void fail_with(struct fetch *fetch, int rc, const char *text)
+{
+    struct outcome_detail detail = {rc, NULL, NULL, NULL, text, 0};
+    struct fetch_outcome *outcome = fetch_outcome_new(&detail);
+    fetch_end(fetch, outcome);
+    fetch_outcome_unref(&outcome);
+}
+
 static void complete(struct fetch *fetch)
 {
     struct outcome_detail detail = {fetch_store(fetch), NULL, NULL, NULL, NULL, 0};
@@ -242,14 +262,20 @@ static void on_called(void *data, const struct session_outcome *outcome)
             fetch_free(fetch);
         return;
     }
+    if (sessions_find(fetch->model->sessions, fetch->user) == NULL) {
+        fail_with(fetch, CG_E_SESSION, "the session is no longer configured");
+        return;
+    }
     if (fetch->first_answer_at_ms == 0)
         fetch->first_answer_at_ms = clock_unix_ms();
     if (outcome->rc == CG_OK)
         take_result(fetch, node, step, outcome->result);
     else if (outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_GONE)
         node->gone = 1;
-    else if (!(outcome->rc == CG_E_FAULT && outcome->fault->declared &&
-               step->on_fault == FAULT_ABSENT)) {
+    else if (outcome->rc == CG_E_FAULT && outcome->fault->declared &&
+             step->on_fault == FAULT_ABSENT)
+        fetch->incomplete = 1;
+    else {
         fail(fetch, outcome);
         return;
     }
@@ -281,22 +307,13 @@ static struct step_call *next_queued(struct fetch *fetch)
     return call;
 }
 
-static void fail_with(struct fetch *fetch, int rc, const char *text)
-{
-    struct outcome_detail detail = {rc, NULL, NULL, NULL, text, 0};
-    struct fetch_outcome *outcome = fetch_outcome_new(&detail);
-    fetch_end(fetch, outcome);
-    fetch_outcome_unref(&outcome);
-}
-
 static void pump(struct fetch *fetch)
 {
     while (fetch->queued != NULL && fetch->in_flight < fetch->window) {
         struct step_call *call;
-        if (fetch->calls >= CG_FETCH_CALLS_MAX ||
-            sessions_find(fetch->model->sessions, fetch->user) == NULL) {
+        if (fetch->calls >= CG_FETCH_CALLS_MAX || fetch->links > CG_FETCH_LINKS_MAX) {
             fail_with(fetch, CG_E_LIMIT,
-                      "the resource is made of more upstream calls than one read may cost");
+                      "the resource is made of more parts than one read may cost");
             return;
         }
         call = next_queued(fetch);
@@ -407,6 +424,12 @@ static void depend_on(struct fetch *fetch, enum record_kind kind, struct session
     model_fetch(fetch->model, kind, user, strlen(user), fetch->traceparent, &fetch->dependency);
 }
 
+static int lists_are_recent(const struct fetch *fetch, const struct holdings *holdings)
+{
+    return holdings->terminals != NULL && clock_unix_ms() - holdings->read_at_ms <=
+                                              (int64_t)fetch->model->config->cache.ttl_ms[TTL_USER];
+}
+
 /* 1: the fetch is under way, or waits for another; 0: the object is not known */
 static int begin(struct fetch *fetch, struct session *session)
 {
@@ -419,7 +442,7 @@ static int begin(struct fetch *fetch, struct session *session)
         return 1;
     }
     if (fetch->kind == RECORD_USER_CALLS) {
-        if (holdings->terminals == NULL && !fetch->depended) {
+        if (!lists_are_recent(fetch, holdings) && !fetch->depended) {
             depend_on(fetch, RECORD_USER, session);
             return 1;
         }
@@ -444,6 +467,9 @@ static void fetch_begin(struct fetch *fetch)
 
     if (fetch->kind == RECORD_USER || fetch->kind == RECORD_USER_CALLS)
         session = sessions_find_by_name(fetch->model->sessions, fetch->id);
+    else if (fetch->depended)
+        session = sessions_find(fetch->model->sessions,
+                                fetch->user); /* whose lists have just been read */
     else
         session = sessions_find(fetch->model->sessions, choose_user(fetch));
     if (session == NULL) {
@@ -461,6 +487,11 @@ static void on_dependency(struct fetch_waiter *waiter, struct fetch_outcome *out
 {
     struct fetch *fetch = (struct fetch *)((char *)waiter - offsetof(struct fetch, dependency));
     --fetch->in_flight;
+    if (fetch->ended) {
+        if (fetch->in_flight == 0)
+            fetch_free(fetch);
+        return;
+    }
     if (outcome->rc != CG_OK)
         fetch_end(fetch, outcome);
     else

@@ -53,7 +53,8 @@ struct fetch {
     struct node *nodes, *first,
         **nodes_end; /* hash, and in order of discovery; the first is the root */
     struct step_call *queued, **queued_end;
-    unsigned in_flight, window, calls;
+    unsigned in_flight, window, calls, links;
+    int incomplete; /* a declared fault left a part out */
     int ended;
     size_t key_length;
     char key[]; /* one byte of kind, then the id */
@@ -71,6 +72,7 @@ struct holdings {
     uint32_t user;
     json_t *terminals, *addresses; /* arrays of names */
     json_t *calls;                 /* array of contact ids */
+    int64_t read_at_ms;            /* Unix: terminals and addresses */
 };
 
 struct model {
@@ -110,6 +112,7 @@ int fetch_store(struct fetch *fetch);
 int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 
 /* the facts of a terminal connection that hold the contact it consults */
+#define CONSULTS_MAX   20000
 #define CONSULT_FIELDS 3
 extern const char *const consult_fields[CONSULT_FIELDS];
 

@@ -108,6 +108,13 @@ void model_forget_user(struct model *model, uint32_t user)
         store_abort(&txn);
 }
 
+int model_has_read(struct model *model, uint32_t user)
+{
+    struct holdings *holdings;
+    HASH_FIND(hh, model->holdings, &user, sizeof(user), holdings);
+    return holdings != NULL && holdings->terminals != NULL;
+}
+
 static size_t contacts_since(const struct model *model, int64_t since_ms)
 {
     size_t i, count = 0;
@@ -118,7 +125,6 @@ static size_t contacts_since(const struct model *model, int64_t since_ms)
 
 void model_get_stats(struct model *model, struct model_stats *stats)
 {
-    struct holdings *holdings, *next;
     const char *id;
     json_t *state;
 
@@ -128,8 +134,6 @@ void model_get_stats(struct model *model, struct model_stats *stats)
     stats->failures = model->num_failures;
     stats->calls = model->num_calls;
     stats->fetching = HASH_COUNT(model->fetches);
-    HASH_ITER(hh, model->holdings, holdings, next)
-    stats->users_read += holdings->terminals != NULL;
     stats->contacts_last_hour = contacts_since(model, clock_unix_ms() - 3600000);
     json_object_foreach(model->agent_states, id, state)
     {

@@ -124,6 +124,7 @@ static void remember_handles(struct fetch *fetch)
             handle_remember(fetch->model, node->kind, node->handle);
     hold(&holdings->terminals, ids_of_kind(fetch, ENTITY_TERMINAL));
     hold(&holdings->addresses, ids_of_kind(fetch, ENTITY_ADDRESS));
+    holdings->read_at_ms = fetch->started_at_ms;
 }
 
 static void count_contact(struct model *model)
@@ -200,6 +201,8 @@ static void forget_ended(struct fetch *fetch, json_t *before)
 /* The consult links back to its origin: only the first link that is seen tells which is which. */
 static void remember_consult(struct model *model, const struct node *contact, const char *id)
 {
+    if (json_object_size(model->consult_of) >= CONSULTS_MAX)
+        json_object_clear(model->consult_of); /* lineage is a help, not a promise */
     if (id != NULL && strcmp(id, contact->id) != 0 &&
         json_object_get(model->consult_of, contact->id) == NULL)
         json_object_set_new(model->consult_of, id, json_string(contact->id));
@@ -223,6 +226,9 @@ static int put_record(struct fetch *fetch, struct store_txn *txn, const char *bo
 
     record.fetched_at_ms = fetched_at(fetch);
     record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(fetch->model, fetch->kind);
+    if (fetch->kind == RECORD_USER_CALLS && fetch->incomplete)
+        record.expires_at_ms =
+            record.fetched_at_ms; /* good for what it holds, not for what it lacks */
     record.user = fetch->user;
     record.provenance = PROVENANCE_FETCH;
     record.body = body;
@@ -299,6 +305,36 @@ static void note_agent(struct fetch *fetch)
             json_boolean(json_is_true(json_object_get(fetch->first->facts, "loggedIn"))));
 }
 
+static int add_id(void *data, const char *id, size_t length)
+{
+    json_array_append_new(data, json_stringn(id, length));
+    return 0;
+}
+
+/* What the user was known to see until now, from an earlier process too. */
+static json_t *calls_before(struct fetch *fetch)
+{
+    struct model *model = fetch->model;
+    json_t *calls = holdings_of(model, fetch->user)->calls;
+
+    if (calls != NULL)
+        return json_incref(calls);
+    calls = json_array();
+    if (store_read_begin(model->reader) == CG_OK) {
+        store_walk(model->reader, RECORD_CALL, fetch->user, NULL, 0, add_id, calls);
+        store_read_end(model->reader);
+    }
+    return calls;
+}
+
+/* A terminal would not tell its calls: those that were known go on being known, until each is found to have ended. */
+static void keep_calls(json_t *calls, json_t *before)
+{
+    json_t *id;
+    size_t i;
+    json_array_foreach(before, i, id) json_array_append(calls, id);
+}
+
 int fetch_store(struct fetch *fetch)
 {
     json_t *resource, *calls = NULL, *before = NULL;
@@ -316,7 +352,9 @@ int fetch_store(struct fetch *fetch)
         return CG_E_NOMEM;
     if (fetch->kind == RECORD_USER_CALLS) {
         calls = ids_of_kind(fetch, ENTITY_CONTACT);
-        before = json_incref(holdings_of(fetch->model, fetch->user)->calls);
+        before = calls_before(fetch);
+        if (fetch->incomplete)
+            keep_calls(calls, before);
     }
     rc = write_all(fetch, body, strlen(body), calls);
     if (rc == CG_E_FULL && make_room(fetch->model) == CG_OK)
@@ -326,7 +364,8 @@ int fetch_store(struct fetch *fetch)
         remember_handles(fetch);
     if (rc == CG_OK && calls != NULL) {
         remember_calls(fetch, json_incref(calls));
-        forget_ended(fetch, before);
+        if (!fetch->incomplete)
+            forget_ended(fetch, before);
     }
     note_agent(fetch);
     json_decref(calls);

@@ -103,6 +103,7 @@ static void collect(const struct request *request, struct page *page)
             store_walk(request->front->reader, page->kind, users[i].number, after,
                        request->after_length, on_id, page);
             page->wanted = request->limit + 1;
+            sort_unique(page);
         }
     }
     sort_unique(page);
@@ -205,7 +206,7 @@ static int add_item(struct reading *reading, struct sum *sum, enum record_kind k
             reading->reason = f.reason;
         return 1;
     }
-    if (!found) {
+    if (!found || (f.action == FRESHNESS_FETCH && !f.serve_on_error && reading->failure != NULL)) {
         if (reading->failure == NULL || reading->failure->rc != CG_E_NOTFOUND)
             add_identity(sum, kind, id, now);
         return 0;
@@ -265,7 +266,7 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
         COUNT(request->front, hits);
     } else {
         at = put_text(put_text(put_text(at, "fwd="), freshness_reason_name(reading->reason)),
-                      sum->missing > 0 ? "" : "; stored");
+                      reading->failure != NULL ? "; detail=served-stale" : "; stored");
         if (reading->collapsed)
             at = put_text(at, "; collapsed");
         COUNT(request->front, misses);
@@ -298,7 +299,8 @@ static int fill(struct reading *reading, struct sum *sum, struct page *page)
     reading->records_asked = 1;
     if (asked > 0)
         return 1;
-    if (sum->items > 0 && sum->missing == sum->items && reading->failure != NULL) {
+    if (reading->failure != NULL && reading->failure->rc != CG_E_NOTFOUND &&
+        (request->directives.no_cache || (sum->items > 0 && sum->missing == sum->items))) {
         respond_outcome(request, reading->failure);
         return 1;
     }
@@ -315,7 +317,7 @@ static void step(struct reading *reading)
 
     if (page.kind != RECORD_USER && !reading->records_asked &&
         reading_members(reading, list, 0, &unknown)) {
-        reading->reason = FORWARD_MISS;
+        reading->reason = request->directives.no_cache ? FORWARD_REQUEST : FORWARD_MISS;
         return;
     }
     if (unknown && request->directives.only_if_cached) {

@@ -151,9 +151,9 @@ static json_t *text_schema(void)
 static json_t *parameters_of(const struct route *route)
 {
     json_t *list = json_array();
-    const char *open = strchr(route->path, '{');
+    const char *open;
 
-    if (open != NULL) {
+    for (open = strchr(route->path, '{'); open != NULL; open = strchr(open + 1, '{')) {
         char name[32];
         snprintf(name, sizeof(name), "%.*s", (int)strcspn(open + 1, "}"), open + 1);
         json_array_append_new(list,
@@ -185,11 +185,18 @@ static json_t *problem_response(const char *description)
                      "application/problem+json", "schema", reference("Problem"));
 }
 
+static const char *media_type(const struct route *route)
+{
+    if (route->handler == get_metrics)
+        return "application/openmetrics-text";
+    return route->handler == get_index ? "text/html" : "application/json";
+}
+
 static json_t *operation_of(const struct route *route)
 {
     json_t *responses =
         json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", "200", "description", route->summary, "content",
-                  "application/json", "schema", schema_of(route), "default",
+                  media_type(route), "schema", schema_of(route), "default",
                   problem_response("A problem document"));
     json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
                                   parameters_of(route), "responses", responses);
@@ -201,6 +208,10 @@ static json_t *operation_of(const struct route *route)
         json_object_set_new(responses, "401", problem_response("No valid token"));
         json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
     }
+    if (strcmp(route->methods, "POST") == 0)
+        json_object_set_new(operation, "requestBody",
+                            json_pack("{s:b, s:{s:{s:{s:s}}}}", "required", 1, "content",
+                                      "application/json", "schema", "type", "object"));
     return operation;
 }
 
@@ -221,7 +232,9 @@ void get_openapi(struct request *request)
 
     for (i = 0; i < num_routes; ++i)
         json_object_set_new(paths, routes[i].path,
-                            json_pack("{s:o}", "get", operation_of(&routes[i])));
+                            json_pack("{s:o}",
+                                      strcmp(routes[i].methods, "POST") == 0 ? "post" : "get",
+                                      operation_of(&routes[i])));
     respond_json(request, 200,
                  json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title",
                            "cctgate", "version", CCTGATE_VERSION, "paths", paths, "components",

@@ -54,8 +54,10 @@ static void put_etag(struct representation *r, const struct request *request,
     at = put_text(at, f->label == SYNC_STALE ? "-s" : f->label == SYNC_LIVE ? "-l" : "-c");
     if (f->label == SYNC_STALE)
         at = put_hex(at, (uint64_t)f->stale_since_ms);
-    if (request->route->kind == RECORD_USER)
-        at = put_decimal(at, atomic_load(&session_views[record->user].state));
+    if (request->route->kind == RECORD_USER) { /* the body shows the session */
+        at = put_decimal(put_text(at, "-"), atomic_load(&session_views[record->user].state));
+        at = put_hex(at, (uint64_t)atomic_load(&session_views[record->user].healthy_since_ms));
+    }
     *put_text(at, "\"") = '\0';
 }
 

@@ -102,7 +102,10 @@ static void round_over(struct ticket *ticket)
     struct reading *reading = ticket->reading;
 
     --ticket->front->in_progress;
-    if (reading != NULL) {
+    if (reading != NULL && ticket->front->stopped) {
+        reading->ticket = NULL;
+        h2o_timeout_unlink(&reading->timeout);
+    } else if (reading != NULL) {
         reading->ticket = NULL;
         reading->collapsed = ticket->collapsed && !ticket->forwarded;
         fetch_outcome_unref(&reading->failure);
@@ -316,15 +319,17 @@ static int list_will_do(struct reading *reading, enum record_kind list,
 
 int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown)
 {
-    const struct request *request = reading->request;
+    struct request *request = reading->request;
     const struct access_user *users = request->user_chosen ? request->user : request->access->users;
     size_t num_users = request->user_chosen ? 1 : request->access->num_users, i;
     int asked = 0, known;
 
     *unknown = 0;
     reading->stale_since_ms = 0;
-    if (store_read_begin(request->front->reader) != CG_OK)
-        abort();
+    if (store_read_begin(request->front->reader) != CG_OK) {
+        respond_problem(request, PROBLEM_STORE, NULL, NULL);
+        return 1;
+    }
     for (i = 0; i < num_users; ++i) {
         if (list_will_do(reading, list, &users[i], strict, &known))
             continue;

@@ -144,7 +144,7 @@ static int parse_query(struct request *request)
 
 /* ---- headers ---- */
 
-/* RFC 9110 section 12.5.1, as far as one media type needs it: something that admits application/json with a weight above 0 */
+/* RFC 9110 section 12.5.1, as far as one media type needs it: something that admits application/json; its weight is not looked at */
 static int accepts_json(h2o_iovec_t accept)
 {
     static const char *const fit[] = {"*/*", "application/*", "application/json",

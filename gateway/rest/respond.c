@@ -93,6 +93,50 @@ static int not_modified(const struct request *request, const struct representati
     return 0;
 }
 
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    default:
+        return "Error";
+    }
+}
+
 static void count_status(struct request *request, int status)
 {
     if (status >= 400)
@@ -137,7 +181,7 @@ void respond(struct request *request, int status, const struct representation *r
     h2o_req_t *req = request->h2o;
 
     req->res.status = status == 200 && not_modified(request, r) ? 304 : status;
-    req->res.reason = req->res.status == 304 ? "Not Modified" : "OK";
+    req->res.reason = reason_phrase(req->res.status);
     count_status(request, req->res.status);
     h2o_vector_reserve(&req->pool, &req->res.headers, 8);
     if (req->res.status != 304) {
@@ -190,46 +234,6 @@ void respond_json(struct request *request, int status, json_t *json)
 }
 
 /* ---- problems ---- */
-
-static const char *reason_phrase(int status)
-{
-    switch (status) {
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 406:
-        return "Not Acceptable";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 415:
-        return "Unsupported Media Type";
-    case 417:
-        return "Expectation Failed";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 501:
-        return "Not Implemented";
-    case 502:
-        return "Bad Gateway";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    default:
-        return "Error";
-    }
-}
 
 static json_t *problem_json(enum problem problem, const char *detail)
 {
@@ -327,8 +331,9 @@ static void replace_body(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs,
     struct replacement *replacement = (struct replacement *)self;
     (void)bufs;
     (void)bufcnt;
-    h2o_ostream_send_next(&replacement->super, req, &replacement->body, replacement->sent++ ? 0 : 1,
-                          state);
+    int is_head = h2o_memis(req->input.method.base, req->input.method.len, H2O_STRLIT("HEAD"));
+    h2o_ostream_send_next(&replacement->super, req, &replacement->body,
+                          replacement->sent++ || is_head ? 0 : 1, state);
 }
 
 static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)

@@ -18,7 +18,7 @@ struct route;
 struct front_counters {
     _Atomic uint64_t requests, hits, misses, stale, not_modified,
         problems[6]; /* problems by status / 100 */
-    _Atomic uint64_t connections, connections_refused, bytes_out;
+    _Atomic uint64_t connections;
 };
 
 /* When a refresh of a key was last asked for, so that a thousand readers of a stale record ask once. */
@@ -50,7 +50,7 @@ struct front {
     struct connection *connections;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
-    int stopping;
+    int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
 };
 
 struct fronts {
@@ -87,7 +87,7 @@ struct request {
     char after[CG_ID_BYTES_MAX + 1];
     size_t after_length;
     char traceparent[64];
-    struct asking **asked; /* the question that has not been answered */
+    struct asked *asked; /* the question that has not been answered */
 };
 
 /*
@@ -132,7 +132,7 @@ void read_list(struct request *request);
 /* respond.c */
 struct representation {
     h2o_iovec_t body;         /* in the request's pool */
-    char etag[64];            /* with quotes; "" for none */
+    char etag[96];            /* with quotes; "" for none */
     char cache_status[160];   /* "" for none */
     char sync[64];            /* CCT-Sync, for bodies that have no place for it; "" for none */
     int64_t age_ms;           /* negative: none */

@@ -138,7 +138,7 @@ static int take_id(struct request *request, h2o_iovec_t id, char *out, size_t si
     if (rc == CG_E_LIMIT) /* nothing has such a long name: absent, like any other */
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
     else if (rc != CG_OK)
-        respond_problem(request, PROBLEM_BAD_REQUEST, request->route->path,
+        respond_problem(request, PROBLEM_BAD_REQUEST, NULL,
                         "expected UTF-8 text with valid percent-escapes in the path");
     return rc;
 }
@@ -152,9 +152,49 @@ static int take_ids(struct request *request, const h2o_iovec_t ids[2])
     return rc;
 }
 
+static int is_field(const char *line, const char *end, const char *name)
+{
+    size_t length = strlen(name);
+    return (size_t)(end - line) > length && strncasecmp(line, name, length) == 0 &&
+           (line[length] == ':' || line[length] == ' ' || line[length] == '\t');
+}
+
+/*
+ * Framing that two parsers may read differently (RFC 9112 section 6.3): Content-Length twice or beside Transfer-Encoding, Host
+ * twice or not at all, a folded line, a name before whitespace. libh2o takes them silently and keeps those fields to itself,
+ * so the head is looked at where it still lies, in front of the input.
+ */
+static int is_doubtful(const h2o_req_t *req)
+{
+    h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
+    const char *at = sock->input->bytes, *end = at + sock->input->size, *stop;
+    unsigned lengths = 0, codings = 0, hosts = 0;
+
+    if (sock->input->size < req->method.len || memcmp(at, req->method.base, req->method.len) != 0)
+        return 1;
+    for (; (stop = memchr(at, '\n', (size_t)(end - at))) != NULL; at = stop + 1) {
+        if (stop == at || (stop == at + 1 && *at == '\r'))
+            break;
+        if (stop[-1] != '\r' || *at == ' ' || *at == '\t')
+            return 1;
+        lengths += (unsigned)is_field(at, stop, "content-length");
+        codings += (unsigned)is_field(at, stop, "transfer-encoding");
+        hosts += (unsigned)is_field(at, stop, "host");
+    }
+    return lengths > 1 || codings > 1 || (lengths > 0 && codings > 0) ||
+           (req->version >= 0x101 ? hosts != 1 : hosts > 1);
+}
+
 static int check_form(struct request *request)
 {
     h2o_req_t *req = request->h2o;
+
+    if (is_doubtful(req)) {
+        req->http1_is_persistent = 0;
+        respond_problem(request, PROBLEM_BAD_REQUEST, NULL,
+                        "the head of the request can be read in more than one way");
+        return CG_E_INVALID;
+    }
 
     if (req->path.len > CG_PATH_BYTES_MAX) {
         respond_problem(request, PROBLEM_URI_TOO_LONG, NULL, NULL);
@@ -183,8 +223,6 @@ static void dispatch(struct request *request)
                         request->route->methods);
         return;
     }
-    request->is_head =
-        h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("HEAD"));
     if (authorize(request) == CG_OK && request_parse(request) == CG_OK &&
         take_ids(request, ids) == CG_OK)
         request->route->handler(request);
@@ -202,6 +240,7 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     request->h2o = req;
     request->front = front;
     request->policy = front->policy; /* whoever answers later takes a reference */
+    request->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     COUNT(front, requests);
     dispatch(request);
     return 0;

@@ -170,8 +170,8 @@ static unsigned connection_cap(unsigned wanted)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur > 512 && wanted > limit.rlim_cur - 256)
-        wanted = (unsigned)limit.rlim_cur - 256;
+    if (wanted > limit.rlim_cur / 4 * 3) /* the rest is for calls upstream, files and the store */
+        wanted = (unsigned)(limit.rlim_cur / 4 * 3);
     return wanted > CG_CONNECTIONS_MAX ? CG_CONNECTIONS_MAX : wanted;
 }
 
@@ -401,6 +401,7 @@ static void *front_main(void *data)
     while (!front->stopping)
         h2o_evloop_run(front->loop, INT32_MAX);
     drain(front);
+    front->stopped = 1;
     return NULL;
 }
 

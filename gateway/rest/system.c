@@ -11,11 +11,33 @@
 
 #define OWNER_SILENT_MS 30000
 
+/* Lives and dies with the request; `asking` is nulled by whichever of answer and time-out comes first. */
+struct asked {
+    struct request *request;
+    struct asking *asking;
+    h2o_timeout_entry_t timeout;
+};
+
+static void let_go(struct asked *asked)
+{
+    if (h2o_timeout_is_linked(&asked->timeout))
+        h2o_timeout_unlink(&asked->timeout);
+    if (asked->asking != NULL)
+        asked->asking->request = NULL;
+    asked->asking = NULL;
+}
+
 static void on_dispose(void *data)
 {
-    struct asking **asked = data;
-    if (*asked != NULL)
-        (*asked)->request = NULL;
+    let_go(data);
+}
+
+static void on_timeout(h2o_timeout_entry_t *entry)
+{
+    struct asked *asked = (struct asked *)((char *)entry - offsetof(struct asked, timeout));
+    let_go(asked);
+    respond_problem(asked->request, PROBLEM_UPSTREAM_TIMEOUT, NULL,
+                    "the answer takes longer than limits.requestTimeoutMs");
 }
 
 struct asking *asking_begin(struct request *request)
@@ -24,7 +46,12 @@ struct asking *asking_begin(struct request *request)
     if (asking == NULL)
         abort();
     request->asked = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*request->asked), on_dispose);
-    *request->asked = asking;
+    memset(request->asked, 0, sizeof(*request->asked));
+    request->asked->request = request;
+    request->asked->asking = asking;
+    request->asked->timeout.cb = on_timeout;
+    h2o_timeout_link(request->front->loop, &request->front->request_timeout,
+                     &request->asked->timeout);
     asking->request = request;
     asking->front = request->front;
     asking->policy = policy_ref(request->policy);
@@ -37,7 +64,9 @@ struct request *asking_end(struct asking *asking)
     struct request *request = asking->request;
     --asking->front->in_progress;
     if (request != NULL)
-        *request->asked = NULL;
+        let_go(request->asked);
+    if (asking->front->stopped)
+        request = NULL;
     policy_unref(&asking->policy);
     free(asking);
     return request;
@@ -271,12 +300,14 @@ void get_index(struct request *request)
 
 void get_problem(struct request *request)
 {
+    char type[64];
     size_t i;
     for (i = 0; i < PROBLEMS; ++i) {
         const struct problem_row *row = &problem_rows[i];
         if (strcmp(row->slug, request->id) == 0) {
+            snprintf(type, sizeof(type), "/problems/%s", row->slug);
             respond_json(request, 200,
-                         json_pack("{s:s, s:s, s:i, s:s}", "type", row->slug, "title", row->title,
+                         json_pack("{s:s, s:s, s:i, s:s}", "type", type, "title", row->title,
                                    "status", row->status, "meaning", row->meaning));
             return;
         }

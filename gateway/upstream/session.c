@@ -113,6 +113,7 @@ static void retire(struct session *session)
     timer_disarm(session->all->loop, &session->retry);
     timer_disarm(session->all->loop, &session->heartbeat);
     session->removed = 1;
+    session->state = SESSION_DOWN;
     if (session->references == 0)
         session_free(session);
 }
@@ -265,6 +266,12 @@ void sessions_remove(struct sessions *sessions, uint32_t number)
     retire(session);
 }
 
+void sessions_detach(struct sessions *sessions)
+{
+    if (sessions != NULL)
+        sessions->upstream = NULL;
+}
+
 struct session *sessions_find(struct sessions *sessions, uint32_t number)
 {
     return number < SESSION_VIEWS_MAX ? sessions->by_number[number] : NULL;
@@ -318,7 +325,7 @@ static json_t *describe_one(const struct session *session)
     json_t *object = json_pack(
         "{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain", session->domain,
         "agent", session->agent, "state", session_state_name(session->state), "endpoint",
-        session->all->config->upstream.endpoints[0].name, "shared", session->shared);
+        config_campus(session->all->config)->name, "shared", session->shared);
     if (object == NULL)
         return NULL;
     json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
@@ -352,7 +359,8 @@ json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size
     return array;
 }
 
-void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary)
+void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,
+                        int (*unread)(void *data, uint32_t user), void *data)
 {
     const struct session *session;
     memset(summary, 0, sizeof(*summary));
@@ -362,6 +370,8 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
         summary->denied += session->state == SESSION_DENIED;
         summary->attempted += session->attempted != 0;
     }
+    for (session = sessions->first; unread != NULL && session != NULL; session = session->next)
+        summary->unread += session->state == SESSION_UP && unread(data, session->number);
     summary->endpoint_down = sessions->endpoint_down;
     summary->logins = sessions->logins;
     summary->login_failures = sessions->login_failures;

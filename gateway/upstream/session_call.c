@@ -62,6 +62,8 @@ static void send_call(struct pending_call *pending)
     call->rc = codec_encode_request(pending->op, call->version, pending->arguments,
                                     pending->op->takes_token ? session->token : NULL,
                                     &call->request, &call->error);
+    if (call->rc == CG_OK && sessions->upstream == NULL)
+        call->rc = CG_E_SHUTDOWN;
     if (call->rc != CG_OK) {
         call->http_status = -1;
         mailbox_send(call->reply_to, &call->message);
@@ -98,7 +100,9 @@ void session_call(struct session *session, const struct contract_operation *op, 
     pending->data = data;
     if (traceparent != NULL)
         snprintf(pending->traceparent, sizeof(pending->traceparent), "%s", traceparent);
-    if (session->state == SESSION_UP)
+    if (session->logging_off || session->all->upstream == NULL)
+        fail_later(pending, CG_E_SHUTDOWN);
+    else if (session->state == SESSION_UP)
         send_call(pending);
     else if (may_wait(session))
         wait_for_session(pending);
@@ -121,7 +125,8 @@ static int repeat(struct pending_call *pending, const struct upstream_call *call
 
     if (call->rc != CG_E_FAULT || !call->fault.session_lost || !pending->op->takes_token)
         return 0;
-    if (pending->generation == session->generation && session->state == SESSION_UP)
+    if (!session->removed && pending->generation == session->generation &&
+        session->state == SESSION_UP)
         session_lose(session, CG_E_SESSION);
     if (pending->repeated || pending->command || session->removed)
         return 0;

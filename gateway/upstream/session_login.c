@@ -94,6 +94,8 @@ static void submit(struct session *session, const struct contract_operation *op,
     call->command = op == session->all->login;
     call->rc =
         codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
+    if (call->rc == CG_OK && session->all->upstream == NULL)
+        call->rc = CG_E_SHUTDOWN;
     if (call->rc != CG_OK)
         mailbox_send(call->reply_to, &call->message);
     else
@@ -118,6 +120,7 @@ static void start_login(struct session *session)
     sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
     sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
     ++sessions->logins;
+    session->login_in_flight = 1;
     submit(session, sessions->login, arguments, NULL, on_login);
     wipe_string(password);
     json_decref(arguments);
@@ -151,7 +154,7 @@ void session_connect(struct session *session)
 {
     struct sessions *sessions = session->all;
 
-    if (session->busy || session->logging_off)
+    if (session->busy || session->logging_off || session->removed)
         return;
     session->busy = 1;
     timer_disarm(sessions->loop, &session->retry);
@@ -194,11 +197,12 @@ static void came_up(struct session *session)
 static void attempt_failed(struct session *session, int rc, struct codec_fault *fault)
 {
     struct sessions *sessions = session->all;
-    int denied = rc == CG_E_FAULT || rc == CG_E_DENIED;
+    int denied = (rc == CG_E_FAULT && fault != NULL && fault->declared) || rc == CG_E_DENIED;
     int64_t wait;
 
     session->busy = 0;
     session->attempted = 1;
+    publish_lost(session);
     ++session->failed_attempts;
     ++sessions->login_failures;
     remember_failure(session, denied ? CG_E_DENIED : rc, fault);
@@ -240,6 +244,33 @@ static void end_call(struct upstream_call *call)
 
 static void on_logged_off(struct message *message);
 
+static void on_left(struct message *message)
+{
+    end_call((struct upstream_call *)message);
+}
+
+/* The login came too late, for a session that is no longer wanted: it must not live on upstream. */
+static void leave(struct upstream_call *call)
+{
+    struct session *session = call->data;
+    const char *token =
+        json_string_value(json_object_get(json_object_get(call->result, "ssoToken"), "token"));
+    if (call->rc == CG_OK && token != NULL)
+        submit(session, session->all->logoff, NULL, token, on_left);
+}
+
+static void logoff_finished(struct sessions *sessions);
+
+/* The gateway is stopping and waits for this login's end. */
+static void login_at_the_end(struct session *session, int rc)
+{
+    struct sessions *sessions = session->all;
+    if (rc == CG_OK)
+        submit(session, sessions->logoff, NULL, session->token, on_logged_off);
+    else if (--sessions->logoffs_left == 0)
+        logoff_finished(sessions);
+}
+
 static void on_login(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
@@ -247,14 +278,15 @@ static void on_login(struct message *message)
     int rc = call->rc;
 
     if (session == NULL) {
+        leave(call);
         end_call(call);
         return;
     }
+    session->login_in_flight = 0;
     if (rc == CG_OK)
         rc = take_token(session, call->result);
-    if (rc == CG_OK && session->logging_off) {
-        ++session->all->logoffs_left; /* it came too late: leave no session behind */
-        submit(session, session->all->logoff, NULL, session->token, on_logged_off);
+    if (session->logging_off) {
+        login_at_the_end(session, rc);
     } else if (rc == CG_OK) {
         log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
                   LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
@@ -361,7 +393,7 @@ void sessions_endpoint_lost(struct sessions *sessions)
     sessions->probe_failures = 0;
     log_write(LOG_LEVEL_ERROR, "endpointLost",
               "The contact centre refuses connections; serving stale",
-              LOG_S("endpoint", sessions->config->upstream.endpoints[0].name));
+              LOG_S("endpoint", config_campus(sessions->config)->name));
     for (session = sessions->first; session != NULL; session = session->next) {
         publish_lost(session);
         timer_disarm(sessions->loop, &session->retry);
@@ -387,10 +419,13 @@ static void endpoint_back(struct sessions *sessions)
 
     sessions->endpoint_down = 0;
     log_write(LOG_LEVEL_INFO, "endpointBack", "The contact centre accepts connections again",
-              LOG_S("endpoint", sessions->config->upstream.endpoints[0].name),
+              LOG_S("endpoint", config_campus(sessions->config)->name),
               LOG_I("downMs", clock_unix_ms() - sessions->endpoint_down_since_ms));
     for (session = sessions->first; session != NULL; session = session->next)
-        if (session->state != SESSION_DENIED)
+        if (session->state == SESSION_DENIED)
+            timer_arm(sessions->loop, &session->retry,
+                      session->retry_at_ms - sessions->loop->now_ms);
+        else if (session->state != SESSION_UP)
             session_connect(session);
 }
 
@@ -419,7 +454,11 @@ void sessions_on_probe(struct timer *timer)
         (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
     struct session *session = sessions->first;
 
-    if (session == NULL || sessions->probing)
+    if (session == NULL) {
+        sessions->endpoint_down = 0; /* nobody needs it; whoever does next finds out */
+        return;
+    }
+    if (sessions->probing)
         return;
     sessions->probing = 1;
     submit(session, sessions->heartbeat, NULL, session->token != NULL ? session->token : "none",
@@ -474,6 +513,8 @@ void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*don
         timer_disarm(sessions->loop, &session->retry);
         timer_disarm(sessions->loop, &session->heartbeat);
         session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
+        if (session->login_in_flight)
+            ++sessions->logoffs_left;
         if (session->token == NULL || sessions->endpoint_down)
             continue;
         ++sessions->logoffs_left;

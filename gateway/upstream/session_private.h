@@ -36,6 +36,7 @@ struct session {
     unsigned generation; /* counts tokens */
     int busy;            /* a login or a verification is in flight or queued */
     int logging_off;
+    int login_in_flight;
     int removed;       /* out of the table; freed with its last reference */
     size_t references; /* by calls that wait or are in flight */
     int failed_attempts;

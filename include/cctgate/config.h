@@ -166,6 +166,9 @@ void config_unref(struct config **config); /* wipes secrets with the last refere
 int config_compatible(const struct config *old, const struct config *fresh, char *what,
                       size_t size);
 
+/* The endpoint that is used: the first of role campus; the remote geographic node is never chosen by itself. */
+const struct config_endpoint *config_campus(const struct config *config);
+
 /* Role names as in the file: "viewer", ...; 0 for an unknown name, NULL for anything but one role. */
 unsigned config_role_from_name(const char *name);
 const char *config_role_name(unsigned role);

@@ -33,8 +33,8 @@
 
 /* what waits */
 #define CG_UPSTREAM_QUEUE_MAX 200000
-#define CG_FETCH_WAITERS_MAX  100000
 #define CG_FETCH_CALLS_MAX    20000
+#define CG_FETCH_LINKS_MAX    200000 /* objects named by the answers that make one resource */
 #define CG_CONNECTIONS_MAX    20000
 
 /* store */

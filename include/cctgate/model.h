@@ -64,10 +64,12 @@ void model_fetch(struct model *model, enum record_kind kind, const char *id, siz
 /* Forgets a user who is no longer configured. */
 void model_forget_user(struct model *model, uint32_t user);
 
+/* Has this process read what the user owns? */
+int model_has_read(struct model *model, uint32_t user);
+
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;
-    size_t fetching;   /* now */
-    size_t users_read; /* sessions whose lists have been read by this process */
+    size_t fetching; /* now */
     size_t contacts_last_hour;
     size_t agents_known, agents_logged_in;
 };

@@ -95,10 +95,16 @@ json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size
 
 struct sessions_summary {
     size_t total, up, denied, attempted; /* attempted: the first login has ended, however */
+    size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     uint64_t logins, login_failures, losses, heartbeats;
 };
-void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary);
+/* `unread` may be NULL. */
+void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,
+                        int (*unread)(void *data, uint32_t user), void *data);
+
+/* The upstream has stopped: whatever is still delivered submits nothing more. */
+void sessions_detach(struct sessions *sessions);
 
 /*
  * The endpoint was found to refuse connections by somebody else (upstream_notice): every session is
