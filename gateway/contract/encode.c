@@ -340,6 +340,19 @@ int codec_encode_request(const struct contract_operation *op, enum soap_version 
     return encode_message(&encoder, op->input, version, arguments);
 }
 
+int codec_encode_forward(const struct contract_operation *op, enum soap_version version,
+                         const json_t *arguments, const char *token, struct codec_buffer *out,
+                         struct codec_error *error)
+{
+    struct encoder encoder = {.out = out,
+                              .error = error,
+                              .token_element = op->input->token,
+                              .token_text = op->input->token_text,
+                              .token = token,
+                              .forward = 1};
+    return encode_message(&encoder, op->input, version, arguments);
+}
+
 int codec_encode_response(const struct contract_operation *op, enum soap_version version,
                           const json_t *result, struct codec_buffer *out, struct codec_error *error)
 {

@@ -59,7 +59,7 @@ static void send_call(struct pending_call *pending)
     call->command = pending->command;
     memcpy(call->traceparent, pending->traceparent, sizeof(call->traceparent));
     pending->generation = session->generation;
-    call->rc = codec_encode_request(pending->op, call->version, pending->arguments,
+    call->rc = codec_encode_forward(pending->op, call->version, pending->arguments,
                                     pending->op->takes_token ? session->token : NULL,
                                     &call->request, &call->error);
     if (call->rc == CG_OK && sessions->upstream == NULL)

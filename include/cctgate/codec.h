@@ -48,6 +48,15 @@ int codec_encode_request(const struct contract_operation *op, enum soap_version 
                          const json_t *arguments, const char *token, struct codec_buffer *out,
                          struct codec_error *error);
 
+/*
+ * The same for arguments that hold what the upstream itself has told, such as the handles that its operations take by value: an
+ * enumeration value that our contract does not list goes back as it came (DOMAIN rule 2), and elements that it does not know
+ * ("#any") are left out, so that the message stays what the schema says.
+ */
+int codec_encode_forward(const struct contract_operation *op, enum soap_version version,
+                         const json_t *arguments, const char *token, struct codec_buffer *out,
+                         struct codec_error *error);
+
 /* The same for a reply (used by tests and by whatever plays the server); the token, if the output has one, is an ordinary member. */
 int codec_encode_response(const struct contract_operation *op, enum soap_version version,
                           const json_t *result, struct codec_buffer *out,

@@ -414,6 +414,29 @@ static void large_arrays_are_linear(void **state)
     codec_buffer_release(&buffer);
 }
 
+/* A handle that the upstream told goes back as it came, also when our contract does not know all of it (rule 2). */
+static void what_the_upstream_told_is_passed_back(void **state)
+{
+    const struct contract_operation *op = contract_find(*state, "AddressService", "GetState");
+    struct codec_buffer out = {NULL, 0, 0};
+    struct codec_error error;
+    json_t *told =
+        json_pack("{s:{s:s, s:s, s:{s:s}, s:s, s:[{s:s, s:s, s:s}]}}", "address", "addressName",
+                  "7", "addressType", "HOLOGRAM", "provider", "providerName", "p", "status", "",
+                  "#any", "name", "extra", "namespace", "urn:x", "content", "y");
+
+    assert_non_null(told);
+    assert_int_equal(codec_encode_request(op, SOAP_1_1, told, "t", &out, &error), CG_E_INVALID);
+    assert_int_equal(codec_encode_forward(op, SOAP_1_1, told, "t", &out, &error), CG_OK);
+    assert_non_null(strstr(out.bytes, ">HOLOGRAM<"));
+    assert_null(strstr(out.bytes, "extra"));
+    json_object_set_new(json_object_get(told, "address"), "addressType", json_string("a\x01"));
+    codec_buffer_release(&out);
+    assert_int_equal(codec_encode_forward(op, SOAP_1_1, told, "t", &out, &error), CG_E_INVALID);
+    codec_buffer_release(&out);
+    json_decref(told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +448,7 @@ int main(void)
         cmocka_unit_test(any_text_that_xml_can_carry_survives),
         cmocka_unit_test(text_that_xml_cannot_carry_is_refused),
         cmocka_unit_test(checks_the_form_of_times),
+        cmocka_unit_test(what_the_upstream_told_is_passed_back),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(large_arrays_are_linear),
     };
