@@ -184,7 +184,7 @@ static void came_up(struct session *session)
 
     session->busy = 0;
     session->attempted = 1;
-    session->failed_attempts = 0;
+    session->proven = 0;
     session->last_activity_ms = sessions->loop->now_ms;
     remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
@@ -345,7 +345,10 @@ void session_lose(struct session *session, int rc)
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     remember_failure(session, rc, NULL);
-    session_connect(session);
+    if (session->proven)
+        session_connect(session);
+    else /* a server that takes logins and then knows nobody is not to be flooded with them */
+        attempt_failed(session, rc, NULL);
 }
 
 /* ---- heartbeat ---- */

@@ -37,6 +37,7 @@ struct session {
     int busy;            /* a login or a verification is in flight or queued */
     int logging_off;
     int login_in_flight;
+    int proven;        /* a call has succeeded since it came up */
     int removed;       /* out of the table; freed with its last reference */
     size_t references; /* by calls that wait or are in flight */
     int failed_attempts;
