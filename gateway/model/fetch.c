@@ -520,7 +520,10 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
 {
     struct fetch *fetch = calloc(1, sizeof(*fetch) + key_length);
     struct starter *starter = calloc(1, sizeof(*starter));
-    unsigned window = model->config->upstream.max_concurrent / 2;
+    /* what one object is made of may take all places: each wait would be a round trip more; a floor's calls may not */
+    unsigned window = (enum record_kind)(unsigned char)key[0] == RECORD_USER_CALLS
+                          ? model->config->upstream.max_concurrent / 2
+                          : model->config->upstream.max_concurrent;
 
     if (fetch == NULL || starter == NULL || (fetch->id = strndup(key + 1, key_length - 1)) == NULL)
         abort();

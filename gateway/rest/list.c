@@ -253,10 +253,14 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
     r.age_ms = sum->age_ms;
     if (reading->stale_since_ms != 0)
         add_stale(sum, reading->stale_since_ms);
+    if (reading->incomplete)
+        add_stale(sum, clock_unix_ms());
     mix(sum, (uint64_t)sum->stale_since_ms);
     f.label = sum->stale_since_ms != 0 ? SYNC_STALE : SYNC_CACHED;
     f.stale_since_ms = sum->stale_since_ms;
     append(sum, "]", 1);
+    if (reading->incomplete)
+        append(sum, ",\"incomplete\":true", 18);
     append(sum, tail, (size_t)(put_sync(tail, &f, 0) - tail));
     r.body = h2o_strdup(&request->h2o->pool, sum->body->bytes, sum->body->size);
     *put_text(put_hex(put_text(r.etag, "\"l"), sum->etag), "\"") = '\0';

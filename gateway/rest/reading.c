@@ -340,6 +340,7 @@ int reading_members(struct reading *reading, enum record_kind list, int strict, 
             asked = 1;
         } else if (!known || reading->failure != NULL || request->directives.only_if_cached) {
             *unknown = 1;
+            reading->incomplete |= !known;
         }
     }
     store_read_end(request->front->reader);

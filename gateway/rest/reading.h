@@ -30,7 +30,8 @@ struct reading {
     struct ticket *ticket; /* NULL: nothing is outstanding */
     void (*step)(struct reading *reading);
     int members_asked, records_asked, guarded;
-    int collapsed; /* every fetch of the last round was under way already */
+    int incomplete; /* a user's list is not known at all */
+    int collapsed;  /* every fetch of the last round was under way already */
     enum freshness_reason reason;
     struct fetch_outcome *failure;
     int64_t stale_since_ms; /* of the lists that reading_members looked at; 0: none is stale */

@@ -303,8 +303,9 @@ void respond_outcome(struct request *request, const struct fetch_outcome *outcom
         json = problem_json(problem, NULL);
     if (problem != PROBLEM_NOT_FOUND) {
         char status[64];
-        int length = snprintf(status, sizeof(status), "cctgate; fwd=miss; detail=%s",
-                              cg_error_name(outcome->rc));
+        int length =
+            snprintf(status, sizeof(status), "cctgate; fwd=%s; detail=%s",
+                     request->directives.no_cache ? "request" : "miss", cg_error_name(outcome->rc));
         if (outcome->fault[0] != '\0')
             json_object_set_new(json, "fault", json_string(outcome->fault));
         if (outcome->service[0] != '\0') {

@@ -185,6 +185,7 @@ static void came_up(struct session *session)
     session->busy = 0;
     session->attempted = 1;
     session->proven = 0;
+    session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
     remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
@@ -360,9 +361,10 @@ static void on_heartbeat_reply(struct message *message)
 
     if (session != NULL && session->state == SESSION_UP) {
         ++session->all->heartbeats;
+        session->missed_heartbeats = is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
         if (call->rc == CG_E_FAULT && call->fault.session_lost)
             session_lose(session, CG_E_SESSION);
-        else if (call->rc == CG_E_REFUSED)
+        else if (call->rc == CG_E_REFUSED || session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
             sessions_endpoint_lost(session->all);
     }
     end_call(call);

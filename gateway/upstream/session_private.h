@@ -10,6 +10,7 @@
 #define DENIED_BACKOFF_MAX_MS 300000
 #define PROBE_BACKOFF_MIN_MS  200
 #define PROBE_BACKOFF_MAX_MS  5000
+#define MISSED_HEARTBEATS_MAX 2 /* a server that takes connections and is silent is away, too */
 #define LOGINS_PER_SECOND_MAX 1000
 
 struct pending_call {
@@ -37,6 +38,7 @@ struct session {
     int busy;            /* a login or a verification is in flight or queued */
     int logging_off;
     int login_in_flight;
+    int missed_heartbeats;
     int proven;        /* a call has succeeded since it came up */
     int removed;       /* out of the table; freed with its last reference */
     size_t references; /* by calls that wait or are in flight */

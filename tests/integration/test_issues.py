@@ -69,6 +69,29 @@ class Truth(Case):
         self.assertNotEqual(first.headers["etag"], second.headers["etag"])
 
 
+class Incomplete(Case):
+    def test_a_list_that_lacks_a_user_says_so(self):
+        self.gate.child.end(signal.SIGKILL)
+        import shutil
+        shutil.rmtree(os.path.join(self.gate.directory, "data"))
+        self.sim.fault("fault", "UserService", "GetAgents", count=2, fault="GetAgentsException")
+        self.gate.start(ready=False)
+        eventually(lambda: len(self.gate.child.log("loggedIn")) == 3, "logged in")
+        body = eventually(lambda: (lambda r: r.json if r.status == 200 and r.json["items"] else None)(
+            self.gate.get("/v1/agents", "operator")), "listed")
+        self.assertEqual(body["sync"] == "cached", "incomplete" not in body)
+
+    def test_a_silent_server_is_noticed(self):
+        gate = Gateway(self.sim, upstream={"heartbeatMs": 300, "timeoutMs": 500})
+        self.assertEqual(gate.get(AGENT).json["sync"], "cached")
+        self.sim.fault("hang")
+        eventually(lambda: gate.get(AGENT).json["sync"] == "stale", "stale")
+        self.assertEqual(exchange(gate.port, "GET", "/readyz").status, 503)
+        self.sim.no_faults()
+        gate.wait_ready()
+        gate.stop()
+
+
 class Reloads(Case):
     def without(self, user):
         config = json.loads(json.dumps(self.gate.config))
