@@ -1,11 +1,13 @@
 #!/bin/bash
-# Proves the promise that a fresh Debian 12 with git and make is enough: two new roots by debootstrap, in each a clone of the last
-# commit; in one `make run` by an ordinary user with sudo, in the other `make test` by root. Not part of `make test`: it needs root,
-# debootstrap, a Debian mirror (this machine's own, or MIRROR=URL), 3 GB below TMPDIR and some minutes.
+# Proves the promise that a fresh Debian 12 with git and make is enough: two new roots by debootstrap, in each a clone of
+# the last commit; in one `make run` by an ordinary user with sudo, in the other `make test` by root. Not part of `make test`:
+# it needs root, debootstrap, a Debian mirror (this machine's own, or MIRROR=URL), 3 GB below TMPDIR and some minutes.
 #
 #   tests/fresh-root.sh [run] [test]      (default: both)
 #
-# KEEP=1 leaves the roots; WORKTREE=1 takes the files as they are here instead of the last commit. The mounts are in a namespace that ends with the programs, so that none can be left behind.
+# KEEP=1 leaves the roots; WORKTREE=1 takes the files as they are here instead of the last commit. The roots have /proc and
+# the few devices that debootstrap makes, nothing else. Mounts are in a namespace that ends with the programs, so that none
+# can be left behind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TOP=$PWD

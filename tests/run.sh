@@ -75,7 +75,7 @@ count_unittest()
 
 run_one()
 {
-    local item=$1 variant=${1%%:*} program=${1#*:} selection='' log status start counts
+    local item=$1 variant=${1%%:*} program=${1#*:} selection='' log status start counts group
     [[ $program == *:* ]] && selection=${program#*:} && program=${program%%:*}
     log=$LOGS/$(log_name "$item")
     start=$(date +%s)
@@ -94,8 +94,13 @@ run_one()
         ASAN_OPTIONS=abort_on_error=0:halt_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allow_user_segv_handler=0 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp \
-        timeout --kill-after=10 "$TEST_SECONDS" "${command[@]}" >"$log.log" 2>&1 </dev/null
+        timeout --kill-after=10 "$TEST_SECONDS" "${command[@]}" >"$log.log" 2>&1 </dev/null &
+    # timeout leads a process group of its own: what a test leaves running is ended with it, and so is all of it at Ctrl-C.
+    group=$!
+    trap 'kill -- -$group 2>/dev/null; exit 130' INT TERM
+    wait "$group"
     status=$?
+    kill -- -$group 2>/dev/null && echo "the runner ended processes that were left running" >>"$log.log"
     ((status == 124 || status == 137)) && echo "ended by the runner after $TEST_SECONDS s" >>"$log.log"
 
     if [[ $program == *.py ]]; then

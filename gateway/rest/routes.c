@@ -177,9 +177,17 @@ static int is_doubtful(const h2o_req_t *req)
             break;
         if (stop[-1] != '\r' || *at == ' ' || *at == '\t')
             return 1;
-        lengths += (unsigned)is_field(at, stop, "content-length");
-        codings += (unsigned)is_field(at, stop, "transfer-encoding");
-        hosts += (unsigned)is_field(at, stop, "host");
+        switch (*at | 0x20) { /* most fields are none of these */
+        case 'c':
+            lengths += (unsigned)is_field(at, stop, "content-length");
+            break;
+        case 't':
+            codings += (unsigned)is_field(at, stop, "transfer-encoding");
+            break;
+        case 'h':
+            hosts += (unsigned)is_field(at, stop, "host");
+            break;
+        }
     }
     return lengths > 1 || codings > 1 || (lengths > 0 && codings > 0) ||
            (req->version >= 0x101 ? hosts != 1 : hosts > 1);
