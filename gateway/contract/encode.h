@@ -18,7 +18,7 @@ struct encoder {
         *token_text; /* NULL: the message carries no token */
     const char *token;
     int forward; /* the values came from the upstream: it may know more than our contract */
-    int rc; /* of the buffer; once it is not CG_OK nothing more is written */
+    int rc;      /* of the buffer; once it is not CG_OK nothing more is written */
 };
 
 /*
