@@ -286,7 +286,11 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.sim = Simulator(**cls.simulator_options)
-        cls.gate = Gateway(cls.sim, **cls.gateway_options)
+        try:
+            cls.gate = Gateway(cls.sim, **cls.gateway_options)
+        except BaseException:
+            cls.sim.child.end()
+            raise
 
     @classmethod
     def tearDownClass(cls):
