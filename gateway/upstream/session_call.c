@@ -150,11 +150,6 @@ static void on_reply(struct message *message)
 
     if (call->rc == CG_E_REFUSED && call->http_status != -1)
         sessions_endpoint_lost(session->all);
-    if (call->rc == CG_OK && pending->op->takes_token &&
-        pending->generation == session->generation) {
-        session->proven = 1;
-        session->failed_attempts = 0;
-    }
     if (repeat(pending, call)) {
         upstream_call_free(&call);
         return;

@@ -184,7 +184,8 @@ static void came_up(struct session *session)
 
     session->busy = 0;
     session->attempted = 1;
-    session->proven = 0;
+    session->failed_attempts = 0;
+    session->up_since_ms = sessions->loop->now_ms;
     session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
     remember_failure(session, CG_OK, NULL);
@@ -346,10 +347,14 @@ void session_lose(struct session *session, int rc)
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     remember_failure(session, rc, NULL);
-    if (session->proven)
+    if (session->all->loop->now_ms - session->up_since_ms >= STABLE_MS)
+        session->losses = 0;
+    if (++session->losses <= FREE_LOSSES) {
         session_connect(session);
-    else /* a server that takes logins and then knows nobody is not to be flooded with them */
+    } else { /* a server that takes logins and then knows nobody is not flooded with them */
+        session->failed_attempts = session->losses - FREE_LOSSES - 1;
         attempt_failed(session, rc, NULL);
+    }
 }
 
 /* ---- heartbeat ---- */

@@ -10,6 +10,8 @@
 #define DENIED_BACKOFF_MAX_MS 300000
 #define PROBE_BACKOFF_MIN_MS  200
 #define PROBE_BACKOFF_MAX_MS  5000
+#define STABLE_MS             30000 /* up for so long, a loss is news and not the last one again */
+#define FREE_LOSSES           5 /* in a row that are answered by a login at once; then it backs off */
 #define MISSED_HEARTBEATS_MAX 2 /* a server that takes connections and is silent is away, too */
 #define LOGINS_PER_SECOND_MAX 1000
 
@@ -39,9 +41,10 @@ struct session {
     int logging_off;
     int login_in_flight;
     int missed_heartbeats;
-    int proven;        /* a call has succeeded since it came up */
-    int removed;       /* out of the table; freed with its last reference */
-    size_t references; /* by calls that wait or are in flight */
+    int losses;          /* one soon after the other */
+    int64_t up_since_ms; /* monotonic */
+    int removed;         /* out of the table; freed with its last reference */
+    size_t references;   /* by calls that wait or are in flight */
     int failed_attempts;
     int last_rc; /* why it is not up */
     struct codec_fault *last_fault;

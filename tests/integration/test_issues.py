@@ -92,6 +92,21 @@ class Incomplete(Case):
         gate.stop()
 
 
+class Storm(Case):
+    def test_a_server_that_knows_nobody_is_not_flooded_with_logins(self):
+        self.gate.get(AGENT)
+        before = self.sim.counters()["logins"]
+        self.sim.fault("session", "AgentService")
+        end = time.monotonic() + 4
+        reads = 0
+        while time.monotonic() < end:  # spaced, so that each finds a session that is up whenever one can be
+            self.assertEqual(self.gate.get(AGENT, headers={"Cache-Control": "no-cache"}).status, 503)
+            reads += 1
+            time.sleep(0.1)
+        # two sessions own the agent: five losses of each are free, then 0.5, 1, 2 s and so on
+        self.assertLess(self.sim.counters()["logins"] - before, 20, reads)
+
+
 class Reloads(Case):
     def without(self, user):
         config = json.loads(json.dumps(self.gate.config))
