@@ -169,6 +169,39 @@ const struct access *policy_find(const struct policy *policy, const char *token,
     return NULL;
 }
 
+void policy_memo_forget(struct policy_memo *memo)
+{
+    OPENSSL_cleanse(memo, sizeof(*memo));
+}
+
+/* Any byte will do to spread tokens, which are random to their end; what is compared is compared in constant time. */
+static struct policy_memo_token *memo_slot(struct policy_memo *memo, const char *token,
+                                           size_t length)
+{
+    unsigned char a = (unsigned char)token[length - 1], b = (unsigned char)token[length / 2];
+    return &memo->tokens[(a * 31u + b) % POLICY_MEMO_TOKENS];
+}
+
+const struct access *policy_recall(const struct policy *policy, struct policy_memo *memo,
+                                   const char *token, size_t length)
+{
+    struct policy_memo_token *slot;
+    const struct access *access;
+
+    if (length == 0 || length > POLICY_MEMO_TOKEN_BYTES)
+        return policy_find(policy, token, length);
+    slot = memo_slot(memo, token, length);
+    if (slot->length == length && CRYPTO_memcmp(slot->token, token, length) == 0)
+        return slot->access;
+    if ((access = policy_find(policy, token, length)) != NULL) {
+        OPENSSL_cleanse(slot->token, sizeof(slot->token));
+        memcpy(slot->token, token, length);
+        slot->length = length;
+        slot->access = access;
+    }
+    return access;
+}
+
 int access_has_user(const struct access *access, uint32_t number)
 {
     size_t low = 0, high = access->num_users;

@@ -41,6 +41,7 @@ struct front {
     int wake_fd;
     struct store_reader *reader;
     struct policy *policy;
+    struct policy_memo memo; /* of `policy` */
     struct owner *owner;
     struct front_counters counters;
     h2o_timeout_t request_timeout;

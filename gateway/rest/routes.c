@@ -116,7 +116,7 @@ static int authorize(struct request *request)
         return CG_OK;
     token = bearer(request);
     if (token.len == 0 ||
-        (request->access = policy_find(request->policy, token.base, token.len)) == NULL) {
+        (request->access = policy_recall(request->policy, &request->front->memo, token.base, token.len)) == NULL) {
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;
     }

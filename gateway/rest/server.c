@@ -181,7 +181,7 @@ static void configure_h2o(struct fronts *fronts, const struct config *config)
     h2o_pathconf_t *path;
 
     h2o_config_init(&fronts->h2o);
-    fronts->h2o.server_name = h2o_iovec_init(H2O_STRLIT("cctgate/" CCTGATE_VERSION));
+    fronts->h2o.server_name = (h2o_iovec_t){NULL, 0}; /* no Server field: RFC 9110 section 10.2.4 */
     fronts->h2o.max_request_entity_size = config->limits.max_body_bytes;
     fronts->h2o.http1.req_timeout = config->limits.request_timeout_ms;
     fronts->h2o.http1.upgrade_to_http2 = 0; /* closes `Upgrade: h2c` and the `PRI *` preface */
@@ -328,6 +328,7 @@ struct policy_message {
 static void on_policy(struct message *message)
 {
     struct policy_message *set = (struct policy_message *)message;
+    policy_memo_forget(&set->front->memo);
     policy_unref(&set->front->policy);
     set->front->policy = set->policy;
     free(set);
@@ -502,6 +503,7 @@ static void front_release(struct front *front)
     h2o_evloop_run(front->loop, 0);
     mailbox_release(&front->mailbox);
     store_reader_free(&front->reader);
+    policy_memo_forget(&front->memo);
     policy_unref(&front->policy);
     free(front->accept);
     free(front->listeners);

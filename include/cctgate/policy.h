@@ -34,6 +34,25 @@ const struct config *policy_config(const struct policy *policy);
 /* The access of a bearer token's bytes; NULL: unknown. The time it takes does not depend on how nearly the token fits. */
 const struct access *policy_find(const struct policy *policy, const char *token, size_t length);
 
+/*
+ * Tokens that one thread has recognised lately under one policy: a client asks many times with the same one, and a digest costs
+ * more than the rest of finding it. Held in memory as they came, never longer than the policy they were checked against is in
+ * force; wiped by policy_memo_forget. Zeroed: empty.
+ */
+#define POLICY_MEMO_TOKENS      64
+#define POLICY_MEMO_TOKEN_BYTES 128 /* longer ones are looked up each time */
+struct policy_memo {
+    struct policy_memo_token {
+        char token[POLICY_MEMO_TOKEN_BYTES];
+        size_t length; /* 0: free */
+        const struct access *access;
+    } tokens[POLICY_MEMO_TOKENS];
+};
+void policy_memo_forget(struct policy_memo *memo);
+/* As policy_find; `memo` is the calling thread's, and knows of no other policy. */
+const struct access *policy_recall(const struct policy *policy, struct policy_memo *memo,
+                                   const char *token, size_t length);
+
 int access_has_user(const struct access *access, uint32_t number);
 const struct access_user *access_find_user(const struct access *access, const char *name,
                                            size_t length);
