@@ -41,6 +41,15 @@
 #define CG_RECORD_BYTES_MAX (4u * 1024 * 1024)
 #define CG_KEY_BYTES_MAX    500
 
+/* events */
+#define CG_EVENT_BYTES_MAX          (1024u * 1024) /* the JSON of one */
+#define CG_EVENT_USERS_MAX          65536
+#define CG_NOTIFY_BYTES_MAX         (4u * 1024 * 1024)
+#define CG_NOTIFY_QUEUE_BYTES_MAX   (256u * 1024 * 1024) /* taken and not yet applied */
+#define CG_CLIENT_MESSAGE_BYTES_MAX 65536
+#define CG_CLIENT_SUBSCRIPTIONS_MAX 32
+#define CG_FILTER_MEMBERS_MAX       1000
+
 /* lists */
 #define CG_PAGE_DEFAULT 100
 #define CG_PAGE_MAX     1000

@@ -188,6 +188,37 @@ int store_user_id(struct store_txn *txn, const char *user, uint32_t *id);
  */
 int store_forget_user(struct store_txn *txn, uint32_t user);
 
+/* ---- the event log: in the cache environment, so that model and log change in one transaction ---- */
+
+/*
+ * Entries are opaque bytes under numbers that grow by one. The epoch names the number line: it lasts as long as the log does,
+ * across restarts, and is another one when the log was lost; a later log's epoch is greater.
+ */
+struct store_log_bounds {
+    uint64_t epoch;
+    uint64_t first,
+        last; /* what is there; first > last: nothing. `last` never goes back within an epoch */
+    uint64_t bytes; /* of the entries that are there */
+};
+
+/* Appends; *seq is the entry's number. CG_E_LIMIT (over CG_EVENT_BYTES_MAX and what goes with it), CG_E_FULL, CG_E_IO. */
+int store_log_append(struct store_txn *txn, const void *entry, size_t length, uint64_t *seq);
+/* As the transaction sees it. */
+void store_log_txn_bounds(const struct store_txn *txn, struct store_log_bounds *bounds);
+/* Drops the oldest entries while there are more than either bound, at most `max_entries` of them, *dropped says how many. CG_E_FULL, CG_E_IO. */
+int store_log_trim(struct store_txn *txn, uint64_t max_events, uint64_t max_bytes,
+                   unsigned max_entries, unsigned *dropped);
+
+/* Between store_read_begin and store_read_end. */
+int store_log_get_bounds(struct store_reader *reader, struct store_log_bounds *bounds);
+/*
+ * Walks the entries after `after` in order until `on_entry` returns non-zero or there are no more; bytes point into the map. CG_E_NOTFOUND:
+ * the entry after `after` has been dropped already, nothing was walked. CG_OK, CG_E_IO, CG_E_CORRUPT.
+ */
+int store_log_walk(struct store_reader *reader, uint64_t after,
+                   int (*on_entry)(void *data, uint64_t seq, const void *entry, size_t length),
+                   void *data);
+
 /* ---- figures ---- */
 
 struct store_stats {
