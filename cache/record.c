@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECORD_FORMAT 1
+#define RECORD_FORMAT 2
 
 struct record_header {
     uint8_t format, provenance;
-    uint16_t unused;
+    uint16_t flags;
     uint32_t checksum; /* of header (with 0 here) and key, then of the body */
     uint32_t user, body_length;
-    uint64_t version;
+    uint64_t version, covered;
     int64_t fetched_at_ms, expires_at_ms;
 };
 
@@ -36,9 +36,11 @@ void record_encode(const MDB_val *key, const struct record *record, void *to)
 {
     struct record_header header = {.format = RECORD_FORMAT,
                                    .provenance = record->provenance,
+                                   .flags = record->flags,
                                    .user = record->user,
                                    .body_length = (uint32_t)record->body_length,
                                    .version = record->version,
+                                   .covered = record->covered,
                                    .fetched_at_ms = record->fetched_at_ms,
                                    .expires_at_ms = record->expires_at_ms};
     header.checksum = record_checksum(key, header, record->body);
@@ -61,6 +63,8 @@ static void record_fill(struct record *record, const struct record_header *heade
                         const MDB_val *value)
 {
     *record = (struct record){.version = header->version,
+                              .covered = header->covered,
+                              .flags = header->flags,
                               .fetched_at_ms = header->fetched_at_ms,
                               .expires_at_ms = header->expires_at_ms,
                               .user = header->user,

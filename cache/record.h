@@ -10,7 +10,7 @@
 
 #include <lmdb.h>
 
-#define RECORD_HEADER_BYTES 40u
+#define RECORD_HEADER_BYTES 48u
 
 /* Writes RECORD_HEADER_BYTES and the body to `to`. */
 void record_encode(const MDB_val *key, const struct record *record, void *to);

@@ -32,8 +32,8 @@ static const struct environment_layout cache_layout = {
     .format = 1,
     .description = "cctgate cache, 64 bits, byte order of the machine. state: environment -> "
                    "sealed {magic, format, description, next "
-                   "user, epoch}. records: kind id -> {format 1, provenance, 0, checksum, user, "
-                   "length, version, fetched, expires} body. "
+                   "user, epoch}. records: kind id -> {format 2, provenance, flags, checksum, "
+                   "user, length, version, covered, fetched, expires} body. "
                    "owners: kind id -> sealed users. owned: user kind id -> sealed nothing. users: "
                    "name -> sealed user. Checksum: three "
                    "lanes of CRC-32C."

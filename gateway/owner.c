@@ -67,7 +67,9 @@ static void on_fetch(struct message *message)
 {
     struct owner_fetch *fetch = (struct owner_fetch *)message;
     fetch->waiter.on_done = on_fetched;
-    model_fetch(fetch->owner->model, fetch->kind, fetch->id, fetch->id_length, fetch->traceparent,
+    model_fetch(fetch->owner->model,
+                &(struct model_wanted){fetch->kind, fetch->id, fetch->id_length, fetch->anew,
+                                       fetch->traceparent},
                 &fetch->waiter);
 }
 
@@ -265,7 +267,8 @@ static void on_session_up(void *data, struct session *session)
     if (waiter == NULL)
         return;
     waiter->on_done = on_lists_read;
-    model_fetch(owner->model, RECORD_USER, user, strlen(user), NULL, waiter);
+    model_fetch(owner->model, &(struct model_wanted){RECORD_USER, user, strlen(user), 0, NULL},
+                waiter);
 }
 
 static int number_users(struct owner *owner, const struct config *config, uint32_t **numbers)
@@ -435,7 +438,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
 {
     struct sessions_settings sessions = {&owner->loop,  NULL,          owner->contract,
                                          owner->config, on_session_up, owner};
-    struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config};
+    struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config,
+                                   owner->opened.epoch};
     int rc;
 
     if ((rc = start_upstream(owner, error, error_size)) != CG_OK)

@@ -43,47 +43,9 @@ void fetch_outcome_unref(struct fetch_outcome **outcome)
 
 /* ---- nodes ---- */
 
-struct node *fetch_find(const struct fetch *fetch, enum entity kind, const char *id)
-{
-    char key[1 + CG_ID_BYTES_MAX];
-    size_t length = strlen(id);
-    struct node *node;
-
-    if (length > CG_ID_BYTES_MAX)
-        return NULL;
-    key[0] = (char)kind;
-    memcpy(key + 1, id, length);
-    HASH_FIND(hh, fetch->nodes, key, length + 1, node);
-    return node;
-}
-
-static struct node *node_new(struct fetch *fetch, enum entity kind, const char *id, json_t *handle)
-{
-    size_t length = strlen(id);
-    struct node *node = calloc(1, sizeof(*node) + length + 2);
-    if (node == NULL || (node->facts = json_object()) == NULL)
-        abort();
-    node->kind = kind;
-    node->handle = json_incref(handle);
-    node->key[0] = (char)kind;
-    memcpy(node->key + 1, id, length);
-    node->id = node->key + 1;
-    HASH_ADD_KEYPTR(hh, fetch->nodes, node->key, length + 1, node);
-    *fetch->nodes_end = node;
-    fetch->nodes_end = &node->next;
-    return node;
-}
-
 static void fetch_free(struct fetch *fetch)
 {
-    struct node *node, *next;
-    HASH_CLEAR(hh, fetch->nodes);
-    for (node = fetch->first; node != NULL; node = next) {
-        next = node->next;
-        json_decref(node->handle);
-        json_decref(node->facts);
-        free(node);
-    }
+    graph_free(&fetch->own);
     free(fetch->id);
     free(fetch);
 }
@@ -93,55 +55,28 @@ static void fetch_free(struct fetch *fetch)
 static void launch(struct fetch *fetch, struct node *node, const char *after);
 static void pump(struct fetch *fetch);
 
-static int type_is(const struct node *node, const char *type)
+static void enqueue(struct fetch *fetch, struct node *node, size_t step)
 {
-    const char *name = entity_rows[node->kind].type;
-    const char *value =
-        name != NULL ? json_string_value(json_object_get(node->handle, name)) : NULL;
-    return value != NULL && strcmp(value, type) == 0;
+    struct step_call *call = calloc(1, sizeof(*call));
+    if (call == NULL)
+        abort();
+    call->fetch = fetch;
+    call->node = node;
+    call->step = step;
+    *fetch->queued_end = call;
+    fetch->queued_end = &call->next;
 }
 
-static const struct node *related(const struct fetch *fetch, const struct node *node,
-                                  const char *field)
-{
-    const char *id = json_string_value(json_object_get(node->facts, field));
-    size_t i;
-    for (i = 0; id != NULL && i < plan_num_steps; ++i)
-        if (plan_steps[i].on == node->kind && strcmp(plan_steps[i].field, field) == 0 &&
-            plan_steps[i].child != ENTITY_NONE)
-            return fetch_find(fetch, plan_steps[i].child, id);
-    return NULL;
-}
-
-static int applies(const struct fetch *fetch, const struct node *node, const struct plan_step *step,
-                   const char *after)
-{
-    const struct node *subject = node;
-
-    if (step->on != node->kind || !(step->kinds & (1u << fetch->kind)))
-        return 0;
-    if (step->after == NULL ? after != NULL : after == NULL || strcmp(step->after, after) != 0)
-        return 0;
-    if (step->after != NULL && (subject = related(fetch, node, step->after)) == NULL)
-        return 0;
-    return step->only_type == NULL || type_is(subject, step->only_type);
-}
+/* What the model has already, kept fresh by events, is not asked for. */
+static int take_known(struct fetch *fetch, struct node *node, const struct plan_step *step);
 
 static void launch(struct fetch *fetch, struct node *node, const char *after)
 {
     size_t i;
-    for (i = 0; i < plan_num_steps; ++i) {
-        struct step_call *call;
-        if (!applies(fetch, node, &plan_steps[i], after) || fetch->model->operations[i] == NULL)
-            continue;
-        if ((call = calloc(1, sizeof(*call))) == NULL)
-            abort();
-        call->fetch = fetch;
-        call->node = node;
-        call->step = i;
-        *fetch->queued_end = call;
-        fetch->queued_end = &call->next;
-    }
+    for (i = 0; i < plan_num_steps; ++i)
+        if (step_applies(&fetch->own, node, &plan_steps[i], fetch->kind, after) &&
+            fetch->model->operations[i] != NULL && !take_known(fetch, node, &plan_steps[i]))
+            enqueue(fetch, node, i);
 }
 
 struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle)
@@ -151,8 +86,10 @@ struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle)
 
     if (id == NULL)
         return NULL;
-    if ((node = fetch_find(fetch, kind, id)) == NULL) {
-        node = node_new(fetch, kind, id, handle);
+    if ((node = graph_find(&fetch->own, kind, id)) == NULL) {
+        node = graph_get(&fetch->own, kind, id, handle);
+        *fetch->nodes_end = node;
+        fetch->nodes_end = &node->next;
         launch(fetch, node, NULL);
     }
     return node;
@@ -190,6 +127,44 @@ static void take_children(struct fetch *fetch, struct node *node, const struct p
                             child != NULL ? json_string(child->id) : json_null());
     }
     launch(fetch, node, step->field);
+}
+
+static json_t *known_handle(struct fetch *fetch, enum entity kind, const char *id)
+{
+    json_t *handle = handle_find(fetch->model, kind, id);
+    return handle != NULL ? json_incref(handle) : json_pack("{s:s}", entity_rows[kind].key, id);
+}
+
+/* The handles of what the model has under the field: one, or a list. */
+static json_t *known_handles(struct fetch *fetch, enum entity kind, json_t *value)
+{
+    json_t *handles, *one;
+    const char *id;
+
+    if (json_is_string(value))
+        return known_handle(fetch, kind, json_string_value(value));
+    handles = json_array();
+    json_object_foreach(value, id, one)
+        json_array_append_new(handles, known_handle(fetch, kind, id));
+    return handles;
+}
+
+static int take_known(struct fetch *fetch, struct node *node, const struct plan_step *step)
+{
+    const struct node *known = graph_find(&fetch->model->graph, node->kind, node->id);
+    json_t *value, *handles;
+
+    if (fetch->force || known == NULL || !fact_is_fresh(fetch->model, known, step->field))
+        return 0;
+    value = json_object_get(known->facts, step->field);
+    if (step->child == ENTITY_NONE || json_is_null(value)) {
+        json_object_set(node->facts, step->field, value);
+        return 1;
+    }
+    handles = known_handles(fetch, step->child, value);
+    take_children(fetch, node, step, handles);
+    json_decref(handles);
+    return 1;
 }
 
 static void take_result(struct fetch *fetch, struct node *node, const struct plan_step *step,
@@ -254,6 +229,7 @@ static void on_called(void *data, const struct session_outcome *outcome)
     struct fetch *fetch = call->fetch;
     struct node *node = call->node;
     const struct plan_step *step = &plan_steps[call->step];
+    uint64_t since = call->since;
 
     free(call);
     --fetch->in_flight;
@@ -268,14 +244,16 @@ static void on_called(void *data, const struct session_outcome *outcome)
     }
     if (fetch->first_answer_at_ms == 0)
         fetch->first_answer_at_ms = clock_unix_ms();
+    json_object_set_new(node->stamps, step->field, json_integer((json_int_t)since));
     if (outcome->rc == CG_OK)
         take_result(fetch, node, step, outcome->result);
     else if (outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_GONE)
         node->gone = 1;
     else if (outcome->rc == CG_E_FAULT && outcome->fault->declared &&
-             step->on_fault == FAULT_ABSENT)
+             step->on_fault == FAULT_ABSENT) {
         fetch->incomplete = 1;
-    else {
+        json_object_set_new(node->facts, step->field, json_null());
+    } else {
         fail(fetch, outcome);
         return;
     }
@@ -290,6 +268,7 @@ static void start_call(struct fetch *fetch, struct step_call *call)
 
     if (step->argument != NULL)
         json_object_set(arguments, step->argument, call->node->handle);
+    call->since = live_clock(model);
     ++fetch->in_flight;
     ++fetch->calls;
     ++model->num_calls;
@@ -421,7 +400,9 @@ static void depend_on(struct fetch *fetch, enum record_kind kind, struct session
     fetch->depended = 1;
     fetch->dependency.on_done = on_dependency;
     ++fetch->in_flight; /* keeps the struct */
-    model_fetch(fetch->model, kind, user, strlen(user), fetch->traceparent, &fetch->dependency);
+    model_fetch(fetch->model,
+                &(struct model_wanted){kind, user, strlen(user), 0, fetch->traceparent},
+                &fetch->dependency);
 }
 
 static int lists_are_recent(const struct fetch *fetch, const struct holdings *holdings)
@@ -477,6 +458,8 @@ static void fetch_begin(struct fetch *fetch)
         return;
     }
     fetch->user = session_number(session);
+    fetch->since = live_clock(fetch->model);
+    fetch->covering = live_subscription(fetch->model, fetch->user);
     if (!begin(fetch, session))
         fail_with(fetch, CG_E_NOTFOUND, NULL);
     else if (fetch->in_flight == 0)
@@ -516,7 +499,7 @@ static void on_start(struct message *message)
     free(starter);
 }
 
-static struct fetch *fetch_new(struct model *model, const char *key, size_t key_length)
+static struct fetch *fetch_new(struct model *model, const char *key, size_t key_length, int force)
 {
     struct fetch *fetch = calloc(1, sizeof(*fetch) + key_length);
     struct starter *starter = calloc(1, sizeof(*starter));
@@ -528,6 +511,7 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
     if (fetch == NULL || starter == NULL || (fetch->id = strndup(key + 1, key_length - 1)) == NULL)
         abort();
     fetch->model = model;
+    fetch->force = force;
     fetch->kind = (enum record_kind)(unsigned char)key[0];
     fetch->id_length = key_length - 1;
     fetch->started_at_ms = clock_unix_ms();
@@ -546,27 +530,41 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
     return fetch;
 }
 
-void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length,
-                 const char *traceparent, struct fetch_waiter *waiter)
+static void fetch_key(struct model *model, const char *key, size_t key_length, int force,
+                      const char *traceparent, struct fetch_waiter *waiter)
 {
-    char key[1 + CG_ID_BYTES_MAX];
     struct fetch *fetch;
 
-    key[0] = (char)kind;
-    if (id_length > CG_ID_BYTES_MAX)
-        abort(); /* the callers check what clients send */
-    memcpy(key + 1, id, id_length);
-    HASH_FIND(hh, model->fetches, key, id_length + 1, fetch);
+    HASH_FIND(hh, model->fetches, key, key_length, fetch);
     waiter->collapsed = fetch != NULL;
     if (fetch == NULL) {
-        fetch = fetch_new(model, key, id_length + 1);
+        fetch = fetch_new(model, key, key_length, force);
         snprintf(fetch->traceparent, sizeof(fetch->traceparent), "%s",
                  traceparent != NULL ? traceparent : "");
         ++model->num_fetches;
     } else {
         ++model->num_collapsed;
+        if (fetch->first == NULL)
+            fetch->force |= force; /* it has not begun to ask */
     }
     waiter->next = NULL;
     *fetch->waiters_end = waiter;
     fetch->waiters_end = &waiter->next;
+}
+
+static size_t make_key(char *key, enum record_kind kind, const char *id, size_t id_length)
+{
+    if (id_length > CG_ID_BYTES_MAX)
+        abort(); /* the callers check what clients send */
+    key[0] = (char)kind;
+    memcpy(key + 1, id, id_length);
+    return id_length + 1;
+}
+
+void model_fetch(struct model *model, const struct model_wanted *wanted,
+                 struct fetch_waiter *waiter)
+{
+    char key[1 + CG_ID_BYTES_MAX];
+    size_t length = make_key(key, wanted->kind, wanted->id, wanted->id_length);
+    fetch_key(model, key, length, wanted->anew, wanted->traceparent, waiter);
 }

@@ -17,24 +17,15 @@
 
 #include "cctgate/limits.h"
 #include "cctgate/model.h"
+#include "gateway/model/graph.h"
 #include "gateway/model/plan.h"
-
-struct node {
-    UT_hash_handle hh;
-    enum entity kind;
-    const char *id; /* within `key` */
-    json_t *handle; /* as the upstream gave it */
-    json_t *facts;  /* field -> value; related objects as their id, or an array of ids */
-    int gone;
-    struct node *next;
-    char key[]; /* one byte of kind, then the id */
-};
 
 struct step_call {
     struct step_call *next;
     struct fetch *fetch;
     struct node *node;
     size_t step;
+    uint64_t since; /* events that had arrived when it was sent */
 };
 
 struct fetch {
@@ -50,8 +41,11 @@ struct fetch {
     struct fetch_waiter *waiters, **waiters_end;
     struct fetch_waiter dependency; /* this fetch waiting for another one */
     int depended;
-    struct node *nodes, *first,
-        **nodes_end; /* hash, and in order of discovery; the first is the root */
+    struct graph own; /* what it has gathered; lists of related objects are arrays of ids here */
+    struct node *first, **nodes_end; /* in order of discovery; the first is the root */
+    uint64_t since;    /* events that have arrived when it began */
+    uint64_t covering; /* the subscription of its session then; 0: none */
+    int force;         /* asks the upstream for everything */
     struct step_call *queued, **queued_end;
     unsigned in_flight, window, calls, links;
     int incomplete; /* a declared fault left a part out */
@@ -60,18 +54,12 @@ struct fetch {
     char key[]; /* one byte of kind, then the id */
 };
 
-struct handle {
-    UT_hash_handle hh;
-    json_t *handle;
-    char key[];
-};
-
 /* What one user owns and may see, in this process: ids by kind, as last read. */
 struct holdings {
     UT_hash_handle hh;
     uint32_t user;
     json_t *terminals, *addresses; /* arrays of names */
-    json_t *calls;                 /* array of contact ids */
+    json_t *calls;                 /* {contact id: true} of those in progress; NULL: not read yet */
     int64_t read_at_ms;            /* Unix: terminals and addresses */
 };
 
@@ -84,8 +72,9 @@ struct model {
     struct sessions *sessions;
     const struct contract_operation **operations; /* by step; NULL: this site's contract lacks it */
     struct fetch *fetches;
-    struct handle *handles;
+    struct graph graph;
     struct holdings *holdings;
+    struct live *live;
     json_t *consult_of;     /* contact id -> the contact it is a consult of */
     json_t *agent_states;   /* loginId -> true when logged in, for the figures */
     int64_t *contact_times; /* ring of when contacts were first seen, Unix ms */
@@ -97,19 +86,13 @@ struct model {
 /* fetch.c */
 void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome);
 struct node *fetch_node(struct fetch *fetch, enum entity kind, json_t *handle);
-struct node *fetch_find(const struct fetch *fetch, enum entity kind, const char *id);
 
 /* handles.c */
 json_t *handle_find(struct model *model, enum entity kind, const char *id); /* borrowed */
 void handle_remember(struct model *model, enum entity kind, json_t *handle);
-void handle_forget(struct model *model, enum entity kind, const char *id);
 const char *handle_id(enum entity kind, const json_t *handle); /* NULL: not such a handle */
 struct holdings *holdings_of(struct model *model, uint32_t user);
-void handles_free(struct model *model);
-
-/* result.c: renders, stores; CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
-int fetch_store(struct fetch *fetch);
-int64_t model_ttl_ms(struct model *model, enum record_kind kind);
+void holdings_free(struct model *model);
 
 /* the facts of a terminal connection that hold the contact it consults */
 #define CONSULTS_MAX   20000
@@ -117,7 +100,7 @@ int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 extern const char *const consult_fields[CONSULT_FIELDS];
 
 /* render.c: the resource as clients see it (DESIGN section 10), without sync; a new reference, NULL without memory */
-json_t *render(const struct fetch *fetch);
+json_t *render(struct model *model, enum record_kind kind, const struct node *root);
 
 struct outcome_detail {
     int rc;

@@ -101,8 +101,17 @@ static struct freshness describe(const struct freshness_record *record,
     int healthy = source->healthy_since_ms != 0;
     int covered = healthy && record->fetched_at_ms >= source->healthy_since_ms;
 
-    if (covered && f.ttl_ms > 0)
+    if (covered && record->covered != 0 && record->covered == source->live && !record->dirty) {
+        f.label = SYNC_LIVE;
+        f.ttl_ms = record->expires_at_ms - record->fetched_at_ms;
         return f;
+    }
+    if (covered && f.ttl_ms > 0) {
+        f.action = record->dirty ? FRESHNESS_FETCH : FRESHNESS_SERVE;
+        f.reason = record->dirty ? FORWARD_STALE : FORWARD_NONE;
+        f.serve_on_error = record->dirty;
+        return f;
+    }
     f.label = SYNC_STALE;
     f.reason = FORWARD_STALE;
     f.stale_since_ms =
@@ -115,7 +124,8 @@ static struct freshness describe(const struct freshness_record *record,
         f.action = FRESHNESS_FETCH;
     else if (!healthy)
         f.action = FRESHNESS_SERVE;
-    else if (!covered || now - record->expires_at_ms <= policy->stale_while_revalidate_ms)
+    else if (!record->dirty &&
+             (!covered || now - record->expires_at_ms <= policy->stale_while_revalidate_ms))
         f.action = FRESHNESS_SERVE_AND_REFRESH;
     else
         f.action = FRESHNESS_FETCH;
@@ -126,7 +136,7 @@ static struct freshness describe(const struct freshness_record *record,
 static int refused_by_request(const struct freshness *f, const struct freshness_record *record,
                               const struct freshness_directives *d, int64_t now)
 {
-    if (d->max_age_ms != FRESHNESS_UNSET && now - record->fetched_at_ms > d->max_age_ms &&
+    if (f->label != SYNC_LIVE && d->max_age_ms != FRESHNESS_UNSET && now - record->fetched_at_ms > d->max_age_ms &&
         !(d->max_stale_ms != FRESHNESS_UNSET &&
           now - record->fetched_at_ms - d->max_age_ms <= d->max_stale_ms))
         return 1;

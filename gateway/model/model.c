@@ -6,7 +6,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
-#include "gateway/model/fetch.h"
+#include "gateway/model/live.h"
 
 /* A site's contract may lack an operation of a later or earlier release: that part of the resource is then null. */
 static int resolve_steps(struct model *model)
@@ -46,6 +46,8 @@ int model_new(struct model **out, const struct model_settings *settings)
     if (model->consult_of != NULL && model->agent_states != NULL &&
         (rc = resolve_steps(model)) == CG_OK)
         rc = store_reader_new(&model->reader, model->store);
+    if (rc == CG_OK)
+        rc = live_new(model, settings->epoch);
     if (rc != CG_OK)
         model_free(&model);
     *out = model;
@@ -65,7 +67,9 @@ void model_free(struct model **in)
         fetch_end(model->fetches, outcome);
         fetch_outcome_unref(&outcome);
     }
-    handles_free(model);
+    holdings_free(model);
+    live_free(model);
+    graph_free(&model->graph);
     json_decref(model->consult_of);
     json_decref(model->agent_states);
     free(model->contact_times);

@@ -1,5 +1,7 @@
 #include "gateway/model/plan.h"
 
+#include <string.h>
+
 const struct entity_row entity_rows[ENTITIES] = {
     [ENTITY_USER] = {"user", NULL},
     [ENTITY_AGENT] = {"agentLoginId", "agentType"},
@@ -125,6 +127,15 @@ const struct plan_step plan_steps[] = {
 };
 /* clang-format on */
 const size_t plan_num_steps = sizeof(plan_steps) / sizeof(plan_steps[0]);
+
+enum entity plan_child(enum entity on, const char *field)
+{
+    size_t i;
+    for (i = 0; i < plan_num_steps; ++i)
+        if (plan_steps[i].on == on && strcmp(plan_steps[i].field, field) == 0)
+            return plan_steps[i].child;
+    return ENTITY_NONE;
+}
 
 enum entity plan_root(enum record_kind kind)
 {

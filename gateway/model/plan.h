@@ -52,6 +52,9 @@ struct plan_step {
 extern const struct plan_step plan_steps[];
 extern const size_t plan_num_steps;
 
+/* Is the field a list of related objects, or one? ENTITY_NONE: a plain value. */
+enum entity plan_child(enum entity on, const char *field);
+
 /* The object a resource starts from. */
 enum entity plan_root(enum record_kind kind);
 

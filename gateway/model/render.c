@@ -40,34 +40,21 @@ static json_t *text_or_null(json_t *value)
 
 static json_t *state_of(const struct node *node)
 {
-    json_t *info = json_object_get(node->facts, "state");
-    if (json_is_string(info))
-        return json_incref(info);
-    return or_null(json_object_get(json_object_get(info, "currentState"), "state"));
+    const char *state = node_state(node);
+    return state != NULL ? json_string(state) : json_null();
 }
 
-static json_t *ids_of(const struct fetch *fetch, const struct node *node, const char *field,
-                      enum entity kind)
+static json_t *ids_of(const struct node *node, const char *field)
 {
-    json_t *ids = json_object_get(node->facts, field), *id, *living = json_array();
-    size_t i;
-    json_array_foreach(ids, i, id)
-    {
-        const struct node *child = fetch_find(fetch, kind, json_string_value(id));
-        if (child != NULL && !child->gone)
-            json_array_append(living, id);
-    }
-    return living;
+    json_t *ids = json_array(), *one;
+    const char *id;
+    json_object_foreach(json_object_get(node->facts, field), id, one)
+        json_array_append_new(ids, json_string(id));
+    return ids;
 }
 
-#define FOREACH_CHILD(fetch, node, field, kind, child)                                             \
-    for (size_t i_##child = 0;                                                                     \
-         i_##child < json_array_size(json_object_get((node)->facts, (field))); ++i_##child)        \
-        if (((child) = fetch_find((fetch), (kind),                                                 \
-                                  json_string_value(json_array_get(                                \
-                                      json_object_get((node)->facts, (field)), i_##child)))) !=    \
-                NULL &&                                                                            \
-            !(child)->gone)
+#define FOREACH_CHILD(model, node, field, kind, child)                                             \
+    GRAPH_FOREACH(&(model)->graph, node, field, kind, child)
 
 /* {"item":[{"type":"Voice"}]} as in handles, or ["Voice"] as operations answer */
 static json_t *contact_types(const struct node *node)
@@ -119,14 +106,13 @@ static json_t *forwarding(const struct node *node)
 
 /* ---- agent ---- */
 
-static json_t *agent_call(const struct fetch *fetch, const struct node *tc,
-                          const struct node *terminal)
+static json_t *agent_call(struct model *model, const struct node *tc, const struct node *terminal)
 {
     const char *contact_id = fact_id(tc, "contact");
     const struct node *contact =
-        contact_id != NULL ? fetch_find(fetch, ENTITY_CONTACT, contact_id) : NULL;
+        contact_id != NULL ? graph_find(&model->graph, ENTITY_CONTACT, contact_id) : NULL;
 
-    if (contact == NULL || contact->gone)
+    if (contact == NULL)
         return NULL;
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "contactId", contact->id,
                      "terminalConnectionId", tc->id, "terminal", terminal->id, "state",
@@ -135,15 +121,15 @@ static json_t *agent_call(const struct fetch *fetch, const struct node *tc,
                      contact_types(contact));
 }
 
-static json_t *agent_calls(const struct fetch *fetch, const struct node *agent)
+static json_t *agent_calls(struct model *model, const struct node *agent)
 {
     json_t *calls = json_array();
     const struct node *terminal, *tc;
-    FOREACH_CHILD(fetch, agent, "terminals", ENTITY_TERMINAL, terminal)
+    FOREACH_CHILD(model, agent, "terminals", ENTITY_TERMINAL, terminal)
     {
-        FOREACH_CHILD(fetch, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+        FOREACH_CHILD(model, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
         {
-            json_t *call = agent_call(fetch, tc, terminal);
+            json_t *call = agent_call(model, tc, terminal);
             if (call != NULL)
                 json_array_append_new(calls, call);
         }
@@ -151,10 +137,10 @@ static json_t *agent_calls(const struct fetch *fetch, const struct node *agent)
     return calls;
 }
 
-static json_t *activity_code(const struct fetch *fetch, const struct node *agent)
+static json_t *activity_code(struct model *model, const struct node *agent)
 {
     const struct node *terminal;
-    FOREACH_CHILD(fetch, agent, "terminals", ENTITY_TERMINAL, terminal)
+    FOREACH_CHILD(model, agent, "terminals", ENTITY_TERMINAL, terminal)
     {
         json_t *code = json_object_get(terminal->facts, "activityCode");
         if (json_string_length(code) > 0)
@@ -163,9 +149,9 @@ static json_t *activity_code(const struct fetch *fetch, const struct node *agent
     return json_null();
 }
 
-static json_t *presence(const struct fetch *fetch, const struct node *agent, size_t num_calls)
+static json_t *presence(struct model *model, const struct node *agent, size_t num_calls)
 {
-    const struct config *config = fetch->model->config;
+    const struct config *config = model->config;
     struct presence_facts facts = {json_is_true(json_object_get(agent->facts, "loggedIn")),
                                    json_is_true(json_object_get(agent->facts, "ready")),
                                    fact_id(agent, "notReadyReasonCode"), num_calls};
@@ -182,9 +168,9 @@ static json_t *ready_status(const struct node *agent)
     return json_string(json_is_true(ready) ? "READY" : "NOT_READY");
 }
 
-static json_t *render_agent(const struct fetch *fetch, const struct node *agent)
+static json_t *render_agent(struct model *model, const struct node *agent)
 {
-    json_t *calls = agent_calls(fetch, agent);
+    json_t *calls = agent_calls(model, agent);
     json_t *code = json_is_true(json_object_get(agent->facts, "ready"))
                        ? json_null()
                        : text_or_null(json_object_get(agent->facts, "notReadyReasonCode"));
@@ -194,21 +180,20 @@ static json_t *render_agent(const struct fetch *fetch, const struct node *agent)
         of_handle(agent, "agentType"), "loginStatus",
         json_is_true(json_object_get(agent->facts, "loggedIn")) ? "LOGGED_IN" : "LOGGED_OUT",
         "readyStatus", ready_status(agent), "notReadyReasonCode", code, "activityCode",
-        activity_code(fetch, agent), "presence", presence(fetch, agent, json_array_size(calls)),
+        activity_code(model, agent), "presence", presence(model, agent, json_array_size(calls)),
         "voiceTerminal", name_of(agent, "voiceTerminal", ENTITY_TERMINAL), "terminals",
-        ids_of(fetch, agent, "terminals", ENTITY_TERMINAL), "addresses",
-        ids_of(fetch, agent, "addresses", ENTITY_ADDRESS), "supervisor",
+        ids_of(agent, "terminals"), "addresses", ids_of(agent, "addresses"), "supervisor",
         name_of(agent, "supervisor", ENTITY_AGENT), "contactTypes", contact_types(agent), "calls",
         calls, "capabilities", capabilities(agent), "control");
 }
 
 /* ---- terminal, address ---- */
 
-static json_t *terminal_connections(const struct fetch *fetch, const struct node *terminal)
+static json_t *terminal_connections(struct model *model, const struct node *terminal)
 {
     json_t *list = json_array();
     const struct node *tc;
-    FOREACH_CHILD(fetch, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+    FOREACH_CHILD(model, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
         json_array_append_new(list,
                               json_pack("{s:s, s:o, s:o}", "terminalConnectionId", tc->id,
@@ -217,15 +202,14 @@ static json_t *terminal_connections(const struct fetch *fetch, const struct node
     return list;
 }
 
-static json_t *render_terminal(const struct fetch *fetch, const struct node *terminal)
+static json_t *render_terminal(struct model *model, const struct node *terminal)
 {
     return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
         terminal->id, "type", of_handle(terminal, "terminalType"), "provider",
         or_null(json_object_get(json_object_get(terminal->handle, "provider"), "providerName")),
-        "state", state_of(terminal), "addresses",
-        ids_of(fetch, terminal, "addresses", ENTITY_ADDRESS), "terminalConnections",
-        terminal_connections(fetch, terminal), "agent",
+        "state", state_of(terminal), "addresses", ids_of(terminal, "addresses"),
+        "terminalConnections", terminal_connections(model, terminal), "agent",
         text_or_null(json_object_get(terminal->facts, "loginId")), "ready", fact(terminal, "ready"),
         "notReadyReasonCode", text_or_null(json_object_get(terminal->facts, "notReadyReasonCode")),
         "activityCode", text_or_null(json_object_get(terminal->facts, "activityCode")),
@@ -233,11 +217,11 @@ static json_t *render_terminal(const struct fetch *fetch, const struct node *ter
         "contactTypes", contact_types(terminal), "capabilities", capabilities(terminal));
 }
 
-static json_t *address_connections(const struct fetch *fetch, const struct node *address)
+static json_t *address_connections(struct model *model, const struct node *address)
 {
     json_t *list = json_array();
     const struct node *connection;
-    FOREACH_CHILD(fetch, address, "connections", ENTITY_CONNECTION, connection)
+    FOREACH_CHILD(model, address, "connections", ENTITY_CONNECTION, connection)
     {
         json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "connectionId", connection->id,
                                               "contactId", fact(connection, "contact"), "state",
@@ -246,16 +230,15 @@ static json_t *address_connections(const struct fetch *fetch, const struct node 
     return list;
 }
 
-static json_t *render_address(const struct fetch *fetch, const struct node *address)
+static json_t *render_address(struct model *model, const struct node *address)
 {
     json_t *waiting = json_object_get(address->facts, "messageWaiting");
     return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
         address->id, "type", of_handle(address, "addressType"), "provider",
         or_null(json_object_get(json_object_get(address->handle, "provider"), "providerName")),
-        "state", state_of(address), "terminals",
-        ids_of(fetch, address, "terminals", ENTITY_TERMINAL), "connections",
-        address_connections(fetch, address), "doNotDisturb", fact(address, "doNotDisturb"),
+        "state", state_of(address), "terminals", ids_of(address, "terminals"), "connections",
+        address_connections(model, address), "doNotDisturb", fact(address, "doNotDisturb"),
         "forwarding", forwarding(address), "messageWaiting",
         or_null(json_object_get(waiting, "messageWaiting")), "numberOfMessages",
         or_null(json_object_get(waiting, "numberOfMessages")), "presence",
@@ -265,11 +248,11 @@ static json_t *render_address(const struct fetch *fetch, const struct node *addr
 
 /* ---- call ---- */
 
-static json_t *call_terminal_connections(const struct fetch *fetch, const struct node *connection)
+static json_t *call_terminal_connections(struct model *model, const struct node *connection)
 {
     json_t *list = json_array();
     const struct node *tc;
-    FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+    FOREACH_CHILD(model, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
         json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "terminalConnectionId",
                                               tc->id, "terminal", fact(tc, "terminal"), "state",
@@ -278,28 +261,33 @@ static json_t *call_terminal_connections(const struct fetch *fetch, const struct
     return list;
 }
 
-/* An address outside the provider is the far end of a call. */
-static int is_remote(const struct fetch *fetch, const struct node *connection)
+/* An address outside the provider is the far end of a call; an event says so itself. */
+static int is_remote(struct model *model, const struct node *connection)
 {
     const char *name = fact_id(connection, "address");
-    const struct node *address = name != NULL ? fetch_find(fetch, ENTITY_ADDRESS, name) : NULL;
+    const struct node *address =
+        name != NULL ? graph_find(&model->graph, ENTITY_ADDRESS, name) : NULL;
+    json_t *told = json_object_get(connection->facts, "remote");
     const char *type =
         address != NULL ? json_string_value(json_object_get(address->handle, "addressType")) : NULL;
+
+    if (json_is_boolean(told))
+        return json_is_true(told);
     return type != NULL && strcmp(type, "OUT_OF_PROVIDER") == 0;
 }
 
-static json_t *call_connections(const struct fetch *fetch, const struct node *contact)
+static json_t *call_connections(struct model *model, const struct node *contact)
 {
     json_t *list = json_array();
     const struct node *connection;
-    FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
+    FOREACH_CHILD(model, contact, "connections", ENTITY_CONNECTION, connection)
     {
         json_array_append_new(
             list,
             json_pack("{s:s, s:o, s:o, s:b, s:o, s:o}", "connectionId", connection->id, "address",
                       fact(connection, "address"), "state", state_of(connection), "remote",
-                      is_remote(fetch, connection), "capabilities", capabilities(connection),
-                      "terminalConnections", call_terminal_connections(fetch, connection)));
+                      is_remote(model, connection), "capabilities", capabilities(connection),
+                      "terminalConnections", call_terminal_connections(model, connection)));
     }
     return list;
 }
@@ -368,7 +356,7 @@ static json_t *immutable_keys(const json_t *intrinsics)
 const char *const consult_fields[CONSULT_FIELDS] = {"consult", "transferConsult",
                                                     "conferenceConsult"};
 
-static json_t *consults(const struct fetch *fetch, const struct node *contact)
+static json_t *consults(struct model *model, const struct node *contact)
 {
     json_t *found = json_object(), *ids = json_array();
     const struct node *connection, *tc;
@@ -376,9 +364,9 @@ static json_t *consults(const struct fetch *fetch, const struct node *contact)
     json_t *one;
     size_t i;
 
-    FOREACH_CHILD(fetch, contact, "connections", ENTITY_CONNECTION, connection)
+    FOREACH_CHILD(model, contact, "connections", ENTITY_CONNECTION, connection)
     {
-        FOREACH_CHILD(fetch, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+        FOREACH_CHILD(model, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
         {
             for (i = 0; i < CONSULT_FIELDS; ++i)
                 if ((id = handle_id(ENTITY_CONTACT,
@@ -392,7 +380,7 @@ static json_t *consults(const struct fetch *fetch, const struct node *contact)
     return ids;
 }
 
-static json_t *render_call(const struct fetch *fetch, const struct node *contact)
+static json_t *render_call(struct model *model, const struct node *contact)
 {
     json_t *intrinsics = json_object_get(contact->facts, "intrinsics");
     return json_pack(
@@ -407,17 +395,17 @@ static json_t *render_call(const struct fetch *fetch, const struct node *contact
         name_of(contact, "callingTerminal", ENTITY_TERMINAL), "originalDestination",
         name_of(contact, "originalDestination", ENTITY_ADDRESS), "lastRedirected",
         name_of(contact, "lastRedirected", ENTITY_ADDRESS), "connections",
-        call_connections(fetch, contact), "data", attached(contact), "intrinsics",
+        call_connections(model, contact), "data", attached(contact), "intrinsics",
         key_values(intrinsics), "immutableIntrinsics", immutable_keys(intrinsics), "uui",
-        text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(fetch, contact),
-        "consultOf", or_null(json_object_get(fetch->model->consult_of, contact->id)),
-        "transferredFrom", "capabilities", capabilities(contact));
+        text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(model, contact),
+        "consultOf", or_null(json_object_get(model->consult_of, contact->id)), "transferredFrom",
+        "capabilities", capabilities(contact));
 }
 
-static json_t *render_call_capabilities(const struct fetch *fetch, const struct node *contact)
+static json_t *render_call_capabilities(struct model *model, const struct node *contact)
 {
     json_t *flags = capabilities(contact);
-    json_object_set_new(flags, "connections", call_connections(fetch, contact));
+    json_object_set_new(flags, "connections", call_connections(model, contact));
     return flags;
 }
 
@@ -433,37 +421,37 @@ static json_t *render_data(const struct node *contact)
 
 /* ---- user ---- */
 
-static json_t *render_user(const struct fetch *fetch, const struct node *user)
+static json_t *render_user(struct model *model, const struct node *user)
 {
-    const struct session *session = sessions_find(fetch->model->sessions, fetch->user);
-    json_t *agents = ids_of(fetch, user, "agents", ENTITY_AGENT);
-    int unsupported = session_is_shared(session) || json_array_size(agents) > 1;
-    json_t *object =
-        json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", user->id, "domain", session_domain(session),
-                  "agents", agents, "terminals", ids_of(fetch, user, "terminals", ENTITY_TERMINAL),
-                  "addresses", ids_of(fetch, user, "addresses", ENTITY_ADDRESS));
+    const struct session *session = sessions_find_by_name(model->sessions, user->id);
+    json_t *agents = ids_of(user, "agents"), *object;
+    int unsupported =
+        (session != NULL && session_is_shared(session)) || json_array_size(agents) > 1;
+
+    object =
+        json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", user->id, "domain",
+                  session != NULL ? session_domain(session) : "", "agents", agents, "terminals",
+                  ids_of(user, "terminals"), "addresses", ids_of(user, "addresses"));
     if (unsupported && object != NULL)
         json_object_set_new(object, "unsupportedMapping", json_true());
     return object;
 }
 
-json_t *render(const struct fetch *fetch)
+json_t *render(struct model *model, enum record_kind kind, const struct node *root)
 {
-    const struct node *root = fetch->first;
-
-    switch (fetch->kind) {
+    switch (kind) {
     case RECORD_AGENT:
-        return render_agent(fetch, root);
+        return render_agent(model, root);
     case RECORD_TERMINAL:
-        return render_terminal(fetch, root);
+        return render_terminal(model, root);
     case RECORD_ADDRESS:
-        return render_address(fetch, root);
+        return render_address(model, root);
     case RECORD_CALL:
-        return render_call(fetch, root);
+        return render_call(model, root);
     case RECORD_USER:
-        return render_user(fetch, root);
+        return render_user(model, root);
     case RECORD_CALL_CAPABILITIES:
-        return render_call_capabilities(fetch, root);
+        return render_call_capabilities(model, root);
     case RECORD_CALL_DATA:
         return render_data(root);
     case RECORD_CALL_INTRINSICS:

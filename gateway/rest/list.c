@@ -29,6 +29,7 @@ struct sum {
     int64_t ttl_ms, age_ms;
     size_t items, missing;
     int64_t stale_since_ms; /* the earliest; 0: nothing is stale */
+    int live;               /* every item is */
 };
 
 static void step(struct reading *reading);
@@ -146,7 +147,11 @@ static void add_record(struct sum *sum, const struct record *record, const struc
         add_stale(sum, f->stale_since_ms);
     if (f->ttl_ms < sum->ttl_ms)
         sum->ttl_ms = f->ttl_ms;
-    if (now - record->fetched_at_ms > sum->age_ms)
+    if (f->label != SYNC_LIVE)
+        sum->live = 0;
+    if (f->label == SYNC_LIVE && sum->age_ms < 0)
+        sum->age_ms = 0;
+    if (f->label != SYNC_LIVE && now - record->fetched_at_ms > sum->age_ms)
         sum->age_ms = now - record->fetched_at_ms;
 }
 
@@ -193,12 +198,13 @@ static int add_item(struct reading *reading, struct sum *sum, enum record_kind k
                     const struct id *id, int64_t now)
 {
     struct request *request = reading->request;
-    struct freshness_source source = {0, 0};
+    struct freshness_source source = {0};
     struct record record;
     struct freshness f;
     int found = store_get(request->front->reader, kind, id->bytes, id->length, &record) == CG_OK;
 
-    if (found && !source_of(request, kind, id, &record, &source))
+    if (found && ((record.flags & RECORD_ENDED) != 0 ||
+                  !source_of(request, kind, id, &record, &source)))
         return 0;
     f = reading_judge(reading, found ? &record : NULL, &source, now);
     if (f.action == FRESHNESS_FETCH && !reading->records_asked) {
@@ -256,7 +262,10 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
     if (reading->incomplete)
         add_stale(sum, clock_unix_ms());
     mix(sum, (uint64_t)sum->stale_since_ms);
-    f.label = sum->stale_since_ms != 0 ? SYNC_STALE : SYNC_CACHED;
+    mix(sum, (uint64_t)(sum->live && reading->live_lists));
+    f.label = sum->stale_since_ms != 0          ? SYNC_STALE
+              : sum->live && reading->live_lists ? SYNC_LIVE
+                                                 : SYNC_CACHED;
     f.stale_since_ms = sum->stale_since_ms;
     append(sum, "]", 1);
     if (reading->incomplete)
@@ -315,7 +324,7 @@ static void step(struct reading *reading)
 {
     struct request *request = reading->request;
     struct page page = {NULL, 0, 0, request, request->route->kind, request->limit + 1};
-    struct sum sum = {NULL, UINT64_C(14695981039346656037), INT64_MAX, -1, 0, 0, 0};
+    struct sum sum = {NULL, UINT64_C(14695981039346656037), INT64_MAX, -1, 0, 0, 0, 1};
     enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown = 0;
 

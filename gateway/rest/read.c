@@ -102,7 +102,7 @@ static void serve(struct reading *reading, const struct record *record, const st
 {
     struct request *request = reading->request;
     struct representation r;
-    int64_t age = clock_unix_ms() - record->fetched_at_ms;
+    int64_t age = f->label == SYNC_LIVE ? 0 : clock_unix_ms() - record->fetched_at_ms;
 
     r.etag[0] = r.cache_status[0] = r.sync[0] = '\0';
     r.content_type = NULL;
@@ -181,7 +181,7 @@ static int is_visible(const struct request *request, const struct record *record
 static void step(struct reading *reading)
 {
     struct request *request = reading->request;
-    struct freshness_source source = {0, 0};
+    struct freshness_source source = {0};
     struct record record;
     struct freshness f;
     int found;

@@ -174,6 +174,7 @@ void reading_ask(struct reading *reading, enum record_kind kind, const char *id,
     if (fetch == NULL)
         abort();
     memcpy(fetch->traceparent, reading->request->traceparent, sizeof(fetch->traceparent));
+    fetch->anew = reading->request->directives.no_cache;
     fetch->data = ticket;
     fetch->on_reply = on_fetched;
     fetch->reply_to = &ticket->front->mailbox;
@@ -280,10 +281,11 @@ struct freshness reading_judge(const struct reading *reading, const struct recor
     const struct config *config = policy_config(reading->request->policy);
     struct freshness_policy policy = {config->cache.stale_while_revalidate_ms,
                                       config->cache.stale_if_error_ms};
-    struct freshness_record times = {0, 0};
+    struct freshness_record times = {0};
 
     if (record != NULL)
-        times = (struct freshness_record){record->fetched_at_ms, record->expires_at_ms};
+        times = (struct freshness_record){record->fetched_at_ms, record->expires_at_ms,
+                                          record->covered, (record->flags & RECORD_DIRTY) != 0};
     return freshness_decide(record != NULL ? &times : NULL, source, &policy,
                             &reading->request->directives, now_ms);
 }
@@ -301,9 +303,12 @@ static int list_will_do(struct reading *reading, enum record_kind list,
 
     *known = store_get(reading->request->front->reader, list, user->name, strlen(user->name),
                        &record) == CG_OK;
-    if (!*known)
+    if (!*known) {
+        reading->live_lists = 0;
         return 0;
+    }
     f = reading_judge(reading, &record, &source, clock_unix_ms());
+    reading->live_lists &= f.label == SYNC_LIVE;
     if (f.label == SYNC_STALE &&
         (reading->stale_since_ms == 0 || f.stale_since_ms < reading->stale_since_ms))
         reading->stale_since_ms = f.stale_since_ms;
@@ -325,6 +330,7 @@ int reading_members(struct reading *reading, enum record_kind list, int strict, 
     int asked = 0, known;
 
     *unknown = 0;
+    reading->live_lists = 1;
     reading->stale_since_ms = 0;
     if (store_read_begin(request->front->reader) != CG_OK) {
         respond_problem(request, PROBLEM_STORE, NULL, NULL);

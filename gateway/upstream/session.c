@@ -29,12 +29,13 @@ const char *session_state_name(enum session_state state)
 
 struct freshness_source session_view_source(uint32_t user)
 {
-    static const struct freshness_source none = {0, 0};
+    static const struct freshness_source none = {0, 0, 0};
     if (user >= SESSION_VIEWS_MAX)
         return none;
     return (struct freshness_source){
         atomic_load_explicit(&session_views[user].healthy_since_ms, memory_order_acquire),
-        atomic_load_explicit(&session_views[user].lost_at_ms, memory_order_acquire)};
+        atomic_load_explicit(&session_views[user].lost_at_ms, memory_order_acquire),
+        atomic_load_explicit(&session_views[user].live, memory_order_acquire)};
 }
 
 static int resolve(struct sessions *sessions, char *error, size_t error_size)

@@ -5,6 +5,8 @@
  * A record is inside its time-to-live and *covered* when it was read after its source (the upstream session it came through)
  * last became healthy: what was read before an outage, or by an earlier process, is true no more than "then". So:
  *
+ *   its subscription is active and in step          live: serve; there is no end to that but an event
+ *   the same, but a part may have changed silently  fetch that part, and serve as it was on error
  *   source healthy, record covered, now < expires   cached: serve
  *   source healthy, record covered, expired         stale since `expires`: serve and refresh behind, for as long as
  *                                                   stale-while-revalidate; after that fetch, and serve stale on error
@@ -26,10 +28,13 @@ const char *sync_label_name(enum sync_label label);
 struct freshness_source {
     int64_t healthy_since_ms; /* 0: lost or never had */
     int64_t lost_at_ms;       /* when it was last lost; at start: when the process started */
+    uint64_t live; /* the subscription that is active and in step with the upstream; 0: none */
 };
 
 struct freshness_record {
     int64_t fetched_at_ms, expires_at_ms;
+    uint64_t covered; /* the subscription whose events keep it up to date; 0: none */
+    int dirty;        /* a part of it may have changed without being told */
 };
 
 struct freshness_policy {

@@ -18,6 +18,7 @@
 
 #include "cctgate/config.h"
 #include "cctgate/contract.h"
+#include "cctgate/event.h"
 #include "cctgate/loop.h"
 #include "cctgate/session.h"
 #include "cctgate/store.h"
@@ -50,6 +51,7 @@ struct model_settings {
     struct store *store;
     const struct contract *contract;
     struct config *config;
+    uint64_t epoch; /* of the store: subscriptions are numbered from it */
 };
 
 int model_new(struct model **model, const struct model_settings *settings);
@@ -57,15 +59,34 @@ void model_free(struct model **model);
 void model_set_sessions(struct model *model, struct sessions *sessions);
 void model_configure(struct model *model, struct config *config);
 
-/* Starts or joins the fetch of a key. `traceparent` ("" for none) is passed upstream when the fetch starts. on_done never runs inside. */
-void model_fetch(struct model *model, enum record_kind kind, const char *id, size_t id_length,
-                 const char *traceparent, struct fetch_waiter *waiter);
+struct model_wanted {
+    enum record_kind kind;
+    const char *id;
+    size_t id_length;
+    int anew;                /* what events keep fresh is asked for, too */
+    const char *traceparent; /* passed upstream when the fetch starts; NULL or "" for none */
+};
+/* Starts or joins the fetch of a key. on_done never runs inside. */
+void model_fetch(struct model *model, const struct model_wanted *wanted,
+                 struct fetch_waiter *waiter);
 
 /* Forgets a user who is no longer configured. */
 void model_forget_user(struct model *model, uint32_t user);
 
 /* Has this process read what the user owns? */
 int model_has_read(struct model *model, uint32_t user);
+
+/* Who gets the events that were committed: `events` are borrowed, in order. */
+void model_set_publisher(struct model *model,
+                         void (*publish)(void *data, struct event *const *events,
+                                         size_t num_events),
+                         void *data);
+
+/* What subscriptions tell (subscription.h). */
+void model_on_subscribed(struct model *model, struct session *session);
+void model_on_unsubscribed(struct model *model, struct session *session, const char *why);
+void model_on_message(struct model *model, struct session *session, const json_t *message);
+void model_on_batch_end(struct model *model);
 
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;

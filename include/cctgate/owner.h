@@ -46,6 +46,7 @@ struct owner_fetch {
     void *data;
     struct fetch_outcome *outcome; /* out; one reference */
     enum record_kind kind;
+    int anew; /* what events keep fresh is asked for, too */
     size_t id_length;
     char traceparent[64];
     char id[CG_ID_BYTES_MAX];

@@ -39,6 +39,7 @@ struct session_view {
     _Atomic int64_t healthy_since_ms, lost_at_ms;
     _Atomic int state; /* enum session_state */
     _Atomic int configured;
+    _Atomic uint64_t live; /* the subscription that is active and in step; 0: none */
 };
 extern struct session_view session_views[SESSION_VIEWS_MAX];
 struct freshness_source session_view_source(uint32_t user);

@@ -57,6 +57,11 @@ enum record_provenance {
         3 /* found in the store at start and not confirmed since; told by comparing with the session, not written */
 };
 
+enum record_flag {
+    RECORD_DIRTY = 1 << 0, /* a part may have changed without being told: to be read anew before it is served */
+    RECORD_ENDED = 1 << 1  /* a call that is over: no longer in lists */
+};
+
 struct record {
     uint64_t
         version; /* grows with every write of any record, across restarts too; what an ETag is made of */
@@ -64,6 +69,8 @@ struct record {
     int64_t expires_at_ms; /* end of the time-to-live */
     uint32_t user;         /* the user through whose session it was read (store_user_id) */
     uint8_t provenance;    /* enum record_provenance */
+    uint16_t flags;        /* enum record_flag, or'ed */
+    uint64_t covered;      /* the subscription whose events keep it up to date; 0: none does */
     const char *body;      /* JSON text, not NUL-terminated */
     size_t body_length;
 };

@@ -1,0 +1,583 @@
+/*
+ * A notification becomes what the model knows. What the server reports is believed (DOMAIN section 3.3): no transition is refused. A
+ * previousState that is not what was known, or a time that runs backwards, means that something was missed: the new state is still the
+ * newest that is known, and the object is read anew.
+ */
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/log.h"
+#include "cctgate/loop.h"
+#include "gateway/model/live.h"
+#include "gateway/model/payload.h"
+
+/* Which end of the enumerations means what (conf/contract: connectionState, terminalConnectionState, reason, systemEvent). */
+static const struct leg_row {
+    enum event_type type;
+    enum entity leg, place;
+    const char *list; /* of the place */
+    const char *back; /* of the leg: the place */
+    const char *final;
+} leg_rows[] = {
+    {EVENT_CONNECTION_STATE, ENTITY_CONNECTION, ENTITY_ADDRESS, "connections", "address",
+     "DISCONNECTED"},
+    {EVENT_TERMINAL_CONNECTION_STATE, ENTITY_TERMINAL_CONNECTION, ENTITY_TERMINAL,
+     "terminalConnections", "terminal", "DROPPED"},
+};
+static const char *const beginnings[] = {"IDLE", "UNKNOWN"};
+static const char *const consult_reasons[] = {"CONSULT_INIT", "TRANSFER_INIT", "CONFERENCE_INIT"};
+static const char *const held_states[] = {"AUTOHELD", "HELD"};
+#define REASON_TRANSFERRED "TRANSFER_COMPLETE"
+#define DELIVERY_FAILED    "CONNECTION_FAILURE"
+
+struct applying {
+    struct model *model;
+    uint32_t user;
+    uint64_t clock;
+    struct payload payload;
+    int in_step;
+};
+
+static int is_one_of(const char *text, const char *const *list, size_t length)
+{
+    size_t i;
+    for (i = 0; text != NULL && i < length; ++i)
+        if (strcmp(text, list[i]) == 0)
+            return 1;
+    return 0;
+}
+#define ONE_OF(text, list) is_one_of((text), (list), sizeof(list) / sizeof((list)[0]))
+
+static struct node *take_node(struct applying *a, enum entity kind)
+{
+    const char *id = a->payload.ids[kind];
+    struct node *node =
+        id != NULL ? graph_get(&a->model->graph, kind, id, a->payload.handles[kind]) : NULL;
+    uint64_t subscription = live_subscription(a->model, a->user);
+
+    if (node != NULL && live_coverage(a->model, node->covered) == NULL && subscription != 0 &&
+        json_object_size(node->facts) == 0)
+        node->covered = subscription;
+    return node;
+}
+
+/* ---- telling ---- */
+
+static struct pending_event *tell(struct applying *a, const struct node *about, const char *agent)
+{
+    struct notice n = {a->payload.type, about, agent, a->payload.property,
+                       a->user,         a->payload.time_ms, 0, payload_data(&a->payload)};
+    return notice(a->model, &n);
+}
+
+static void remember(struct applying *a, const struct pending_event *event)
+{
+    struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
+                            a->payload.time_ms};
+    recent_add(a->model->live, &change, event);
+}
+
+/* ---- lineage ---- */
+
+/* A consult begins at a terminal whose other call is on hold: that is the one it is a consult of. */
+static void note_consult(struct applying *a, const struct node *contact,
+                         const struct node *terminal)
+{
+    const struct node *tc, *origin = NULL;
+
+    if (!ONE_OF(a->payload.reason, consult_reasons) || terminal == NULL ||
+        json_object_get(a->model->consult_of, contact->id) != NULL)
+        return;
+    GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                  tc)
+    {
+        const struct node *other = contact_of(a->model, tc);
+        if (other != NULL && other != contact && ONE_OF(node_state(tc), held_states))
+            origin = other;
+    }
+    if (origin != NULL)
+        json_object_set_new(a->model->consult_of, contact->id, json_string(origin->id));
+}
+
+static void note_transfer(struct applying *a, struct node *contact)
+{
+    json_t *origin = json_object_get(a->model->consult_of, contact->id), *chain, *older;
+
+    if (a->payload.reason == NULL || strcmp(a->payload.reason, REASON_TRANSFERRED) != 0 ||
+        origin == NULL || json_object_get(a->model->live->lineage, contact->id) != NULL)
+        return;
+    chain = json_array();
+    older = json_object_get(a->model->live->lineage, json_string_value(origin));
+    if (older != NULL)
+        json_array_extend(chain, older);
+    json_array_append(chain, origin);
+    json_object_set_new(a->model->live->lineage, contact->id, chain);
+    touch(a->model, contact);
+}
+
+/* ---- legs of calls ---- */
+
+static const char *missed(const struct applying *a, const struct node *leg)
+{
+    const char *known = leg != NULL ? node_state(leg) : NULL;
+
+    if (leg != NULL && a->payload.time_ms != 0 && a->payload.time_ms < leg->told_ms)
+        return "order";
+    if (a->payload.previous_state == NULL)
+        return NULL;
+    if (leg == NULL || known == NULL)
+        return ONE_OF(a->payload.previous_state, beginnings) ? NULL : "previousState";
+    if (strcmp(known, a->payload.previous_state) == 0 ||
+        (leg->told_at == 0 && strcmp(known, a->payload.new_state) == 0))
+        return NULL; /* a read had seen it already */
+    return "previousState";
+}
+
+static void link_leg(struct applying *a, const struct leg_row *row, struct node *leg,
+                     struct node *place, struct node *contact)
+{
+    struct node *connection = leg;
+
+    if (row->leg == ENTITY_TERMINAL_CONNECTION &&
+        (connection = take_node(a, ENTITY_CONNECTION)) != NULL) {
+        node_tell(leg, "connection", json_string(connection->id), a->clock);
+        node_link(connection, "terminalConnections", leg->id, a->clock);
+        if (connection->told_at == 0)
+            node_dirty(connection, "terminalConnections", a->clock);
+    }
+    node_tell(leg, "contact", json_string(contact->id), a->clock);
+    if (place != NULL) {
+        node_tell(leg, row->back, json_string(place->id), a->clock);
+        node_link(place, row->list, leg->id, a->clock);
+        touch(a->model, place);
+    }
+    if (connection != NULL) {
+        node_tell(connection, "contact", json_string(contact->id), a->clock);
+        node_link(contact, "connections", connection->id, a->clock);
+    }
+}
+
+/* Rights are those of whoever asks: another user's word about a leg that is not his says nothing. */
+static void take_capabilities(struct applying *a, struct node *node, const struct node *place)
+{
+    if (a->payload.capabilities == NULL)
+        return;
+    if (place == NULL || place->num_users == 0 || node_has_user(place, a->user))
+        node_tell(node, "capabilities", json_incref(a->payload.capabilities), a->clock);
+    else if (json_object_get(node->facts, "capabilities") != NULL)
+        node_dirty(node, "capabilities", a->clock);
+}
+
+static void see_call(struct applying *a, struct node *contact, const struct node *place)
+{
+    size_t i;
+    contact_see(a->model, contact, a->user);
+    for (i = 0; place != NULL && i < place->num_users; ++i)
+        contact_see(a->model, contact, place->users[i]);
+}
+
+static void set_state(struct applying *a, struct node *leg)
+{
+    leg->told_at = a->clock;
+    leg->told_ms = a->payload.time_ms;
+    node_tell(leg, "state", json_string(a->payload.new_state), a->clock);
+    if (json_is_boolean(json_object_get(a->payload.body, "IsRemote")))
+        node_tell(leg, "remote", json_incref(json_object_get(a->payload.body, "IsRemote")),
+                  a->clock);
+}
+
+static void end_leg(struct applying *a, struct node *leg, struct node *contact)
+{
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION) {
+        terminal_connection_over(a->model, leg, a->clock);
+        return;
+    }
+    connection_over(a->model, leg, a->clock);
+    if (json_object_size(json_object_get(contact->facts, "connections")) == 0)
+        contact->ended = 1;
+}
+
+static void change_leg(struct applying *a, const struct leg_row *row, struct node *contact,
+                       struct node *place)
+{
+    struct node *leg = take_node(a, row->leg);
+
+    contact->told_at = a->clock;
+    link_leg(a, row, leg, place, contact);
+    dirty_call(a->model, contact, a->clock);
+    set_state(a, leg);
+    take_capabilities(a, leg, place);
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION)
+        note_consult(a, contact, place);
+    note_transfer(a, contact);
+    touch(a->model, leg);
+    touch(a->model, contact);
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION)
+        force_answer_watch(a->model, leg);
+    if (strcmp(a->payload.new_state, row->final) == 0)
+        end_leg(a, leg, contact);
+}
+
+static void apply_leg(struct applying *a, const struct leg_row *row)
+{
+    const char *id = a->payload.ids[row->leg];
+    struct node *leg = graph_find(&a->model->graph, row->leg, id), *contact, *place;
+    const char *why = a->in_step ? missed(a, leg) : NULL;
+    int is_final, is_new;
+
+    if (id == NULL || a->payload.ids[ENTITY_CONTACT] == NULL || a->payload.new_state == NULL)
+        return;
+    is_final = strcmp(a->payload.new_state, row->final) == 0;
+    is_new = graph_find(&a->model->graph, ENTITY_CONTACT, a->payload.ids[ENTITY_CONTACT]) == NULL;
+    contact = take_node(a, ENTITY_CONTACT);
+    place = take_node(a, row->place);
+    if (is_new)
+        node_dirty(contact, "connections", a->clock);
+    see_call(a, contact, place);
+    remember(a, tell(a, contact, place != NULL ? agent_at(a->model, place) : NULL));
+    if (is_new && (is_over(a->model, contact->id, 0) || (is_final && leg == NULL))) {
+        contact->ended = 1; /* the last word about a call that has gone already */
+        touch(a->model, contact);
+        return;
+    }
+    if (leg == NULL && is_over(a->model, id, 0)) {
+        live_gap(a->model, contact, "order");
+        return;
+    }
+    if (why == NULL || strcmp(why, "order") != 0)
+        change_leg(a, row, contact, place);
+    if (why != NULL && !contact->ended)
+        live_gap(a->model, contact, why);
+}
+
+/* ---- properties ---- */
+
+static void dirty_known(struct model *model, struct node *node, const char *const *fields,
+                        size_t count, uint64_t clock)
+{
+    size_t i;
+    for (i = 0; i < count; ++i)
+        if (json_object_get(node->facts, fields[i]) != NULL)
+            node_dirty(node, fields[i], clock);
+    touch(model, node);
+}
+#define DIRTY(a, node, list)                                                                       \
+    dirty_known((a)->model, (node), (list), sizeof(list) / sizeof((list)[0]), (a)->clock)
+
+/* What one property takes with it, without an event of its own: facts of the same object, of its agents or of its terminals. */
+static const struct follow_row {
+    enum event_type type;
+    const char *property;
+    enum entity of; /* the object itself, or the related ones */
+    const char *fields[8];
+} follows[] = {
+    {EVENT_AGENT_PROPERTY, "LOGIN_STATUS", ENTITY_AGENT, {"ready", "notReadyReasonCode", "terminals", "addresses"}},
+    {EVENT_AGENT_PROPERTY, "LOGIN_STATUS", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode", "capabilities", "agentCapabilities"}},
+    {EVENT_AGENT_PROPERTY, "READY_STATUS", ENTITY_TERMINAL, {"ready", "notReadyReasonCode", "agentCapabilities"}},
+    {EVENT_AGENT_PROPERTY, "ADDRESS_NAME", ENTITY_AGENT, {"addresses"}},
+    {EVENT_AGENT_PROPERTY, "INFORMATION", ENTITY_AGENT, {"loggedIn", "terminals", "addresses", "voiceTerminal"}},
+    {EVENT_TERMINAL_PROPERTY, "READY_STATUS", ENTITY_AGENT, {"ready", "notReadyReasonCode", "capabilities"}},
+    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
+    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION", ENTITY_AGENT, {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
+    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION_ENDED", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
+    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION_ENDED", ENTITY_AGENT, {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
+    {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_ADDRESS, {"terminals"}},
+    {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_TERMINAL, {"addresses"}},
+    {EVENT_ADDRESS_PROPERTY, "CONTROLLED", ENTITY_ADDRESS, {"controlled"}},
+    {EVENT_CONTACT_PROPERTY, "CONTACT", ENTITY_CONTACT, {"calling", "called", "callingTerminal", "originalDestination", "lastRedirected", "contactTypes", "connections", "data"}},
+};
+
+static void dirty_row(struct applying *a, struct node *node, const struct follow_row *row)
+{
+    size_t i;
+    for (i = 0; i < sizeof(row->fields) / sizeof(row->fields[0]) && row->fields[i] != NULL; ++i)
+        if (json_object_get(node->facts, row->fields[i]) != NULL)
+            node_dirty(node, row->fields[i], a->clock);
+    touch(a->model, node);
+}
+
+static void follow(struct applying *a, struct node *node, const struct follow_row *row)
+{
+    struct node *related;
+
+    if (row->of == node->kind) {
+        dirty_row(a, node, row);
+    } else if (row->of == ENTITY_AGENT) {
+        GRAPH_FOREACH(&a->model->graph, node, "agentsOf", ENTITY_AGENT, related)
+        {
+            dirty_row(a, related, row);
+        }
+    } else {
+        GRAPH_FOREACH(&a->model->graph, node, "terminals", ENTITY_TERMINAL, related)
+        {
+            dirty_row(a, related, row);
+        }
+    }
+}
+
+static void follow_all(struct applying *a, struct node *node)
+{
+    static const char *const agent_flags[] = {"agentCapabilities"};
+    size_t i;
+
+    for (i = 0; i < sizeof(follows) / sizeof(follows[0]); ++i)
+        if (follows[i].type == a->payload.type && a->payload.property != NULL &&
+            strcmp(follows[i].property, a->payload.property) == 0)
+            follow(a, node, &follows[i]);
+    if (node->kind == ENTITY_TERMINAL)
+        DIRTY(a, node, agent_flags);
+    if (node->kind == ENTITY_CONTACT)
+        dirty_call(a->model, node, a->clock);
+}
+
+static void take_property(struct applying *a, struct node *node, const struct property_row *row)
+{
+    const json_t *element =
+        row->element != NULL ? json_object_get(a->payload.body, row->element) : NULL;
+    json_t *value =
+        row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
+
+    if (value == NULL) {
+        if (json_object_get(node->facts, row->field) != NULL)
+            node_dirty(node, row->field, a->clock);
+        return;
+    }
+    node_tell(node, row->field, row->convert != NULL ? row->convert(value) : json_incref(value),
+              a->clock);
+}
+
+static void take_properties(struct applying *a, struct node *node)
+{
+    size_t i;
+    for (i = 0; i < num_property_rows; ++i)
+        if (property_rows[i].type == a->payload.type && a->payload.property != NULL &&
+            strcmp(property_rows[i].name, a->payload.property) == 0)
+            take_property(a, node, &property_rows[i]);
+}
+
+/* A place says with every event whether it is in service. */
+static void note_status(struct applying *a, struct node *node, enum event_type type)
+{
+    const char *status = json_string_value(json_object_get(node->handle, "status"));
+    const char *known = node_state(node);
+    struct notice n = {type, node, agent_at(a->model, node), NULL, a->user, a->payload.time_ms, 1,
+                       NULL};
+
+    if (status == NULL || known == NULL || strcmp(status, known) == 0)
+        return;
+    n.data = json_pack("{s:s, s:s, s:s}", type == EVENT_TERMINAL_STATE ? "terminal" : "address",
+                       node->id, "state", status, "previousState", known);
+    node_tell(node, "state", json_string(status), a->clock);
+    notice(a->model, &n);
+}
+
+static void apply_property(struct applying *a, enum entity kind)
+{
+    struct node *node;
+    const struct node *place;
+    int is_late, is_new;
+
+    if (a->payload.ids[kind] == NULL)
+        return;
+    is_new = graph_find(&a->model->graph, kind, a->payload.ids[kind]) == NULL;
+    node = take_node(a, kind);
+    place = kind == ENTITY_CONTACT ? take_node(a, ENTITY_ADDRESS) : node;
+    if (kind == ENTITY_CONTACT)
+        see_call(a, node, NULL);
+    remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
+    if (kind == ENTITY_CONTACT && is_new) {
+        node_dirty(node, "connections", a->clock);
+        if (is_over(a->model, node->id, 0)) {
+            node->ended = 1;
+            touch(a->model, node);
+            return;
+        }
+    }
+    is_late = a->payload.time_ms != 0 && a->payload.time_ms < node->told_ms;
+    if (is_late && a->in_step) {
+        live_gap(a->model, node, "order");
+        return;
+    }
+    node->told_ms = a->payload.time_ms;
+    node->told_at = a->clock;
+    follow_all(a, node);
+    take_properties(a, node);
+    take_capabilities(a, node, kind == ENTITY_CONTACT ? NULL : place);
+    if (kind == ENTITY_TERMINAL)
+        note_status(a, node, EVENT_TERMINAL_STATE);
+    if (kind == ENTITY_ADDRESS)
+        note_status(a, node, EVENT_ADDRESS_STATE);
+    touch(a->model, node);
+}
+
+/* ---- the others ---- */
+
+static void dirty_lists(struct applying *a)
+{
+    static const char *const lists[] = {"agents", "terminals", "addresses"};
+    const struct session *session = sessions_find(a->model->sessions, a->user);
+    struct node *user =
+        session != NULL ? graph_find(&a->model->graph, ENTITY_USER, session_user(session)) : NULL;
+    if (user != NULL)
+        DIRTY(a, user, lists);
+}
+
+static void apply_state(struct applying *a, enum entity kind, const char *field)
+{
+    struct node *node = take_node(a, kind);
+
+    if (node == NULL || a->payload.new_state == NULL)
+        return;
+    remember(a, tell(a, node, agent_at(a->model, node)));
+    node_tell(node, field, json_string(a->payload.new_state), a->clock);
+    take_capabilities(a, node, node);
+    node->told_at = a->clock;
+    touch(a->model, node);
+    if (kind == ENTITY_AGENT)
+        dirty_lists(a);
+}
+
+static void apply_contact(struct applying *a)
+{
+    struct node *contact = take_node(a, ENTITY_CONTACT);
+    if (contact == NULL)
+        return;
+    see_call(a, contact, NULL);
+    remember(a, tell(a, contact, NULL));
+}
+
+static void apply_system(struct applying *a)
+{
+    const char *what = json_string_value(json_object_get(a->payload.body, "SystemEvent"));
+
+    notice_about_user(a->model, EVENT_SYSTEM, a->user, payload_data(&a->payload));
+    if (what != NULL && strcmp(what, DELIVERY_FAILED) == 0)
+        live_lost_events(live_user(a->model, a->user));
+}
+
+static void apply_payload(struct applying *a)
+{
+    size_t i;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
+        if (leg_rows[i].type == a->payload.type)
+            apply_leg(a, &leg_rows[i]);
+    switch (a->payload.type) {
+    case EVENT_CONTACT_PROPERTY:
+        apply_property(a, ENTITY_CONTACT);
+        break;
+    case EVENT_AGENT_PROPERTY:
+        apply_property(a, ENTITY_AGENT);
+        break;
+    case EVENT_TERMINAL_PROPERTY:
+        apply_property(a, ENTITY_TERMINAL);
+        break;
+    case EVENT_ADDRESS_PROPERTY:
+        apply_property(a, ENTITY_ADDRESS);
+        if (a->payload.property != NULL && strcmp(a->payload.property, "ACQUIRE_STATUS") == 0)
+            dirty_lists(a);
+        break;
+    case EVENT_AGENT_STATE:
+        apply_state(a, ENTITY_AGENT, "mapping");
+        break;
+    case EVENT_TERMINAL_STATE:
+        apply_state(a, ENTITY_TERMINAL, "state");
+        break;
+    case EVENT_ADDRESS_STATE:
+        apply_state(a, ENTITY_ADDRESS, "state");
+        break;
+    case EVENT_FORCE_DISCONNECT:
+    case EVENT_DEFAULT_TREATMENT:
+        apply_contact(a);
+        break;
+    case EVENT_PROVIDER_STATUS:
+        notice_provider(a->model, a->user, payload_data(&a->payload));
+        break;
+    default:
+        apply_system(a);
+    }
+}
+
+/* ---- copies ---- */
+
+static const struct node *object_of(const struct applying *a)
+{
+    static const enum entity order[] = {ENTITY_CONTACT, ENTITY_AGENT, ENTITY_TERMINAL,
+                                        ENTITY_ADDRESS};
+    size_t i;
+    for (i = 0; i < sizeof(order) / sizeof(order[0]); ++i)
+        if (a->payload.ids[order[i]] != NULL)
+            return graph_find(&a->model->graph, order[i], a->payload.ids[order[i]]);
+    return NULL;
+}
+
+static int is_among(const uint32_t *users, size_t count, uint32_t user)
+{
+    size_t i;
+    for (i = 0; i < count; ++i)
+        if (users[i] == user)
+            return 1;
+    return 0;
+}
+
+/* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
+static void apply_copy(struct applying *a, struct recent *entry)
+{
+    const struct node *about = object_of(a);
+    struct node *leg, *place;
+    size_t count, i;
+    const uint32_t *users = recent_users(entry, &count);
+
+    recent_tell(entry, a->user);
+    ++a->model->live->num_copies;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
+        if (leg_rows[i].type == a->payload.type &&
+            (leg = graph_find(&a->model->graph, leg_rows[i].leg,
+                              a->payload.ids[leg_rows[i].leg])) != NULL &&
+            (place = graph_find(&a->model->graph, leg_rows[i].place,
+                                a->payload.ids[leg_rows[i].place])) != NULL &&
+            node_has_user(place, a->user) &&
+            strcmp(node_state(leg) != NULL ? node_state(leg) : "", a->payload.new_state) == 0) {
+            take_capabilities(a, leg, place);
+            touch(a->model, leg);
+        }
+    if (about != NULL && about->kind == ENTITY_CONTACT)
+        contact_see(a->model, (struct node *)about, a->user);
+    if (about != NULL && !is_among(users, count, a->user))
+        pending_tell_only(tell(a, about, NULL), a->user, users, count);
+}
+
+static int is_copy(struct applying *a)
+{
+    struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
+                            a->payload.time_ms};
+    struct recent *entry = NULL;
+    const struct node *about;
+
+    switch (recent_check(a->model->live, &change, &entry)) {
+    case COPY_NEW:
+        return 0;
+    case COPY_OF_ANOTHER_SESSION:
+        apply_copy(a, entry);
+        return 1;
+    default:
+        ++a->model->live->num_duplicates;
+        if ((about = object_of(a)) != NULL)
+            notice_gap(a->model, about, "duplicate");
+        return 1;
+    }
+}
+
+void apply_message(struct model *model, uint32_t user, const json_t *message)
+{
+    struct applying a = {model, user, live_tick(model), {0}, 0};
+    const struct coverage *coverage = live_coverage(model, live_subscription(model, user));
+
+    a.in_step = coverage != NULL && coverage->in_step;
+    if (payload_take(&a.payload, message) != CG_OK) {
+        log_write(LOG_LEVEL_WARNING, "eventUnknown", "A notification of an unknown kind");
+        return;
+    }
+    if (a.payload.type != EVENT_SYSTEM && a.payload.type != EVENT_PROVIDER_STATUS && is_copy(&a))
+        return;
+    apply_payload(&a);
+}

@@ -1,0 +1,476 @@
+/* Graph to store: records of what was touched, owners and events in one transaction, then the events are published. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "cctgate/freshness.h"
+#include "cctgate/log.h"
+#include "gateway/model/live.h"
+
+#define EVICT_RECORDS 1000
+#define TRIM_ENTRIES  4096
+
+static const enum config_ttl ttl_of_kind[RECORD_KINDS] = {
+    [RECORD_AGENT] = TTL_AGENT,
+    [RECORD_TERMINAL] = TTL_TERMINAL,
+    [RECORD_ADDRESS] = TTL_ADDRESS,
+    [RECORD_CALL] = TTL_CALL,
+    [RECORD_USER] = TTL_USER,
+    [RECORD_AGENT_CAPABILITIES] = TTL_CAPABILITIES,
+    [RECORD_TERMINAL_CAPABILITIES] = TTL_CAPABILITIES,
+    [RECORD_ADDRESS_CAPABILITIES] = TTL_CAPABILITIES,
+    [RECORD_CALL_CAPABILITIES] = TTL_CAPABILITIES,
+    [RECORD_CALL_DATA] = TTL_CALL,
+    [RECORD_CALL_INTRINSICS] = TTL_CALL,
+    [RECORD_CALL_UUI] = TTL_CALL,
+    [RECORD_CALL_MESSAGES] = TTL_CALL,
+    [RECORD_USER_CALLS] = TTL_CALL,
+};
+
+/* The resources of an object, by what it is. */
+#define BIT(kind) (1u << (kind))
+static const unsigned kinds_of_entity[ENTITIES] = {
+    [ENTITY_USER] = BIT(RECORD_USER),
+    [ENTITY_AGENT] = BIT(RECORD_AGENT) | BIT(RECORD_AGENT_CAPABILITIES),
+    [ENTITY_TERMINAL] = BIT(RECORD_TERMINAL) | BIT(RECORD_TERMINAL_CAPABILITIES),
+    [ENTITY_ADDRESS] = BIT(RECORD_ADDRESS) | BIT(RECORD_ADDRESS_CAPABILITIES),
+    [ENTITY_CONTACT] = BIT(RECORD_CALL) | BIT(RECORD_CALL_CAPABILITIES) | BIT(RECORD_CALL_DATA) |
+                       BIT(RECORD_CALL_INTRINSICS) | BIT(RECORD_CALL_UUI) |
+                       BIT(RECORD_CALL_MESSAGES),
+};
+
+struct commit {
+    struct model *model;
+    struct store_txn *txn;
+    struct fetch *fetch; /* whose record is among them; NULL: none */
+    const char *body;    /* of that record */
+    json_t *calls;       /* of its user, where it read those */
+    uint64_t number;
+    int rc;
+};
+
+static uint32_t next_random(struct model *model)
+{
+    model->random ^= model->random << 13;
+    model->random ^= model->random >> 7;
+    model->random ^= model->random << 17;
+    return (uint32_t)(model->random >> 16);
+}
+
+/* A composite that shows capabilities is no fresher than they are; a call's capabilities are no fresher than the call. */
+int64_t model_ttl_ms(struct model *model, enum record_kind kind)
+{
+    const unsigned *ttl = model->config->cache.ttl_ms;
+    unsigned ms = ttl[ttl_of_kind[kind]];
+
+    if ((kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS ||
+         kind == RECORD_CALL) &&
+        ttl[TTL_CAPABILITIES] < ms)
+        ms = ttl[TTL_CAPABILITIES];
+    if (kind == RECORD_CALL_CAPABILITIES && ttl[TTL_CALL] < ms)
+        ms = ttl[TTL_CALL];
+    return freshness_jitter(ms, model->config->cache.jitter_percent, next_random(model));
+}
+
+/*
+ * When the facts were true: when the fetch began, or, where it had to wait for the session first and everything was answered
+ * inside it, when the session came up.
+ */
+static int64_t fetched_at(const struct fetch *fetch)
+{
+    struct freshness_source source = session_view_source(fetch->user);
+    if (source.healthy_since_ms > fetch->started_at_ms &&
+        fetch->first_answer_at_ms >= source.healthy_since_ms)
+        return source.healthy_since_ms;
+    return fetch->started_at_ms;
+}
+
+/* ---- records ---- */
+
+/* Who keeps it up to date, and whether all of it is known. */
+static void describe_cover(struct commit *commit, struct node *root, enum record_kind kind,
+                           struct record *record)
+{
+    const struct coverage *coverage = live_coverage(commit->model, root->covered);
+
+    if (coverage == NULL)
+        return;
+    if (kind == RECORD_USER_CALLS || resource_is_complete(commit->model, kind, root)) {
+        record->covered = root->covered;
+        record->user = coverage->user;
+    } else {
+        record->flags |= RECORD_DIRTY;
+    }
+}
+
+static int put_record(struct commit *commit, enum record_kind kind, const char *id,
+                      size_t id_length, struct record *record)
+{
+    struct record before;
+    int rc = store_txn_get(commit->txn, kind, id, id_length, &before);
+
+    record->version = 0;
+    if (rc == CG_OK && before.body_length == record->body_length &&
+        memcmp(before.body, record->body, record->body_length) == 0)
+        record->version =
+            before.version; /* nothing changed: what clients hold is still what it is */
+    return store_put(commit->txn, kind, id, id_length, record);
+}
+
+static int put_fetched(struct commit *commit)
+{
+    struct fetch *fetch = commit->fetch;
+    struct node *root =
+        graph_find(&commit->model->graph, plan_root(fetch->kind), fetch->id);
+    struct record record = {0};
+
+    record.fetched_at_ms = fetched_at(fetch);
+    record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, fetch->kind);
+    record.user = fetch->user;
+    record.provenance = PROVENANCE_FETCH;
+    record.body = commit->body;
+    record.body_length = strlen(commit->body);
+    if (fetch->kind == RECORD_USER_CALLS && fetch->incomplete)
+        record.expires_at_ms =
+            record.fetched_at_ms; /* good for what it holds, not for what it lacks */
+    else if (fetch->kind == RECORD_USER_CALLS)
+        record.covered =
+            live_coverage(commit->model, fetch->covering) != NULL ? fetch->covering : 0;
+    else
+        describe_cover(commit, root, fetch->kind, &record);
+    root->kept |= BIT(fetch->kind);
+    root->absent &= ~BIT(fetch->kind);
+    return put_record(commit, fetch->kind, fetch->id, fetch->id_length, &record);
+}
+
+/* It is of this process, so that it can be made anew from the graph. */
+static int put_known(struct commit *commit, struct node *root, enum record_kind kind)
+{
+    size_t length = strlen(root->id);
+    json_t *resource = render(commit->model, kind, root);
+    char *body = resource != NULL ? json_dumps(resource, JSON_COMPACT) : NULL;
+    struct record record = {0}, before;
+    int rc;
+
+    json_decref(resource);
+    if (body == NULL)
+        return CG_E_NOMEM;
+    if (store_txn_get(commit->txn, kind, root->id, length, &before) == CG_OK)
+        record = (struct record){.fetched_at_ms = before.fetched_at_ms,
+                                 .expires_at_ms = before.expires_at_ms,
+                                 .user = before.user};
+    record.body = body;
+    record.body_length = strlen(body);
+    record.provenance = PROVENANCE_EVENT;
+    describe_cover(commit, root, kind, &record);
+    if (record.covered != 0) {
+        record.fetched_at_ms = clock_unix_ms();
+        record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, kind);
+    } else {
+        record.flags |= RECORD_DIRTY;
+    }
+    rc = record.user != 0 ? put_record(commit, kind, root->id, length, &record) : CG_OK;
+    free(body);
+    return rc;
+}
+
+/* It is of an earlier process, and no longer true: whoever wants it reads it anew. */
+static int spoil(struct commit *commit, struct node *root, enum record_kind kind)
+{
+    size_t length = strlen(root->id);
+    struct record record;
+    char *body;
+    int rc = store_txn_get(commit->txn, kind, root->id, length, &record);
+
+    if (rc != CG_OK) {
+        root->absent |= BIT(kind);
+        return rc == CG_E_NOTFOUND || rc == CG_E_CORRUPT ? CG_OK : rc;
+    }
+    if (record.flags & RECORD_DIRTY)
+        return CG_OK;
+    if ((body = malloc(record.body_length + 1)) == NULL)
+        return CG_E_NOMEM;
+    memcpy(body, record.body, record.body_length);
+    record.body = body;
+    record.flags |= RECORD_DIRTY;
+    record.covered = 0;
+    rc = store_put(commit->txn, kind, root->id, length, &record);
+    free(body);
+    return rc;
+}
+
+static int is_the_fetchs(const struct commit *commit, const struct node *root,
+                         enum record_kind kind)
+{
+    return commit->fetch != NULL && commit->fetch->kind == kind &&
+           strcmp(commit->fetch->id, root->id) == 0;
+}
+
+static void refresh_root(void *data, struct node *root)
+{
+    struct commit *commit = data;
+    unsigned kinds = kinds_of_entity[root->kind];
+    unsigned kind;
+
+    if (commit->rc != CG_OK || root->ended || root->refreshed == commit->number)
+        return;
+    root->refreshed = commit->number;
+    for (kind = 1; kind < RECORD_KINDS && commit->rc == CG_OK; ++kind) {
+        if (!(kinds & BIT(kind)) || (root->absent & BIT(kind)) ||
+            is_the_fetchs(commit, root, (enum record_kind)kind))
+            continue;
+        commit->rc = root->kept & BIT(kind) ? put_known(commit, root, (enum record_kind)kind)
+                                            : spoil(commit, root, (enum record_kind)kind);
+    }
+}
+
+/* ---- calls: who sees them, and their end ---- */
+
+static int own_call(struct commit *commit, const struct node *contact)
+{
+    size_t i;
+    int rc = CG_OK;
+    for (i = 0; i < contact->num_users && rc == CG_OK; ++i)
+        rc = store_add_owner(commit->txn, RECORD_CALL, contact->id, strlen(contact->id),
+                             contact->users[i]);
+    return rc;
+}
+
+static int forget_call(struct commit *commit, const struct node *contact)
+{
+    size_t length = strlen(contact->id), i;
+    unsigned kind;
+    int rc = CG_OK;
+
+    for (kind = 1; kind < RECORD_KINDS && rc == CG_OK; ++kind)
+        if (kinds_of_entity[ENTITY_CONTACT] & BIT(kind))
+            rc = store_delete(commit->txn, (enum record_kind)kind, contact->id, length);
+    for (i = 0; i < contact->num_users && rc == CG_OK; ++i)
+        rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, length, contact->users[i]);
+    return rc;
+}
+
+/* ---- owners as a user's lists say ---- */
+
+static int set_owned(struct commit *commit, enum record_kind kind, const json_t *ids)
+{
+    size_t count = json_object_size(ids), i = 0;
+    const char **names = calloc(count + 1, sizeof(*names)), *id;
+    json_t *entry;
+    int rc;
+
+    if (names == NULL)
+        return CG_E_NOMEM;
+    json_object_foreach((json_t *)ids, id, entry) names[i++] = id;
+    rc = store_set_owned(commit->txn, kind, commit->fetch->user, names, count);
+    free(names);
+    return rc;
+}
+
+static int put_owned(struct commit *commit)
+{
+    static const struct {
+        const char *field;
+        enum record_kind kind;
+    } lists[] = {{"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
+    const struct node *user;
+    size_t i;
+    int rc = CG_OK;
+
+    if (commit->fetch->kind == RECORD_USER_CALLS)
+        return set_owned(commit, RECORD_CALL, commit->calls);
+    if (commit->fetch->kind != RECORD_USER)
+        return CG_OK;
+    user = graph_find(&commit->model->graph, ENTITY_USER, commit->fetch->id);
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]) && rc == CG_OK; ++i)
+        rc = set_owned(commit, lists[i].kind, json_object_get(user->facts, lists[i].field));
+    return rc;
+}
+
+/* ---- events ---- */
+
+static int append_events(struct commit *commit)
+{
+    struct live *live = commit->model->live;
+    struct store_log_bounds bounds;
+    struct pending_event *pending;
+    int rc = CG_OK;
+
+    store_log_txn_bounds(commit->txn, &bounds);
+    for (pending = live->pending; pending != NULL && rc == CG_OK; pending = pending->next) {
+        uint64_t seq = bounds.last + 1;
+        size_t length;
+        void *entry;
+        event_unref(&pending->event);
+        if ((pending->event = pending_make(pending, bounds.epoch, seq)) == NULL)
+            continue; /* beyond every bound: told by nobody, logged by pending_make */
+        if ((entry = event_encode(pending->event, &length)) == NULL)
+            return CG_E_NOMEM;
+        rc = store_log_append(commit->txn, entry, length, &bounds.last);
+        free(entry);
+    }
+    return rc;
+}
+
+static int trim(struct commit *commit)
+{
+    const struct config *config = commit->model->config;
+    unsigned dropped;
+    return store_log_trim(commit->txn, config->data.event_log_max_events,
+                          (uint64_t)config->data.event_log_max_mib << 20, TRIM_ENTRIES, &dropped);
+}
+
+static void publish(struct model *model)
+{
+    struct live *live = model->live;
+    struct event **events = calloc(live->num_pending + 1, sizeof(*events));
+    struct pending_event *pending;
+    size_t count = 0, i;
+
+    if (events == NULL)
+        abort();
+    while ((pending = live->pending) != NULL) {
+        live->pending = pending->next;
+        if (pending->event != NULL)
+            events[count++] = event_ref(pending->event);
+        pending_free(pending);
+    }
+    live->pending_end = &live->pending;
+    live->num_pending = 0;
+    live->num_events += count;
+    if (count > 0 && live->publish != NULL)
+        live->publish(live->publish_data, events, count);
+    for (i = 0; i < count; ++i)
+        event_unref(&events[i]);
+    free(events);
+}
+
+/* ---- the transaction ---- */
+
+static int write_touched(struct commit *commit)
+{
+    struct node *node;
+
+    for (node = commit->model->live->touched; node != NULL; node = node->next_touched) {
+        if (node->kind == ENTITY_CONTACT && node->ended)
+            commit->rc = forget_call(commit, node);
+        else if (node->kind == ENTITY_CONTACT)
+            commit->rc = own_call(commit, node);
+        if (commit->rc == CG_OK)
+            foreach_affected(commit->model, node, refresh_root, commit);
+        if (commit->rc != CG_OK)
+            return commit->rc;
+    }
+    return CG_OK;
+}
+
+static int try_commit(struct commit *commit)
+{
+    int rc = store_begin(commit->model->store, &commit->txn);
+
+    if (rc != CG_OK)
+        return rc;
+    commit->rc = CG_OK;
+    commit->number = ++commit->model->live->visit;
+    if (commit->fetch != NULL && (rc = put_owned(commit)) == CG_OK)
+        rc = put_fetched(commit);
+    if (rc == CG_OK)
+        rc = write_touched(commit);
+    if (rc == CG_OK)
+        rc = append_events(commit);
+    if (rc == CG_OK && commit->model->live->pending != NULL)
+        rc = trim(commit);
+    if (rc == CG_OK)
+        return store_commit(&commit->txn);
+    store_abort(&commit->txn);
+    return rc;
+}
+
+/* The map is full: the oldest records make room, once. */
+static int make_room(struct model *model)
+{
+    struct store_txn *txn;
+    unsigned evicted = 0;
+    int64_t age_ms = 3600000;
+    int rc = CG_OK;
+
+    while (rc == CG_OK && evicted == 0 && age_ms >= 1000) {
+        if ((rc = store_begin(model->store, &txn)) != CG_OK)
+            return rc;
+        if ((rc = store_evict_oldest(txn, clock_unix_ms() - age_ms, EVICT_RECORDS, &evicted)) ==
+            CG_OK)
+            rc = store_commit(&txn);
+        else
+            store_abort(&txn);
+        age_ms /= 4;
+    }
+    log_write(LOG_LEVEL_WARNING, "storeFull",
+              "The cache's map is full; the oldest records made room", LOG_I("evicted", evicted));
+    return rc;
+}
+
+static void forget_contact(struct model *model, struct node *contact)
+{
+    size_t i;
+    for (i = 0; i < contact->num_users; ++i)
+        json_object_del(holdings_of(model, contact->users[i])->calls, contact->id);
+    json_object_del(model->consult_of, contact->id);
+    json_object_del(model->live->lineage, contact->id);
+    json_object_set_new(model->live->ended, contact->id,
+                        json_integer((json_int_t)live_clock(model)));
+    graph_remove(&model->graph, contact);
+}
+
+static void untouch(struct model *model)
+{
+    struct node *node;
+    while ((node = model->live->touched) != NULL) {
+        model->live->touched = node->next_touched;
+        node->touched = 0;
+        node->next_touched = NULL;
+        if (node->kind == ENTITY_CONTACT && node->ended)
+            forget_contact(model, node);
+    }
+}
+
+/*
+ * The store would not take what has happened, so that nothing it holds may be called live: everybody is read anew. The events stay
+ * pending and go with the next commit that succeeds.
+ */
+static void lose_step(struct model *model, int rc)
+{
+    struct coverage *coverage, *next;
+
+    log_write(LOG_LEVEL_ERROR, "commitFailed", "What happened could not be stored; reading anew",
+              LOG_S("reason", cg_error_name(rc)));
+    HASH_ITER(hh, model->live->users, coverage, next)
+    {
+        if (coverage->subscription == 0)
+            continue;
+        coverage->in_step = 0;
+        coverage->lost = 1;
+        atomic_store(&session_views[coverage->user].live, 0);
+        warm_schedule(coverage);
+    }
+}
+
+int model_commit(struct model *model, struct fetch *fetch, const char *body, json_t *calls)
+{
+    struct commit commit = {model, NULL, fetch, body, calls, 0, CG_OK};
+    int rc;
+
+    if (fetch == NULL && model->live->touched == NULL && model->live->pending == NULL)
+        return CG_OK;
+    if ((rc = try_commit(&commit)) == CG_E_FULL && make_room(model) == CG_OK)
+        rc = try_commit(&commit);
+    if (rc == CG_OK) {
+        publish(model);
+        untouch(model);
+    } else if (live_coverage(model, fetch != NULL ? fetch->covering : 0) != NULL ||
+               model->live->active != NULL) {
+        lose_step(model, rc);
+    }
+    if (rc != CG_OK)
+        untouch(model);
+    return rc;
+}

@@ -1,0 +1,189 @@
+/*
+ * How the model follows the contact centre (owner's thread only).
+ *
+ *   subscription active  the user's objects are read anew, all of them; when that is done the session is in step: its view's `live` is
+ *                        set, and what is covered and not dirty is live from then on
+ *   a message            applied to the graph at once (apply.c), told as an event (notice.c); what it touched is remembered
+ *   commit               once per turn of the loop: the records of what was touched, the owners of calls and the events, in one
+ *                        transaction; then the events are published
+ *   a gap                previousState that is not what was known, time that ran backwards, a failure of delivery, a difference found by
+ *                        reading again: gateway.gap is told, the object is dirty until it has been read anew, what that changes is told
+ *   subscription lost    nothing it covered is live; the next one reads everything anew, and the differences are told as events
+ *
+ * A subscription's number is never used again, not by a later process either.
+ */
+#ifndef CCTGATE_MODEL_LIVE_H
+#define CCTGATE_MODEL_LIVE_H
+
+#include "cctgate/event.h"
+#include "gateway/model/fetch.h"
+
+/* Reading all that a user has, one user after the other: see warm.c. */
+enum warm_stage { WARM_IDLE, WARM_QUEUED, WARM_LISTS, WARM_CALLS, WARM_OBJECTS };
+
+struct coverage {
+    UT_hash_handle hh, by_number;
+    uint32_t user;
+    struct model *model;
+    uint64_t subscription; /* 0: none is active */
+    int in_step;           /* read since it became active */
+    int lost;              /* there was one before: what differs is told */
+    enum warm_stage stage;
+    uint64_t warming; /* the subscription that the reading began under */
+    size_t outstanding;
+    int failed, again; /* a read failed; asked for once more meanwhile */
+    int failures;
+    struct coverage *warm_next;
+    struct warming *work;
+    struct timer retry, reconcile;
+};
+
+struct pending_event {
+    struct pending_event *next;
+    enum event_type type;
+    char *subject, *agent, *property;
+    uint32_t *users, *told;
+    size_t num_users, num_told;
+    int64_t time_ms;
+    int derived;
+    json_t *data;
+    struct event *event; /* made in the commit */
+};
+
+#define RECENT_MAX 8192 /* changes that are remembered to know a copy by */
+struct recent;
+struct recent_table;
+
+struct force_answer;
+struct warming;
+
+struct live {
+    struct model *model;
+    uint64_t clock; /* messages that have arrived, reads that have been merged */
+    uint64_t next_subscription, visit;
+    struct coverage *users, *active; /* by user; by subscription */
+    struct node *touched;
+    struct pending_event *pending, **pending_end;
+    size_t num_pending;
+    json_t *ended;   /* connections, terminal connections and contacts that are over: id -> clock */
+    json_t *lineage; /* contact id -> {"consultOf", "transferredFrom"} */
+    struct recent_table *recent;
+    size_t recent_at;
+    struct coverage *warm_first, **warm_end;
+    size_t warming;
+    struct message commit_due;
+    int commit_scheduled;
+    struct force_answer *force_answers;
+    struct node *leaving; /* contacts that leave the graph with the commit */
+    void (*publish)(void *data, struct event *const *events, size_t num_events);
+    void *publish_data;
+    uint64_t log_epoch;
+    uint64_t num_events, num_duplicates, num_copies, num_gaps, num_differences, num_reconciled;
+};
+
+/* live.c */
+int live_new(struct model *model, uint64_t epoch);
+void live_free(struct model *model);
+uint64_t live_clock(const struct model *model);
+uint64_t live_tick(struct model *model);
+uint64_t live_subscription(const struct model *model, uint32_t user);
+struct coverage *live_coverage(const struct model *model, uint64_t subscription); /* NULL: not active */
+struct coverage *live_user(struct model *model, uint32_t user);                   /* makes it */
+int fact_is_fresh(const struct model *model, const struct node *node, const char *field);
+int resource_is_complete(struct model *model, enum record_kind kind, struct node *root);
+int step_applies(const struct graph *graph, const struct node *node, const struct plan_step *step,
+                 enum record_kind kind, const char *after);
+void touch(struct model *model, struct node *node);
+void live_gap(struct model *model, struct node *node, const char *reason);
+void live_set_in_step(struct coverage *coverage);
+void live_lost_events(struct coverage *coverage); /* deliveries failed: what they told is not known */
+
+/* merge.c: what a fetch found becomes part of the graph */
+void merge_fetch(struct fetch *fetch);
+void merge_contact_over(struct model *model, struct node *contact, const char *reason);
+
+/* relations.c: what hangs together */
+struct node *contact_of(struct model *model, const struct node *leg);
+const char *agent_at(struct model *model, const struct node *place); /* login id, NULL */
+void relate(struct model *model, struct node *parent, const char *field, const char *child_id);
+void connection_over(struct model *model, struct node *connection, uint64_t stamp);
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp);
+int is_over(const struct model *model, const char *id, uint64_t since);
+void contact_see(struct model *model, struct node *contact, uint32_t user);
+void dirty_call(struct model *model, struct node *contact, uint64_t stamp);
+void dirty_place(struct model *model, struct node *terminal, uint64_t stamp);
+void foreach_affected(struct model *model, struct node *node,
+                      void (*on_root)(void *data, struct node *root), void *data);
+
+/* commit.c: CG_OK, CG_E_FULL, CG_E_IO, CG_E_LIMIT */
+int model_commit(struct model *model, struct fetch *fetch, const char *body, json_t *calls);
+void model_commit_later(struct model *model);
+int64_t model_ttl_ms(struct model *model, enum record_kind kind);
+
+/* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
+int fetch_store(struct fetch *fetch);
+
+/* notice.c */
+struct notice {
+    enum event_type type;
+    const struct node *about; /* whose resource is the subject */
+    const char *agent, *property;
+    uint32_t user; /* whose session told it; 0: the gateway itself */
+    int64_t time_ms;
+    int derived;
+    json_t *data; /* taken */
+};
+struct pending_event *notice(struct model *model, const struct notice *notice);
+void pending_free(struct pending_event *pending);
+struct event *pending_make(const struct pending_event *pending, uint64_t epoch, uint64_t seq);
+void notice_session(struct model *model, uint32_t user, const char *state, const char *why);
+void notice_gap(struct model *model, const struct node *about, const char *reason);
+/* About a user's session, or a provider; `data` is taken. */
+struct pending_event *notice_about_user(struct model *model, enum event_type type, uint32_t user,
+                                        json_t *data);
+void notice_provider(struct model *model, uint32_t user, json_t *data);
+/* Only this user is to see it, and none who may act for one of `told`. */
+void pending_tell_only(struct pending_event *pending, uint32_t user, const uint32_t *told,
+                       size_t num_told);
+
+/* recent.c: has this change been told already? */
+enum copy { COPY_NEW, COPY_OF_ANOTHER_SESSION, COPY_DUPLICATE };
+struct change {
+    uint64_t hash, place; /* of what changed, and of where it was told */
+    uint32_t user;
+    int64_t time_ms;
+};
+enum copy recent_check(struct live *live, const struct change *change, struct recent **entry);
+void recent_add(struct live *live, const struct change *change, const struct pending_event *event);
+void recent_free(struct live *live);
+const uint32_t *recent_users(const struct recent *entry, size_t *num_users);
+void recent_tell(struct recent *entry, uint32_t user);
+
+/* apply.c */
+void apply_message(struct model *model, uint32_t user, const json_t *message);
+
+/* properties.c */
+struct property_row {
+    enum event_type type;
+    const char *name;    /* the contract's */
+    const char *element; /* of the payload; NULL: none carries the value */
+    const char *member;  /* of the element; NULL: the whole */
+    const char *field;   /* the fact */
+    json_t *(*convert)(json_t *value); /* NULL: as it is */
+};
+extern const struct property_row property_rows[];
+extern const size_t num_property_rows;
+/* The property that stands for a fact, for differences that were found by reading; NULL: none does. */
+const struct property_row *property_of_fact(enum entity kind, const char *field);
+extern const char *const element_of_type[EVENT_TYPES]; /* the payload's element */
+
+/* warm.c */
+void warm(struct coverage *coverage);
+void warm_forget(struct coverage *coverage);
+void warm_schedule(struct coverage *coverage);
+
+/* force_answer.c */
+void force_answer_watch(struct model *model, struct node *tc);
+void force_answer_free(struct live *live);
+
+#endif

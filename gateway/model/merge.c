@@ -1,0 +1,309 @@
+/* What a fetch found becomes part of the graph; what that changes, and no event told, is told as an event. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/loop.h"
+#include "gateway/model/live.h"
+#include "gateway/model/payload.h"
+
+/* The states that a leg ends with, and the one that nothing is known of (conf/contract: connectionState, terminalConnectionState). */
+#define CONNECTION_ENDS          "DISCONNECTED"
+#define TERMINAL_CONNECTION_ENDS "DROPPED"
+#define STATE_UNKNOWN            "UNKNOWN"
+
+struct merging {
+    struct model *model;
+    struct fetch *fetch;
+    int telling; /* the session's objects were known before, so that differences are news */
+};
+
+/* ---- telling ---- */
+
+static void put(json_t *data, const char *key, const json_t *value)
+{
+    if (json_is_string(value))
+        json_object_set_new(data, key, json_string(json_string_value(value)));
+}
+
+static json_t *leg_data(struct model *model, const struct node *leg)
+{
+    const struct node *contact = contact_of(model, leg);
+    json_t *data = json_object();
+
+    json_object_set_new(
+        data, leg->kind == ENTITY_CONNECTION ? "connectionId" : "terminalConnectionId",
+        json_string(leg->id));
+    if (contact != NULL)
+        json_object_set_new(data, "contactId", json_string(contact->id));
+    put(data, "address", json_object_get(leg->facts, "address"));
+    put(data, "terminal", json_object_get(leg->facts, "terminal"));
+    json_object_set_new(data, "reconciled", json_true());
+    return data;
+}
+
+static const char *leg_agent(struct model *model, const struct node *leg)
+{
+    const struct node *place = graph_find(
+        &model->graph, leg->kind == ENTITY_CONNECTION ? ENTITY_ADDRESS : ENTITY_TERMINAL,
+        json_string_value(json_object_get(
+            leg->facts, leg->kind == ENTITY_CONNECTION ? "address" : "terminal")));
+    return place != NULL ? agent_at(model, place) : NULL;
+}
+
+static void tell_state(struct model *model, const struct node *leg, const char *now,
+                       const char *before)
+{
+    const struct node *contact = contact_of(model, leg);
+    json_t *data = leg_data(model, leg);
+    struct notice n = {leg->kind == ENTITY_CONNECTION ? EVENT_CONNECTION_STATE
+                                                      : EVENT_TERMINAL_CONNECTION_STATE,
+                       contact,
+                       leg_agent(model, leg),
+                       NULL,
+                       0,
+                       clock_unix_ms(),
+                       0,
+                       data};
+
+    json_object_set_new(data, "newState", json_string(now));
+    json_object_set_new(data, "previousState", json_string(before));
+    if (contact != NULL)
+        notice(model, &n);
+    else
+        json_decref(data);
+}
+
+static void tell_property(struct model *model, const struct node *node,
+                          const struct property_row *row)
+{
+    json_t *data =
+        json_pack("{s:s, s:o, s:b}", "property", row->name, "value",
+                  public_value(row->field, json_object_get(node->facts, row->field)), "reconciled",
+                  1);
+    struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(), 0,
+                       data};
+    notice(model, &n);
+}
+
+static void tell_flags(struct model *model, const struct node *leg)
+{
+    const struct node *contact = contact_of(model, leg);
+    json_t *data = leg_data(model, leg);
+    struct notice n = {leg->kind == ENTITY_CONNECTION ? EVENT_CONNECTION_PROPERTY
+                                                      : EVENT_TERMINAL_CONNECTION_PROPERTY,
+                       contact,
+                       leg_agent(model, leg),
+                       leg->id,
+                       0,
+                       clock_unix_ms(),
+                       1,
+                       data};
+
+    json_object_set_new(data, "property", json_string("CAPABILITIES"));
+    json_object_set(data, "capabilities", json_object_get(leg->facts, "capabilities"));
+    if (contact != NULL)
+        notice(model, &n);
+    else
+        json_decref(data);
+}
+
+static int is_leg(const struct node *node)
+{
+    return node->kind == ENTITY_CONNECTION || node->kind == ENTITY_TERMINAL_CONNECTION;
+}
+
+/* ---- one fact ---- */
+
+static void found_missed(struct merging *merging, const struct node *node)
+{
+    const struct node *about = is_leg(node) ? contact_of(merging->model, node) : node;
+    ++merging->model->live->num_gaps;
+    notice_gap(merging->model, about != NULL ? about : node, "reconciliation");
+}
+
+static void tell_change(struct merging *merging, struct node *node, const char *field,
+                        const char *state_before, int was_fresh)
+{
+    const struct property_row *row = property_of_fact(node->kind, field);
+    const char *now = node_state(node);
+
+    ++merging->model->live->num_differences;
+    if (is_leg(node) && strcmp(field, "state") == 0) {
+        if (now == NULL || (state_before != NULL && strcmp(now, state_before) == 0))
+            return; /* the same state, told in another form */
+        if (was_fresh)
+            found_missed(merging, node);
+        tell_state(merging->model, node, now, state_before != NULL ? state_before : STATE_UNKNOWN);
+    } else if (is_leg(node) && strcmp(field, "capabilities") == 0) {
+        tell_flags(merging->model, node);
+    } else if (row != NULL) {
+        if (was_fresh)
+            found_missed(merging, node);
+        tell_property(merging->model, node, row);
+    }
+}
+
+static void leg_over(struct merging *merging, struct node *leg)
+{
+    if (merging->telling && node_state(leg) != NULL)
+        tell_state(merging->model, leg,
+                   leg->kind == ENTITY_CONNECTION ? CONNECTION_ENDS : TERMINAL_CONNECTION_ENDS,
+                   node_state(leg));
+    if (leg->kind == ENTITY_CONNECTION)
+        connection_over(merging->model, leg, live_clock(merging->model));
+    else
+        terminal_connection_over(merging->model, leg, live_clock(merging->model));
+}
+
+/* Legs that were in the list and are not any more. */
+static void end_unlisted(struct merging *merging, struct node *node, const char *field,
+                         enum entity child, json_t *before)
+{
+    json_t *now = json_object_get(node->facts, field), *entry;
+    const char *id;
+    struct node *leg;
+
+    json_object_foreach(before, id, entry)
+    {
+        if (json_object_get(now, id) != NULL ||
+            (leg = graph_find(&merging->model->graph, child, id)) == NULL)
+            continue;
+        if (is_leg(leg))
+            leg_over(merging, leg);
+        else if (node->kind == ENTITY_AGENT)
+            node_unlink(leg, "agentsOf", node->id, live_clock(merging->model));
+    }
+}
+
+static int merge_list(struct merging *merging, struct node *node, const char *field,
+                      enum entity child, const json_t *ids, uint64_t since)
+{
+    json_t *before = json_copy(json_object_get(node->facts, field)), *entry;
+    int was_fresh = fact_is_fresh(merging->model, node, field);
+    int changed = node_merge_list(node, field, ids, since);
+    const char *id;
+
+    if (changed && was_fresh && merging->telling)
+        found_missed(merging, node);
+    json_object_foreach(json_object_get(node->facts, field), id, entry)
+    {
+        if (graph_find(&merging->model->graph, child, id) == NULL)
+            graph_get(&merging->model->graph, child, id, NULL);
+        relate(merging->model, node, field, id);
+    }
+    if (changed && before != NULL)
+        end_unlisted(merging, node, field, child, before);
+    json_decref(before);
+    return changed;
+}
+
+static int merge_fact(struct merging *merging, struct node *node, const char *field, json_t *value,
+                      uint64_t since)
+{
+    int known = json_object_get(node->facts, field) != NULL;
+    int was_fresh = fact_is_fresh(merging->model, node, field);
+    const char *state = node_state(node);
+    char *before = state != NULL ? strdup(state) : NULL;
+    int changed = node_merge(node, field, value, since);
+
+    if (changed && merging->telling && (known || (is_leg(node) && strcmp(field, "state") == 0 &&
+                                                  node->told_at == 0 && node->visited == 0)))
+        tell_change(merging, node, field, before, was_fresh && known);
+    free(before);
+    return changed;
+}
+
+/* Another subscription keeps it from now on; what the old one knew is to be read once more. */
+static void cover(struct merging *merging, struct node *node)
+{
+    uint64_t covering = merging->fetch->covering;
+    const char *field;
+    json_t *value;
+
+    if (covering == 0 || node->covered == covering ||
+        live_coverage(merging->model, node->covered) != NULL ||
+        live_coverage(merging->model, covering) == NULL)
+        return;
+    json_object_foreach(node->facts, field, value)
+        node_dirty(node, field, merging->fetch->since);
+    node->covered = covering;
+}
+
+static void merge_node(struct merging *merging, const struct node *found)
+{
+    struct model *model = merging->model;
+    struct node *node = graph_get(&model->graph, found->kind, found->id, found->handle);
+    const char *field;
+    json_t *stamp;
+    int changed = 0;
+
+    if (node == NULL)
+        return;
+    cover(merging, node);
+    json_object_foreach(found->stamps, field, stamp)
+    {
+        json_t *value = json_object_get(found->facts, field);
+        enum entity child = plan_child(found->kind, field);
+        uint64_t since = (uint64_t)json_integer_value(stamp);
+        if (value == NULL)
+            continue;
+        if (child != ENTITY_NONE && json_is_array(value))
+            changed |= merge_list(merging, node, field, child, value, since);
+        else
+            changed |= merge_fact(merging, node, field, value, since);
+    }
+    if (changed)
+        touch(model, node);
+}
+
+/* ---- ends ---- */
+
+void merge_contact_over(struct model *model, struct node *contact, const char *reason)
+{
+    struct merging merging = {model, NULL, 1};
+    json_t *legs = json_incref(json_object_get(contact->facts, "connections")), *entry;
+    struct node *leg;
+    const char *id;
+    void *next;
+
+    (void)reason;
+    merging.telling = contact->covered != 0;
+    json_object_foreach_safe(legs, next, id, entry)
+    {
+        if ((leg = graph_find(&model->graph, ENTITY_CONNECTION, id)) != NULL)
+            leg_over(&merging, leg);
+    }
+    json_decref(legs);
+    contact->ended = 1;
+    touch(model, contact);
+}
+
+static void merge_gone(struct merging *merging, const struct node *found)
+{
+    struct node *node = graph_find(&merging->model->graph, found->kind, found->id);
+
+    if (node == NULL || node->told_at > merging->fetch->since)
+        return;
+    if (node->kind == ENTITY_CONTACT)
+        merge_contact_over(merging->model, node, "gone");
+    else if (is_leg(node))
+        leg_over(merging, node);
+}
+
+void merge_fetch(struct fetch *fetch)
+{
+    struct merging merging = {fetch->model, fetch, 0};
+    const struct coverage *coverage = live_coverage(fetch->model, fetch->covering);
+    const struct node *found;
+
+    merging.telling = coverage != NULL && (coverage->in_step || coverage->lost);
+    live_tick(fetch->model);
+    for (found = fetch->first; found != NULL; found = found->next) {
+        if (found->gone)
+            merge_gone(&merging, found);
+        else if (!is_over(fetch->model, found->id, fetch->since))
+            merge_node(&merging, found);
+    }
+    if (fetch->model->fetches == NULL || HASH_COUNT(fetch->model->fetches) == 1)
+        json_object_clear(fetch->model->live->ended); /* no older read is under way */
+}

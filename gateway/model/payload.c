@@ -1,0 +1,220 @@
+#include "gateway/model/payload.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cctgate/error.h"
+#include "gateway/model/live.h"
+
+static const struct member {
+    const char *name; /* of the payload */
+    enum entity kind;
+    const char *key; /* for clients */
+    int is_subject;  /* else only told */
+} members[] = {
+    {"Address", ENTITY_ADDRESS, "address", 1},
+    {"Connection", ENTITY_CONNECTION, "connectionId", 1},
+    {"Contact", ENTITY_CONTACT, "contactId", 1},
+    {"Terminal", ENTITY_TERMINAL, "terminal", 1},
+    {"TerminalConnection", ENTITY_TERMINAL_CONNECTION, "terminalConnectionId", 1},
+    {"Agent", ENTITY_AGENT, "agent", 1},
+    {"SendingAddress", ENTITY_ADDRESS, "sendingAddress", 0},
+    {"SendingTerminal", ENTITY_TERMINAL, "sendingTerminal", 0},
+};
+#define NUM_MEMBERS (sizeof(members) / sizeof(members[0]))
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), end_length = strlen(end);
+    return length >= end_length && strcmp(text + length - end_length, end) == 0;
+}
+
+static const struct member *member_named(const char *name)
+{
+    size_t i;
+    for (i = 0; i < NUM_MEMBERS; ++i)
+        if (strcmp(members[i].name, name) == 0)
+            return &members[i];
+    return NULL;
+}
+
+/* ---- time ---- */
+
+static int64_t zone_ms(const char *text)
+{
+    int64_t minutes = 0;
+    if ((*text == '+' || *text == '-') && strlen(text) >= 6)
+        minutes = ((text[1] - '0') * 10 + (text[2] - '0')) * 60 + (text[4] - '0') * 10 +
+                  (text[5] - '0');
+    return (*text == '-' ? -minutes : minutes) * 60000;
+}
+
+int64_t payload_time_ms(const char *text)
+{
+    struct tm tm = {0};
+    const char *rest = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    int64_t ms, unit = 100;
+
+    if (rest == NULL)
+        return 0;
+    ms = (int64_t)timegm(&tm) * 1000;
+    if (*rest == '.')
+        for (++rest; isdigit((unsigned char)*rest); ++rest, unit /= 10)
+            ms += (*rest - '0') * unit;
+    return ms - zone_ms(rest);
+}
+
+/* ---- taking apart ---- */
+
+static void take_member(struct payload *payload, const char *name, json_t *value)
+{
+    const struct member *member = member_named(name);
+
+    if (member != NULL && member->is_subject) {
+        payload->handles[member->kind] = value;
+        payload->ids[member->kind] = handle_id(member->kind, value);
+    } else if (strcmp(name, "NewState") == 0 || strcmp(name, "State") == 0) {
+        payload->new_state = json_string_value(value);
+    } else if (strcmp(name, "PreviousState") == 0) {
+        payload->previous_state = json_string_value(value);
+    } else if (strcmp(name, "Reason") == 0) {
+        payload->reason = json_string_value(value);
+    } else if (ends_with(name, "Capabilities") && json_is_object(value)) {
+        payload->capabilities = value;
+    } else if (ends_with(name, "Property") && json_is_string(value)) {
+        payload->property = json_string_value(value);
+    }
+}
+
+int payload_take(struct payload *payload, const json_t *message)
+{
+    const json_t *holder = json_object_get(message, "Message");
+    const char *wire = json_string_value(json_object_get(holder, "EventType")), *name;
+    json_t *value;
+
+    memset(payload, 0, sizeof(*payload));
+    payload->type = wire != NULL ? event_type_by_wire(wire) : EVENT_TYPES;
+    if (payload->type == EVENT_TYPES)
+        return CG_E_NOTFOUND;
+    payload->time_ms =
+        payload_time_ms(json_string_value(json_object_get(message, "Timestamp")));
+    payload->body = json_object_get(holder, element_of_type[payload->type]);
+    if (!json_is_object(payload->body))
+        return CG_E_PROTOCOL;
+    json_object_foreach((json_t *)payload->body, name, value) take_member(payload, name, value);
+    return CG_OK;
+}
+
+/* ---- what changed ---- */
+
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    if (text != NULL)
+        for (; *text != '\0'; ++text)
+            hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return (hash ^ 0xff) * UINT64_C(1099511628211);
+}
+
+static uint64_t mix_json(uint64_t hash, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    hash = mix(hash, text);
+    free(text);
+    return hash;
+}
+
+uint64_t payload_hash(const struct payload *payload)
+{
+    uint64_t hash = mix(UINT64_C(14695981039346656037), event_types[payload->type].name);
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)payload->body, name, value)
+    {
+        const struct member *member = member_named(name);
+        if (member != NULL && member->is_subject && !(member->kind == ENTITY_ADDRESS &&
+                                                      payload->ids[ENTITY_CONTACT] != NULL))
+            hash = mix(hash, payload->ids[member->kind]);
+        else if (member == NULL && !ends_with(name, "Capabilities") &&
+                 strcmp(name, "IsRemote") != 0)
+            hash = mix_json(mix(hash, name), value);
+    }
+    return hash ^ hash >> 32;
+}
+
+uint64_t payload_place(const struct payload *payload)
+{
+    return mix(mix(UINT64_C(14695981039346656037), payload->ids[ENTITY_ADDRESS]),
+               payload->ids[ENTITY_TERMINAL]);
+}
+
+/* ---- for clients ---- */
+
+static void put_renamed(json_t *data, const char *name, json_t *value)
+{
+    char key[128];
+    size_t length = strlen(name);
+
+    if (length == 0 || length >= sizeof(key))
+        return;
+    memcpy(key, name, length + 1);
+    key[0] = (char)tolower((unsigned char)key[0]);
+    json_object_set(data, key, value);
+}
+
+static const json_t *row_value(const struct payload *payload, const struct property_row *row)
+{
+    const json_t *element =
+        row->element != NULL ? json_object_get(payload->body, row->element) : NULL;
+    return row->member != NULL ? json_object_get(element, row->member) : element;
+}
+
+/* One fact is the value itself; several are an object of facts. */
+static void put_value(json_t *data, const struct payload *payload)
+{
+    json_t *values = json_object(), *only;
+    size_t i;
+
+    for (i = 0; i < num_property_rows; ++i) {
+        const struct property_row *row = &property_rows[i];
+        json_t *value, *fact;
+        if (row->type != payload->type || payload->property == NULL ||
+            strcmp(row->name, payload->property) != 0 ||
+            (value = (json_t *)row_value(payload, row)) == NULL)
+            continue;
+        fact = row->convert != NULL ? row->convert(value) : json_incref(value);
+        json_object_set_new(values, row->field, public_value(row->field, fact));
+        json_decref(fact);
+    }
+    if (json_object_size(values) == 1) {
+        only = json_object_iter_value(json_object_iter(values));
+        json_object_set(data, "value", only);
+    } else if (json_object_size(values) > 1) {
+        json_object_set(data, "value", values);
+    }
+    json_decref(values);
+}
+
+json_t *payload_data(const struct payload *payload)
+{
+    json_t *data = json_object(), *value;
+    const char *name;
+
+    json_object_foreach((json_t *)payload->body, name, value)
+    {
+        const struct member *member = member_named(name);
+        const char *id = member != NULL ? handle_id(member->kind, value) : NULL;
+        if (member != NULL)
+            json_object_set_new(data, member->key, id != NULL ? json_string(id) : json_null());
+        else if (value == payload->capabilities)
+            json_object_set(data, "capabilities", value);
+        else if (payload->property != NULL && json_string_value(value) == payload->property)
+            json_object_set(data, "property", value);
+        else if (payload->property == NULL || !json_is_object(value))
+            put_renamed(data, name, value);
+    }
+    put_value(data, payload);
+    return data;
+}

@@ -1,0 +1,282 @@
+/* What hangs together: legs and their places, calls and who sees them, and what changes silently when a call does. */
+#include <string.h>
+
+#include "gateway/model/live.h"
+
+/* What a list tells of its members: the way back. */
+static const struct {
+    enum entity parent;
+    const char *field;
+    enum entity child;
+    const char *back; /* the child's fact, or, where there may be several, its list */
+    int is_list;
+} ways_back[] = {
+    {ENTITY_TERMINAL, "terminalConnections", ENTITY_TERMINAL_CONNECTION, "terminal", 0},
+    {ENTITY_CONTACT, "connections", ENTITY_CONNECTION, "contact", 0},
+    {ENTITY_ADDRESS, "connections", ENTITY_CONNECTION, "address", 0},
+    {ENTITY_CONNECTION, "terminalConnections", ENTITY_TERMINAL_CONNECTION, "connection", 0},
+    {ENTITY_AGENT, "terminals", ENTITY_TERMINAL, "agentsOf", 1},
+    {ENTITY_AGENT, "addresses", ENTITY_ADDRESS, "agentsOf", 1},
+};
+
+void relate(struct model *model, struct node *parent, const char *field, const char *child_id)
+{
+    size_t i;
+    for (i = 0; i < sizeof(ways_back) / sizeof(ways_back[0]); ++i) {
+        struct node *child;
+        if (ways_back[i].parent != parent->kind || strcmp(ways_back[i].field, field) != 0 ||
+            (child = graph_find(&model->graph, ways_back[i].child, child_id)) == NULL)
+            continue;
+        if (child->covered == 0 && json_object_size(child->facts) == 0)
+            child->covered = parent->covered;
+        if (ways_back[i].is_list)
+            node_link(child, ways_back[i].back, parent->id, 0);
+        else if (json_object_get(child->facts, ways_back[i].back) == NULL)
+            json_object_set_new(child->facts, ways_back[i].back, json_string(parent->id));
+    }
+}
+
+static struct node *one(struct model *model, const struct node *node, const char *field,
+                        enum entity kind)
+{
+    return graph_find(&model->graph, kind,
+                      json_string_value(json_object_get(node->facts, field)));
+}
+
+struct node *contact_of(struct model *model, const struct node *leg)
+{
+    const struct node *connection = leg;
+    struct node *contact;
+
+    if (leg->kind == ENTITY_CONTACT)
+        return graph_find(&model->graph, ENTITY_CONTACT, leg->id);
+    if ((contact = one(model, leg, "contact", ENTITY_CONTACT)) != NULL)
+        return contact;
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION &&
+        (connection = one(model, leg, "connection", ENTITY_CONNECTION)) != NULL)
+        return one(model, connection, "contact", ENTITY_CONTACT);
+    return NULL;
+}
+
+/* Who is logged in there, else whose it is. */
+const char *agent_at(struct model *model, const struct node *place)
+{
+    const char *id = json_string_value(json_object_get(place->facts, "loginId"));
+    json_t *agents = json_object_get(place->facts, "agentsOf"), *entry;
+    const struct node *terminal;
+
+    if (place->kind == ENTITY_AGENT)
+        return place->id;
+    if (id != NULL && *id != '\0')
+        return id;
+    json_object_foreach(agents, id, entry) return id;
+    if (place->kind != ENTITY_ADDRESS)
+        return NULL;
+    GRAPH_FOREACH(&model->graph, place, "terminals", ENTITY_TERMINAL, terminal)
+    {
+        if ((id = agent_at(model, terminal)) != NULL)
+            return id;
+    }
+    return NULL;
+}
+
+/* ---- ends ---- */
+
+static void set_over(struct model *model, const char *id, uint64_t stamp)
+{
+    json_object_set_new(model->live->ended, id, json_integer((json_int_t)stamp));
+}
+
+int is_over(const struct model *model, const char *id, uint64_t since)
+{
+    json_t *stamp = json_object_get(model->live->ended, id);
+    return stamp != NULL && (uint64_t)json_integer_value(stamp) > since;
+}
+
+static void unlink_at(struct model *model, const struct node *leg, const char *fact,
+                      enum entity kind, const char *field, uint64_t stamp)
+{
+    struct node *place = one(model, leg, fact, kind);
+    if (place == NULL)
+        return;
+    node_unlink(place, field, leg->id, stamp);
+    touch(model, place);
+}
+
+/* The graph lets go of it; whoever holds the pointer must not use it again. */
+static void remove_node(struct model *model, struct node *node, uint64_t stamp)
+{
+    struct node **at;
+    set_over(model, node->id, stamp);
+    for (at = &model->live->touched; node->touched && *at != NULL; at = &(*at)->next_touched) {
+        if (*at == node) {
+            *at = node->next_touched;
+            break;
+        }
+    }
+    graph_remove(&model->graph, node);
+}
+
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp)
+{
+    struct node *contact = contact_of(model, tc);
+    unlink_at(model, tc, "terminal", ENTITY_TERMINAL, "terminalConnections", stamp);
+    unlink_at(model, tc, "connection", ENTITY_CONNECTION, "terminalConnections", stamp);
+    if (contact != NULL)
+        touch(model, contact);
+    remove_node(model, tc, stamp);
+}
+
+void connection_over(struct model *model, struct node *connection, uint64_t stamp)
+{
+    json_t *legs = json_incref(json_object_get(connection->facts, "terminalConnections")), *entry;
+    struct node *tc;
+    const char *id;
+    void *next;
+
+    json_object_foreach_safe(legs, next, id, entry)
+    {
+        if ((tc = graph_find(&model->graph, ENTITY_TERMINAL_CONNECTION, id)) != NULL)
+            terminal_connection_over(model, tc, stamp);
+    }
+    json_decref(legs);
+    unlink_at(model, connection, "contact", ENTITY_CONTACT, "connections", stamp);
+    unlink_at(model, connection, "address", ENTITY_ADDRESS, "connections", stamp);
+    remove_node(model, connection, stamp);
+}
+
+/* ---- who sees a call ---- */
+
+void contact_see(struct model *model, struct node *contact, uint32_t user)
+{
+    struct holdings *holdings;
+
+    if (user == 0 || !node_add_user(contact, user))
+        return;
+    holdings = holdings_of(model, user);
+    if (holdings->calls == NULL)
+        holdings->calls = json_object();
+    json_object_set_new(holdings->calls, contact->id, json_true());
+    touch(model, contact);
+}
+
+/* ---- what follows a call without a word ---- */
+
+static const char *const flag_fields[] = {"capabilities", "agentCapabilities",
+                                          "routePointCapabilities"};
+
+static void dirty_flags(struct model *model, struct node *node, uint64_t stamp)
+{
+    size_t i;
+    for (i = 0; i < sizeof(flag_fields) / sizeof(flag_fields[0]); ++i)
+        if (json_object_get(node->facts, flag_fields[i]) != NULL)
+            node_dirty(node, flag_fields[i], stamp);
+    touch(model, node);
+}
+
+static void dirty_leg(struct model *model, struct node *tc, uint64_t stamp)
+{
+    size_t i;
+    dirty_flags(model, tc, stamp);
+    for (i = 0; i < CONSULT_FIELDS; ++i)
+        if (json_object_get(tc->facts, consult_fields[i]) != NULL)
+            node_dirty(tc, consult_fields[i], stamp);
+}
+
+void dirty_place(struct model *model, struct node *terminal, uint64_t stamp)
+{
+    struct node *agent, *tc;
+
+    dirty_flags(model, terminal, stamp);
+    GRAPH_FOREACH(&model->graph, terminal, "agentsOf", ENTITY_AGENT, agent)
+    {
+        dirty_flags(model, agent, stamp);
+    }
+    GRAPH_FOREACH(&model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
+    {
+        dirty_leg(model, tc, stamp);
+    }
+}
+
+void dirty_call(struct model *model, struct node *contact, uint64_t stamp)
+{
+    struct node *connection, *tc, *place;
+
+    dirty_flags(model, contact, stamp);
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        dirty_flags(model, connection, stamp);
+        if ((place = one(model, connection, "address", ENTITY_ADDRESS)) != NULL)
+            dirty_flags(model, place, stamp);
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections",
+                      ENTITY_TERMINAL_CONNECTION, tc)
+        {
+            dirty_leg(model, tc, stamp);
+            if ((place = one(model, tc, "terminal", ENTITY_TERMINAL)) != NULL)
+                dirty_place(model, place, stamp);
+        }
+    }
+}
+
+/* ---- which resources show it ---- */
+
+static void agents_of(struct model *model, const struct node *terminal,
+                      void (*on_root)(void *, struct node *), void *data)
+{
+    struct node *agent;
+    GRAPH_FOREACH(&model->graph, terminal, "agentsOf", ENTITY_AGENT, agent)
+    {
+        on_root(data, agent);
+    }
+}
+
+static void terminals_of(struct model *model, const struct node *contact,
+                         void (*on_root)(void *, struct node *), void *data)
+{
+    const struct node *connection, *tc, *terminal;
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections",
+                      ENTITY_TERMINAL_CONNECTION, tc)
+        {
+            if ((terminal = one(model, tc, "terminal", ENTITY_TERMINAL)) != NULL)
+                agents_of(model, terminal, on_root, data);
+        }
+    }
+}
+
+static void give(struct node *node, void (*on_root)(void *, struct node *), void *data)
+{
+    if (node != NULL)
+        on_root(data, node);
+}
+
+void foreach_affected(struct model *model, struct node *node,
+                      void (*on_root)(void *data, struct node *root), void *data)
+{
+    struct node *terminal;
+
+    switch (node->kind) {
+    case ENTITY_CONTACT:
+        on_root(data, node);
+        terminals_of(model, node, on_root, data);
+        break;
+    case ENTITY_CONNECTION:
+        give(one(model, node, "address", ENTITY_ADDRESS), on_root, data);
+        give(contact_of(model, node), on_root, data);
+        break;
+    case ENTITY_TERMINAL_CONNECTION:
+        if ((terminal = one(model, node, "terminal", ENTITY_TERMINAL)) != NULL) {
+            on_root(data, terminal);
+            agents_of(model, terminal, on_root, data);
+        }
+        give(contact_of(model, node), on_root, data);
+        break;
+    case ENTITY_TERMINAL:
+        on_root(data, node);
+        agents_of(model, node, on_root, data);
+        break;
+    default:
+        on_root(data, node);
+    }
+}
