@@ -209,7 +209,7 @@ int store_log_append(struct store_txn *txn, const void *entry, size_t length, ui
 void store_log_txn_bounds(const struct store_txn *txn, struct store_log_bounds *bounds);
 /*
  * Drops the oldest entries while there are more than either bound, at most `max_entries` of them, fewer where the room left in the
- * map does not allow more in one transaction; *dropped says how many. Some 200 ns each. CG_E_FULL: this transaction has no room left
+ * map does not allow more in one transaction; *dropped says how many. Some 400 ns each. CG_E_FULL: this transaction has no room left
  * for dropping. CG_E_IO, CG_E_NOMEM.
  */
 int store_log_trim(struct store_txn *txn, uint64_t max_events, uint64_t max_bytes,
