@@ -102,9 +102,11 @@ int event_decode(struct event **event, uint64_t seq, const void *bytes, size_t l
  */
 int event_is_visible(const struct event *event, const struct access *access);
 
-/* A subscription's filter. Empty sets mean all; sets are and'ed, members of a set or'ed.
- * A subject matches its sub-resources, too: "/v1/calls/x" is "/v1/calls/x/data", not "/v1/calls/xy"; a slash at its end is nothing.
- * An event of no agent does not match a filter that names agents. */
+/*
+ * A subscription's filter. Empty sets mean all; sets are and'ed, members of a set or'ed. A subject matches its sub-resources,
+ * too: "/v1/calls/x" matches "/v1/calls/x/data", not "/v1/calls/xy"; a slash at its end counts for nothing.
+ * An event of no agent does not match a filter that names agents.
+ */
 struct event_filter {
     uint32_t types; /* 1 << enum event_type, or'ed; 0: all */
     char **subjects, **agents;
