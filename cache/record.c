@@ -8,27 +8,40 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECORD_FORMAT 2
+<<<<<<< HEAD
+#define RECORD_FORMAT         2
+#define RECORD_FORMAT_1       1 /* without what covers it */
+#define RECORD_HEADER_1_BYTES 40u
+    =======
+#define RECORD_FORMAT 1
+#define ENTRY_FORMAT  1
+    >>>>>>> h-log
 
-struct record_header {
+    struct record_header {
     uint8_t format, provenance;
     uint16_t flags;
     uint32_t checksum; /* of header (with 0 here) and key, then of the body */
     uint32_t user, body_length;
-    uint64_t version, covered;
+    uint64_t version;
     int64_t fetched_at_ms, expires_at_ms;
+    uint64_t covered;
 };
 
 _Static_assert(sizeof(struct record_header) == RECORD_HEADER_BYTES, "no holes on disk");
 
+static size_t header_bytes(const struct record_header *header)
+{
+    return header->format == RECORD_FORMAT_1 ? RECORD_HEADER_1_BYTES : sizeof(*header);
+}
+
 static uint32_t record_checksum(const MDB_val *key, struct record_header header, const void *body)
 {
     uint8_t head[sizeof(header) + sizeof(((struct key *)0)->bytes)];
-    size_t length = sizeof(header) + key->mv_size;
+    size_t own = header_bytes(&header), length = own + key->mv_size;
     assert(length <= sizeof(head));
     header.checksum = 0;
-    memcpy(head, &header, sizeof(header));
-    memcpy(head + sizeof(header), key->mv_data, key->mv_size);
+    memcpy(head, &header, own);
+    memcpy(head + own, key->mv_data, key->mv_size);
     return checksum(checksum(0, head, length), body, header.body_length);
 }
 
@@ -51,12 +64,15 @@ void record_encode(const MDB_val *key, const struct record *record, void *to)
 
 static int header_read(const MDB_val *value, struct record_header *header)
 {
-    if (value->mv_size < sizeof(*header))
+    memset(header, 0, sizeof(*header));
+    if (value->mv_size < RECORD_HEADER_1_BYTES)
         return CG_E_CORRUPT;
-    memcpy(header, value->mv_data, sizeof(*header));
-    if (header->format != RECORD_FORMAT || header->body_length != value->mv_size - sizeof(*header))
+    memcpy(header, value->mv_data, RECORD_HEADER_1_BYTES);
+    if ((header->format != RECORD_FORMAT && header->format != RECORD_FORMAT_1) ||
+        value->mv_size < header_bytes(header))
         return CG_E_CORRUPT;
-    return CG_OK;
+    memcpy(header, value->mv_data, header_bytes(header));
+    return header->body_length == value->mv_size - header_bytes(header) ? CG_OK : CG_E_CORRUPT;
 }
 
 static void record_fill(struct record *record, const struct record_header *header,
@@ -69,7 +85,7 @@ static void record_fill(struct record *record, const struct record_header *heade
                               .expires_at_ms = header->expires_at_ms,
                               .user = header->user,
                               .provenance = header->provenance,
-                              .body = (const char *)value->mv_data + sizeof(*header),
+                              .body = (const char *)value->mv_data + header_bytes(header),
                               .body_length = header->body_length};
 }
 
@@ -78,7 +94,7 @@ int record_decode(const MDB_val *key, const MDB_val *value, struct record *recor
     struct record_header header;
     if (header_read(value, &header) != CG_OK)
         return CG_E_CORRUPT;
-    const char *body = (const char *)value->mv_data + sizeof(header);
+    const char *body = (const char *)value->mv_data + header_bytes(&header);
     if (record_checksum(key, header, body) != header.checksum)
         return CG_E_CORRUPT;
     record_fill(record, &header, value);
@@ -116,6 +132,47 @@ int sealed_decode(const MDB_val *key, const MDB_val *value, const void **content
     *content = (const char *)value->mv_data + sizeof(sum);
     *length = value->mv_size - sizeof(sum);
     return sealed_checksum(key, *content, *length) == sum ? CG_OK : CG_E_CORRUPT;
+}
+
+struct entry_header {
+    uint8_t format, unused[3];
+    uint32_t checksum; /* of the format and the key, then of the content */
+};
+
+_Static_assert(sizeof(struct entry_header) == ENTRY_HEADER_BYTES, "no holes on disk");
+
+static uint32_t entry_checksum(const MDB_val *key, struct entry_header header, const void *content,
+                               size_t length)
+{
+    uint8_t head[sizeof(header) + sizeof(uint64_t)];
+    assert(key->mv_size == sizeof(uint64_t));
+    header.checksum = 0;
+    memcpy(head, &header, sizeof(header));
+    memcpy(head + sizeof(header), key->mv_data, sizeof(uint64_t));
+    return checksum(checksum(0, head, sizeof(head)), content, length);
+}
+
+void entry_encode(const MDB_val *key, const void *content, size_t length, void *to)
+{
+    struct entry_header header = {.format = ENTRY_FORMAT};
+    header.checksum = entry_checksum(key, header, content, length);
+    memcpy(to, &header, sizeof(header));
+    if (length != 0)
+        memcpy((char *)to + sizeof(header), content, length);
+}
+
+int entry_decode(const MDB_val *key, const MDB_val *value, const void **content, size_t *length)
+{
+    struct entry_header header;
+    if (value->mv_size < sizeof(header))
+        return CG_E_CORRUPT;
+    memcpy(&header, value->mv_data, sizeof(header));
+    *content = (const char *)value->mv_data + sizeof(header);
+    *length = value->mv_size - sizeof(header);
+    if (header.format != ENTRY_FORMAT || key->mv_size != sizeof(uint64_t) ||
+        entry_checksum(key, header, *content, *length) != header.checksum)
+        return CG_E_CORRUPT;
+    return CG_OK;
 }
 
 int store_error(int mdb_rc)

@@ -108,14 +108,21 @@ static size_t pages_at_hand(size_t map, const struct room *room)
 
 /*
  * What the last commit freed comes free with the next that changes something, and an owner who is refused and ends the
- * transaction changes nothing: without this he would be refused for ever.
+ * transaction changes nothing: without this he would be refused for ever. The same when most of what is free waits: what is at
+ * hand may be single pages then, and large values need several in one piece.
  */
+static int room_is_short(size_t map, const struct room *room)
+{
+    size_t at_hand = pages_at_hand(map, room);
+    return at_hand < 2 * reserve_pages(map) || room->free - room->reclaimable > at_hand;
+}
+
 void room_settle(struct store *store)
 {
     struct now now;
     size_t map = store->cache.map_pages;
     if (measure_now(store, &now) == MDB_SUCCESS && now.waits_for_commit &&
-        pages_at_hand(map, &now.room) < 2 * reserve_pages(map))
+        room_is_short(map, &now.room))
         environment_save_state(&store->cache,
                                &store->cache.state); /* when it fails, nothing is worse */
 }

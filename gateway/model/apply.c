@@ -65,8 +65,9 @@ static struct node *take_node(struct applying *a, enum entity kind)
 
 static struct pending_event *tell(struct applying *a, const struct node *about, const char *agent)
 {
-    struct notice n = {a->payload.type, about, agent, a->payload.property,
-                       a->user,         a->payload.time_ms, 0, payload_data(&a->payload)};
+    struct notice n = {
+        a->payload.type,          about, agent, a->payload.property, a->user, a->payload.time_ms, 0,
+        payload_data(&a->payload)};
     return notice(a->model, &n);
 }
 
@@ -88,8 +89,7 @@ static void note_consult(struct applying *a, const struct node *contact,
     if (!ONE_OF(a->payload.reason, consult_reasons) || terminal == NULL ||
         json_object_get(a->model->consult_of, contact->id) != NULL)
         return;
-    GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
-                  tc)
+    GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
         const struct node *other = contact_of(a->model, tc);
         if (other != NULL && other != contact && ONE_OF(node_state(tc), held_states))
@@ -271,20 +271,52 @@ static const struct follow_row {
     enum entity of; /* the object itself, or the related ones */
     const char *fields[8];
 } follows[] = {
-    {EVENT_AGENT_PROPERTY, "LOGIN_STATUS", ENTITY_AGENT, {"ready", "notReadyReasonCode", "terminals", "addresses"}},
-    {EVENT_AGENT_PROPERTY, "LOGIN_STATUS", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode", "capabilities", "agentCapabilities"}},
-    {EVENT_AGENT_PROPERTY, "READY_STATUS", ENTITY_TERMINAL, {"ready", "notReadyReasonCode", "agentCapabilities"}},
+    {EVENT_AGENT_PROPERTY,
+     "LOGIN_STATUS",
+     ENTITY_AGENT,
+     {"ready", "notReadyReasonCode", "terminals", "addresses"}},
+    {EVENT_AGENT_PROPERTY,
+     "LOGIN_STATUS",
+     ENTITY_TERMINAL,
+     {"loginId", "ready", "notReadyReasonCode", "activityCode", "capabilities",
+      "agentCapabilities"}},
+    {EVENT_AGENT_PROPERTY,
+     "READY_STATUS",
+     ENTITY_TERMINAL,
+     {"ready", "notReadyReasonCode", "agentCapabilities"}},
     {EVENT_AGENT_PROPERTY, "ADDRESS_NAME", ENTITY_AGENT, {"addresses"}},
-    {EVENT_AGENT_PROPERTY, "INFORMATION", ENTITY_AGENT, {"loggedIn", "terminals", "addresses", "voiceTerminal"}},
-    {EVENT_TERMINAL_PROPERTY, "READY_STATUS", ENTITY_AGENT, {"ready", "notReadyReasonCode", "capabilities"}},
-    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
-    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION", ENTITY_AGENT, {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
-    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION_ENDED", ENTITY_TERMINAL, {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
-    {EVENT_TERMINAL_PROPERTY, "AGENT_LOGIN_SESSION_ENDED", ENTITY_AGENT, {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
+    {EVENT_AGENT_PROPERTY,
+     "INFORMATION",
+     ENTITY_AGENT,
+     {"loggedIn", "terminals", "addresses", "voiceTerminal"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "READY_STATUS",
+     ENTITY_AGENT,
+     {"ready", "notReadyReasonCode", "capabilities"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION",
+     ENTITY_TERMINAL,
+     {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION",
+     ENTITY_AGENT,
+     {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION_ENDED",
+     ENTITY_TERMINAL,
+     {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION_ENDED",
+     ENTITY_AGENT,
+     {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_ADDRESS, {"terminals"}},
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_TERMINAL, {"addresses"}},
     {EVENT_ADDRESS_PROPERTY, "CONTROLLED", ENTITY_ADDRESS, {"controlled"}},
-    {EVENT_CONTACT_PROPERTY, "CONTACT", ENTITY_CONTACT, {"calling", "called", "callingTerminal", "originalDestination", "lastRedirected", "contactTypes", "connections", "data"}},
+    {EVENT_CONTACT_PROPERTY,
+     "CONTACT",
+     ENTITY_CONTACT,
+     {"calling", "called", "callingTerminal", "originalDestination", "lastRedirected",
+      "contactTypes", "connections", "data"}},
 };
 
 static void dirty_row(struct applying *a, struct node *node, const struct follow_row *row)
@@ -334,8 +366,7 @@ static void take_property(struct applying *a, struct node *node, const struct pr
 {
     const json_t *element =
         row->element != NULL ? json_object_get(a->payload.body, row->element) : NULL;
-    json_t *value =
-        row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
+    json_t *value = row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
 
     if (value == NULL) {
         if (json_object_get(node->facts, row->field) != NULL)
@@ -360,8 +391,8 @@ static void note_status(struct applying *a, struct node *node, enum event_type t
 {
     const char *status = json_string_value(json_object_get(node->handle, "status"));
     const char *known = node_state(node);
-    struct notice n = {type, node, agent_at(a->model, node), NULL, a->user, a->payload.time_ms, 1,
-                       NULL};
+    struct notice n = {type, node, agent_at(a->model, node), NULL, a->user, a->payload.time_ms,
+                       1,    NULL};
 
     if (status == NULL || known == NULL || strcmp(status, known) == 0)
         return;

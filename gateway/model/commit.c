@@ -120,8 +120,7 @@ static int put_record(struct commit *commit, enum record_kind kind, const char *
 static int put_fetched(struct commit *commit)
 {
     struct fetch *fetch = commit->fetch;
-    struct node *root =
-        graph_find(&commit->model->graph, plan_root(fetch->kind), fetch->id);
+    struct node *root = graph_find(&commit->model->graph, plan_root(fetch->kind), fetch->id);
     struct record record = {0};
 
     record.fetched_at_ms = fetched_at(fetch);
@@ -272,7 +271,8 @@ static int put_owned(struct commit *commit)
     static const struct {
         const char *field;
         enum record_kind kind;
-    } lists[] = {{"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
+    } lists[] = {
+        {"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
     const struct node *user;
     size_t i;
     int rc = CG_OK;

@@ -1,4 +1,4 @@
-#include "gateway/model/fetch.h"
+#include "gateway/model/live.h"
 
 #include <stdio.h>
 #include <stdlib.h>

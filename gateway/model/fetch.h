@@ -43,9 +43,9 @@ struct fetch {
     int depended;
     struct graph own; /* what it has gathered; lists of related objects are arrays of ids here */
     struct node *first, **nodes_end; /* in order of discovery; the first is the root */
-    uint64_t since;    /* events that have arrived when it began */
-    uint64_t covering; /* the subscription of its session then; 0: none */
-    int force;         /* asks the upstream for everything */
+    uint64_t since;                  /* events that have arrived when it began */
+    uint64_t covering;               /* the subscription of its session then; 0: none */
+    int force;                       /* asks the upstream for everything */
     struct step_call *queued, **queued_end;
     unsigned in_flight, window, calls, links;
     int incomplete; /* a declared fault left a part out */

@@ -47,8 +47,7 @@ static void on_due(struct timer *timer)
 {
     struct force_answer *entry =
         (struct force_answer *)((char *)timer - offsetof(struct force_answer, timer));
-    const struct node *tc =
-        graph_find(&entry->model->graph, ENTITY_TERMINAL_CONNECTION, entry->id);
+    const struct node *tc = graph_find(&entry->model->graph, ENTITY_TERMINAL_CONNECTION, entry->id);
 
     if (tc != NULL && node_state(tc) != NULL && strcmp(node_state(tc), RINGING) == 0)
         tell(entry, tc);
@@ -59,9 +58,8 @@ static unsigned timeout_ms(struct model *model, const struct node *terminal)
 {
     const char *type =
         json_string_value(json_object_get(terminal->handle, entity_rows[ENTITY_TERMINAL].type));
-    return type != NULL && strcmp(type, AGENT_TERMINAL) == 0
-               ? model->config->events.force_answer_ms
-               : 0;
+    return type != NULL && strcmp(type, AGENT_TERMINAL) == 0 ? model->config->events.force_answer_ms
+                                                             : 0;
 }
 
 void force_answer_watch(struct model *model, struct node *tc)

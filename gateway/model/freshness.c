@@ -136,7 +136,8 @@ static struct freshness describe(const struct freshness_record *record,
 static int refused_by_request(const struct freshness *f, const struct freshness_record *record,
                               const struct freshness_directives *d, int64_t now)
 {
-    if (f->label != SYNC_LIVE && d->max_age_ms != FRESHNESS_UNSET && now - record->fetched_at_ms > d->max_age_ms &&
+    if (f->label != SYNC_LIVE && d->max_age_ms != FRESHNESS_UNSET &&
+        now - record->fetched_at_ms > d->max_age_ms &&
         !(d->max_stale_ms != FRESHNESS_UNSET &&
           now - record->fetched_at_ms - d->max_age_ms <= d->max_stale_ms))
         return 1;

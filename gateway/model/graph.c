@@ -132,8 +132,7 @@ static int drop_unlisted(struct node *node, const char *field, const json_t *ids
     size_t i;
     int changed = 0;
 
-    json_array_foreach(ids, i, id)
-        json_object_set_new(listed, json_string_value(id), json_true());
+    json_array_foreach(ids, i, id) json_object_set_new(listed, json_string_value(id), json_true());
     json_object_foreach_safe(list, next, name, one)
     {
         if (json_object_get(listed, name) == NULL && !is_told(node, field, name, since)) {

@@ -27,18 +27,20 @@ struct node {
     const char *id; /* within `key` */
     json_t *handle; /* as the upstream gave it */
     json_t *facts;  /* field -> value */
-    json_t *stamps; /* field -> arrival number; of a list: field -> {id -> arrival number}. In a fetch: what it read */
-    json_t *dirty;  /* field -> arrival number of what may have changed it; NULL: none */
+    json_t *
+        stamps; /* field -> arrival number; of a list: field -> {id -> arrival number}. In a fetch: what it read */
+    json_t *dirty;    /* field -> arrival number of what may have changed it; NULL: none */
     uint64_t covered; /* subscription; 0: none */
     uint64_t told_at; /* arrival number of the last event about its state */
     int64_t told_ms;  /* the contact centre's time of that event; 0: none yet */
     uint32_t *users;  /* who own it or see it, ascending */
     size_t num_users;
-    unsigned kept, absent; /* 1 << enum record_kind: what the store has of it is of this process; the store has nothing */
-    uint64_t visited;      /* by which walk */
-    uint64_t refreshed;    /* by which commit */
-    int gone;         /* in a fetch: does not exist any more */
-    int ended;        /* a contact whose last connection has gone; it leaves the graph with the commit */
+    unsigned kept,
+        absent; /* 1 << enum record_kind: what the store has of it is of this process; the store has nothing */
+    uint64_t visited;   /* by which walk */
+    uint64_t refreshed; /* by which commit */
+    int gone;           /* in a fetch: does not exist any more */
+    int ended; /* a contact whose last connection has gone; it leaves the graph with the commit */
     struct node *next;         /* in a fetch: in order of discovery */
     struct node *next_touched; /* self-terminated: `touched` says whether it is in the list */
     int touched;
@@ -84,8 +86,7 @@ const char *node_state(const struct node *node);
 #define GRAPH_FOREACH(graph, node, field, child_kind, child)                                       \
     for (void *i_##child = json_object_iter(json_object_get((node)->facts, (field)));              \
          i_##child != NULL;                                                                        \
-         i_##child =                                                                               \
-             json_object_iter_next(json_object_get((node)->facts, (field)), i_##child))            \
+         i_##child = json_object_iter_next(json_object_get((node)->facts, (field)), i_##child))    \
         if (((child) = graph_find((graph), (child_kind), json_object_iter_key(i_##child))) != NULL)
 
 #endif

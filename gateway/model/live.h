@@ -87,8 +87,9 @@ void live_free(struct model *model);
 uint64_t live_clock(const struct model *model);
 uint64_t live_tick(struct model *model);
 uint64_t live_subscription(const struct model *model, uint32_t user);
-struct coverage *live_coverage(const struct model *model, uint64_t subscription); /* NULL: not active */
-struct coverage *live_user(struct model *model, uint32_t user);                   /* makes it */
+struct coverage *live_coverage(const struct model *model,
+                               uint64_t subscription);          /* NULL: not active */
+struct coverage *live_user(struct model *model, uint32_t user); /* makes it */
 int fact_is_fresh(const struct model *model, const struct node *node, const char *field);
 int resource_is_complete(struct model *model, enum record_kind kind, struct node *root);
 int step_applies(const struct graph *graph, const struct node *node, const struct plan_step *step,
@@ -96,7 +97,8 @@ int step_applies(const struct graph *graph, const struct node *node, const struc
 void touch(struct model *model, struct node *node);
 void live_gap(struct model *model, struct node *node, const char *reason);
 void live_set_in_step(struct coverage *coverage);
-void live_lost_events(struct coverage *coverage); /* deliveries failed: what they told is not known */
+void live_lost_events(
+    struct coverage *coverage); /* deliveries failed: what they told is not known */
 
 /* merge.c: what a fetch found becomes part of the graph */
 void merge_fetch(struct fetch *fetch);
@@ -165,10 +167,10 @@ void apply_message(struct model *model, uint32_t user, const json_t *message);
 /* properties.c */
 struct property_row {
     enum event_type type;
-    const char *name;    /* the contract's */
-    const char *element; /* of the payload; NULL: none carries the value */
-    const char *member;  /* of the element; NULL: the whole */
-    const char *field;   /* the fact */
+    const char *name;                  /* the contract's */
+    const char *element;               /* of the payload; NULL: none carries the value */
+    const char *member;                /* of the element; NULL: the whole */
+    const char *field;                 /* the fact */
     json_t *(*convert)(json_t *value); /* NULL: as it is */
 };
 extern const struct property_row property_rows[];

@@ -30,9 +30,9 @@ static json_t *leg_data(struct model *model, const struct node *leg)
     const struct node *contact = contact_of(model, leg);
     json_t *data = json_object();
 
-    json_object_set_new(
-        data, leg->kind == ENTITY_CONNECTION ? "connectionId" : "terminalConnectionId",
-        json_string(leg->id));
+    json_object_set_new(data,
+                        leg->kind == ENTITY_CONNECTION ? "connectionId" : "terminalConnectionId",
+                        json_string(leg->id));
     if (contact != NULL)
         json_object_set_new(data, "contactId", json_string(contact->id));
     put(data, "address", json_object_get(leg->facts, "address"));
@@ -43,10 +43,10 @@ static json_t *leg_data(struct model *model, const struct node *leg)
 
 static const char *leg_agent(struct model *model, const struct node *leg)
 {
-    const struct node *place = graph_find(
-        &model->graph, leg->kind == ENTITY_CONNECTION ? ENTITY_ADDRESS : ENTITY_TERMINAL,
-        json_string_value(json_object_get(
-            leg->facts, leg->kind == ENTITY_CONNECTION ? "address" : "terminal")));
+    const struct node *place =
+        graph_find(&model->graph, leg->kind == ENTITY_CONNECTION ? ENTITY_ADDRESS : ENTITY_TERMINAL,
+                   json_string_value(json_object_get(
+                       leg->facts, leg->kind == ENTITY_CONNECTION ? "address" : "terminal")));
     return place != NULL ? agent_at(model, place) : NULL;
 }
 
@@ -76,12 +76,11 @@ static void tell_state(struct model *model, const struct node *leg, const char *
 static void tell_property(struct model *model, const struct node *node,
                           const struct property_row *row)
 {
-    json_t *data =
-        json_pack("{s:s, s:o, s:b}", "property", row->name, "value",
-                  public_value(row->field, json_object_get(node->facts, row->field)), "reconciled",
-                  1);
-    struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(), 0,
-                       data};
+    json_t *data = json_pack("{s:s, s:o, s:b}", "property", row->name, "value",
+                             public_value(row->field, json_object_get(node->facts, row->field)),
+                             "reconciled", 1);
+    struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(),
+                       0,         data};
     notice(model, &n);
 }
 
@@ -206,8 +205,9 @@ static int merge_fact(struct merging *merging, struct node *node, const char *fi
     char *before = state != NULL ? strdup(state) : NULL;
     int changed = node_merge(node, field, value, since);
 
-    if (changed && merging->telling && (known || (is_leg(node) && strcmp(field, "state") == 0 &&
-                                                  node->told_at == 0 && node->visited == 0)))
+    if (changed && merging->telling &&
+        (known ||
+         (is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0)))
         tell_change(merging, node, field, before, was_fresh && known);
     free(before);
     return changed;
@@ -224,8 +224,7 @@ static void cover(struct merging *merging, struct node *node)
         live_coverage(merging->model, node->covered) != NULL ||
         live_coverage(merging->model, covering) == NULL)
         return;
-    json_object_foreach(node->facts, field, value)
-        node_dirty(node, field, merging->fetch->since);
+    json_object_foreach(node->facts, field, value) node_dirty(node, field, merging->fetch->since);
     node->covered = covering;
 }
 

@@ -9,7 +9,7 @@
 #include "gateway/model/live.h"
 
 static const char *const collections[ENTITIES] = {
-    [ENTITY_USER] = "users",         [ENTITY_AGENT] = "agents",  [ENTITY_TERMINAL] = "terminals",
+    [ENTITY_USER] = "users",        [ENTITY_AGENT] = "agents",  [ENTITY_TERMINAL] = "terminals",
     [ENTITY_ADDRESS] = "addresses", [ENTITY_CONTACT] = "calls",
 };
 

@@ -46,8 +46,8 @@ static int64_t zone_ms(const char *text)
 {
     int64_t minutes = 0;
     if ((*text == '+' || *text == '-') && strlen(text) >= 6)
-        minutes = ((text[1] - '0') * 10 + (text[2] - '0')) * 60 + (text[4] - '0') * 10 +
-                  (text[5] - '0');
+        minutes =
+            ((text[1] - '0') * 10 + (text[2] - '0')) * 60 + (text[4] - '0') * 10 + (text[5] - '0');
     return (*text == '-' ? -minutes : minutes) * 60000;
 }
 
@@ -98,8 +98,7 @@ int payload_take(struct payload *payload, const json_t *message)
     payload->type = wire != NULL ? event_type_by_wire(wire) : EVENT_TYPES;
     if (payload->type == EVENT_TYPES)
         return CG_E_NOTFOUND;
-    payload->time_ms =
-        payload_time_ms(json_string_value(json_object_get(message, "Timestamp")));
+    payload->time_ms = payload_time_ms(json_string_value(json_object_get(message, "Timestamp")));
     payload->body = json_object_get(holder, element_of_type[payload->type]);
     if (!json_is_object(payload->body))
         return CG_E_PROTOCOL;
@@ -134,8 +133,8 @@ uint64_t payload_hash(const struct payload *payload)
     json_object_foreach((json_t *)payload->body, name, value)
     {
         const struct member *member = member_named(name);
-        if (member != NULL && member->is_subject && !(member->kind == ENTITY_ADDRESS &&
-                                                      payload->ids[ENTITY_CONTACT] != NULL))
+        if (member != NULL && member->is_subject &&
+            !(member->kind == ENTITY_ADDRESS && payload->ids[ENTITY_CONTACT] != NULL))
             hash = mix(hash, payload->ids[member->kind]);
         else if (member == NULL && !ends_with(name, "Capabilities") &&
                  strcmp(name, "IsRemote") != 0)

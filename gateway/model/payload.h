@@ -9,11 +9,11 @@
 
 struct payload {
     enum event_type type;
-    const json_t *body; /* the event's element; borrowed */
-    int64_t time_ms;    /* the contact centre's; 0: it told none */
+    const json_t *body;        /* the event's element; borrowed */
+    int64_t time_ms;           /* the contact centre's; 0: it told none */
     const char *ids[ENTITIES]; /* of the objects it is about; NULL: not named */
     json_t *handles[ENTITIES];
-    const char *property;                     /* property events */
+    const char *property;                            /* property events */
     const char *new_state, *previous_state, *reason; /* state events */
     json_t *capabilities;
 };

@@ -8,8 +8,8 @@
 
 #include "gateway/model/live.h"
 
-#define TELLERS_MAX  16
-#define COPY_AGE_MS  60000
+#define TELLERS_MAX 16
+#define COPY_AGE_MS 60000
 
 struct recent {
     uint64_t hash, place;
@@ -53,7 +53,8 @@ enum copy recent_check(struct live *live, const struct change *change, struct re
 
     for (; at != 0 && steps < RECENT_MAX; ++steps, at = table->entries[at - 1].older) {
         struct recent *entry = &table->entries[at - 1];
-        if (entry->hash % BUCKETS != change->hash % BUCKETS || now - entry->arrived_ms > COPY_AGE_MS)
+        if (entry->hash % BUCKETS != change->hash % BUCKETS ||
+            now - entry->arrived_ms > COPY_AGE_MS)
             break; /* overwritten since, or too old to be the same */
         if (entry->hash != change->hash)
             continue;
@@ -89,8 +90,15 @@ void recent_add(struct live *live, const struct change *change, const struct pen
     size_t *newest = &table->newest[change->hash % BUCKETS];
 
     free(entry->users);
-    *entry = (struct recent){change->hash, change->place, change->time_ms, clock_monotonic_ms(),
-                             {change->user}, 1, NULL, 0, *newest};
+    *entry = (struct recent){change->hash,
+                             change->place,
+                             change->time_ms,
+                             clock_monotonic_ms(),
+                             {change->user},
+                             1,
+                             NULL,
+                             0,
+                             *newest};
     if (event->num_users > 0 &&
         (entry->users = malloc(event->num_users * sizeof(*entry->users))) != NULL) {
         memcpy(entry->users, event->users, event->num_users * sizeof(*entry->users));

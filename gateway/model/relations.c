@@ -39,8 +39,7 @@ void relate(struct model *model, struct node *parent, const char *field, const c
 static struct node *one(struct model *model, const struct node *node, const char *field,
                         enum entity kind)
 {
-    return graph_find(&model->graph, kind,
-                      json_string_value(json_object_get(node->facts, field)));
+    return graph_find(&model->graph, kind, json_string_value(json_object_get(node->facts, field)));
 }
 
 struct node *contact_of(struct model *model, const struct node *leg)
@@ -208,8 +207,8 @@ void dirty_call(struct model *model, struct node *contact, uint64_t stamp)
         dirty_flags(model, connection, stamp);
         if ((place = one(model, connection, "address", ENTITY_ADDRESS)) != NULL)
             dirty_flags(model, place, stamp);
-        GRAPH_FOREACH(&model->graph, connection, "terminalConnections",
-                      ENTITY_TERMINAL_CONNECTION, tc)
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
         {
             dirty_leg(model, tc, stamp);
             if ((place = one(model, tc, "terminal", ENTITY_TERMINAL)) != NULL)
@@ -236,8 +235,8 @@ static void terminals_of(struct model *model, const struct node *contact,
     const struct node *connection, *tc, *terminal;
     GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
     {
-        GRAPH_FOREACH(&model->graph, connection, "terminalConnections",
-                      ENTITY_TERMINAL_CONNECTION, tc)
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
         {
             if ((terminal = one(model, tc, "terminal", ENTITY_TERMINAL)) != NULL)
                 agents_of(model, terminal, on_root, data);

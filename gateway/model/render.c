@@ -3,7 +3,8 @@
 
 #include "cctgate/base64.h"
 #include "cctgate/presence.h"
-#include "gateway/model/fetch.h"
+#include "gateway/model/live.h"
+#include "gateway/model/payload.h"
 
 static json_t *or_null(json_t *value)
 {
@@ -89,11 +90,11 @@ static json_t *capabilities(const struct node *node)
     return all;
 }
 
-static json_t *forwarding(const struct node *node)
+static json_t *forwarding_public(const json_t *entries)
 {
     json_t *list = json_array(), *entry;
     size_t i;
-    json_array_foreach(json_object_get(node->facts, "forwarding"), i, entry)
+    json_array_foreach(entries, i, entry)
     {
         json_array_append_new(
             list, json_pack("{s:o, s:o, s:o, s:o}", "type", or_null(json_object_get(entry, "type")),
@@ -102,6 +103,11 @@ static json_t *forwarding(const struct node *node)
                             or_null(json_object_get(entry, "whichCalls"))));
     }
     return list;
+}
+
+static json_t *forwarding(const struct node *node)
+{
+    return forwarding_public(json_object_get(node->facts, "forwarding"));
 }
 
 /* ---- agent ---- */
@@ -380,11 +386,27 @@ static json_t *consults(struct model *model, const struct node *contact)
     return ids;
 }
 
+/* What no operation reads: known when an event has told it. */
+static void put_told(json_t *call, const struct node *contact)
+{
+    static const char *const fields[] = {
+        "networkDialledAddress", "calledAlias",           "ccmId",       "route", "nodeId",
+        "sourceSiteGroupId",     "targetAgentPositionId", "spExternalId"};
+    size_t i;
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i) {
+        json_t *value = json_object_get(contact->facts, fields[i]);
+        if (value != NULL)
+            json_object_set(call, fields[i], value);
+    }
+}
+
 static json_t *render_call(struct model *model, const struct node *contact)
 {
-    json_t *intrinsics = json_object_get(contact->facts, "intrinsics");
-    return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[], "
+    json_t *intrinsics = json_object_get(contact->facts, "intrinsics"), *call;
+    json_t *lineage = json_object_get(model->live->lineage, contact->id);
+
+    call = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
         "s:o}",
         "contactId", contact->id, "externalContactId", of_handle(contact, "externalContactId"),
         "provider",
@@ -399,7 +421,10 @@ static json_t *render_call(struct model *model, const struct node *contact)
         key_values(intrinsics), "immutableIntrinsics", immutable_keys(intrinsics), "uui",
         text_or_null(json_object_get(contact->facts, "uui")), "consults", consults(model, contact),
         "consultOf", or_null(json_object_get(model->consult_of, contact->id)), "transferredFrom",
-        "capabilities", capabilities(contact));
+        lineage != NULL ? json_incref(lineage) : json_array(), "capabilities",
+        capabilities(contact));
+    put_told(call, contact);
+    return call;
 }
 
 static json_t *render_call_capabilities(struct model *model, const struct node *contact)
@@ -467,4 +492,46 @@ json_t *render(struct model *model, enum record_kind kind, const struct node *ro
     default:
         return json_object();
     }
+}
+
+/* ---- single facts, for events ---- */
+
+static json_t *id_of(enum entity kind, const json_t *handle)
+{
+    const char *id = handle_id(kind, handle);
+    return id != NULL ? json_string(id) : json_null();
+}
+
+static json_t *attached_public(const json_t *data)
+{
+    return json_is_object(data)
+               ? json_pack("{s:o, s:o}", "type", or_null(json_object_get(data, "type")), "value",
+                           attached_value(data))
+               : json_null();
+}
+
+json_t *public_value(const char *field, json_t *value)
+{
+    static const struct {
+        const char *field;
+        enum entity kind;
+    } handles[] = {{"calling", ENTITY_ADDRESS},          {"called", ENTITY_ADDRESS},
+                   {"lastRedirected", ENTITY_ADDRESS},   {"originalDestination", ENTITY_ADDRESS},
+                   {"callingTerminal", ENTITY_TERMINAL}, {"voiceTerminal", ENTITY_TERMINAL}};
+    size_t i;
+
+    if (value == NULL)
+        return json_null();
+    for (i = 0; i < sizeof(handles) / sizeof(handles[0]); ++i)
+        if (strcmp(field, handles[i].field) == 0)
+            return id_of(handles[i].kind, value);
+    if (strcmp(field, "data") == 0)
+        return attached_public(value);
+    if (strcmp(field, "intrinsics") == 0)
+        return key_values(value);
+    if (strcmp(field, "loggedIn") == 0)
+        return json_string(json_is_true(value) ? "LOGGED_IN" : "LOGGED_OUT");
+    if (strcmp(field, "forwarding") == 0)
+        return forwarding_public(value);
+    return json_incref(value);
 }

@@ -96,8 +96,7 @@ static json_t *calls_before(struct fetch *fetch)
         store_walk(model->reader, RECORD_CALL, fetch->user, NULL, 0, add_id, ids);
         store_read_end(model->reader);
     }
-    json_array_foreach(ids, i, id)
-        json_object_set_new(calls, json_string_value(id), json_true());
+    json_array_foreach(ids, i, id) json_object_set_new(calls, json_string_value(id), json_true());
     json_decref(ids);
     return calls;
 }

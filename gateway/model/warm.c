@@ -76,7 +76,8 @@ static void collect(struct coverage *coverage, const char *user)
     static const struct {
         const char *field;
         enum record_kind kind;
-    } lists[] = {{"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
+    } lists[] = {
+        {"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
     struct model *model = coverage->model;
     const struct node *node = graph_find(&model->graph, ENTITY_USER, user);
     const char *id;

@@ -203,8 +203,8 @@ static int add_item(struct reading *reading, struct sum *sum, enum record_kind k
     struct freshness f;
     int found = store_get(request->front->reader, kind, id->bytes, id->length, &record) == CG_OK;
 
-    if (found && ((record.flags & RECORD_ENDED) != 0 ||
-                  !source_of(request, kind, id, &record, &source)))
+    if (found &&
+        ((record.flags & RECORD_ENDED) != 0 || !source_of(request, kind, id, &record, &source)))
         return 0;
     f = reading_judge(reading, found ? &record : NULL, &source, now);
     if (f.action == FRESHNESS_FETCH && !reading->records_asked) {
@@ -263,7 +263,7 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
         add_stale(sum, clock_unix_ms());
     mix(sum, (uint64_t)sum->stale_since_ms);
     mix(sum, (uint64_t)(sum->live && reading->live_lists));
-    f.label = sum->stale_since_ms != 0          ? SYNC_STALE
+    f.label = sum->stale_since_ms != 0           ? SYNC_STALE
               : sum->live && reading->live_lists ? SYNC_LIVE
                                                  : SYNC_CACHED;
     f.stale_since_ms = sum->stale_since_ms;
