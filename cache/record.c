@@ -8,16 +8,12 @@
 #include <errno.h>
 #include <string.h>
 
-<<<<<<< HEAD
 #define RECORD_FORMAT         2
 #define RECORD_FORMAT_1       1 /* without what covers it */
 #define RECORD_HEADER_1_BYTES 40u
-    =======
-#define RECORD_FORMAT 1
-#define ENTRY_FORMAT  1
-    >>>>>>> h-log
+#define ENTRY_FORMAT          1
 
-    struct record_header {
+struct record_header {
     uint8_t format, provenance;
     uint16_t flags;
     uint32_t checksum; /* of header (with 0 here) and key, then of the body */

@@ -185,7 +185,7 @@ static void format_time(char *out, size_t size, int64_t unix_ms)
 
 static char *cloud_event(const struct pending_event *pending, uint64_t epoch, uint64_t seq)
 {
-    char id[48], when[40];
+    char id[48], when[96];
     json_t *json;
     char *text;
 

@@ -69,9 +69,9 @@ static const struct row rows[] = {
 
 static struct freshness decide(const struct row *row)
 {
-    struct freshness_record record = {NOW - row->fetched_ago, NOW + row->expires_in};
+    struct freshness_record record = {NOW - row->fetched_ago, NOW + row->expires_in, 0, 0};
     struct freshness_source source = {row->healthy_ago ? NOW - row->healthy_ago : 0,
-                                      NOW - row->lost_ago};
+                                      NOW - row->lost_ago, 0};
     struct freshness_directives directives;
 
     freshness_directives_init(&directives);
@@ -103,9 +103,51 @@ static void test_stale_ttl_is_negative(void **state)
     assert_int_equal(decide(&lost).ttl_ms, -4000);
 }
 
+/* What a subscription keeps: record covered by `covered` of an active `live`, `dirty` or not. */
+static const struct live_row {
+    const char *name;
+    uint64_t covered, live;
+    int dirty, healthy, expired;
+    const char *cache_control;
+    enum freshness_action action;
+    enum sync_label label;
+} live_rows[] = {
+    {"live", 7, 7, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_LIVE},
+    {"live past its time-to-live", 7, 7, 0, 1, 1, "", FRESHNESS_SERVE, SYNC_LIVE},
+    {"live, max-age=0", 7, 7, 0, 1, 1, "max-age=0", FRESHNESS_SERVE, SYNC_LIVE},
+    {"live, no-cache", 7, 7, 0, 1, 0, "no-cache", FRESHNESS_FETCH, SYNC_LIVE},
+    {"live, only-if-cached", 7, 7, 0, 1, 1, "only-if-cached", FRESHNESS_SERVE, SYNC_LIVE},
+    {"an earlier subscription's", 6, 7, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
+    {"no subscription is in step", 7, 0, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
+    {"covered by none", 0, 0, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
+    {"dirty", 7, 7, 1, 1, 0, "", FRESHNESS_FETCH, SYNC_CACHED},
+    {"dirty and past its time", 7, 7, 1, 1, 1, "", FRESHNESS_FETCH, SYNC_STALE},
+    {"the session is lost", 7, 7, 0, 0, 0, "", FRESHNESS_SERVE, SYNC_STALE},
+};
+
+static void test_live(void **state)
+{
+    size_t i;
+    (void)state;
+    for (i = 0; i < sizeof(live_rows) / sizeof(live_rows[0]); ++i) {
+        const struct live_row *row = &live_rows[i];
+        struct freshness_record record = {NOW - 1000, row->expired ? NOW - 10 : NOW + 5000,
+                                          row->covered, row->dirty};
+        struct freshness_source source = {row->healthy ? NOW - 2000 : 0, NOW - 500, row->live};
+        struct freshness_directives directives;
+        struct freshness f;
+        print_message("%s\n", row->name);
+        freshness_directives_init(&directives);
+        freshness_parse(&directives, row->cache_control, strlen(row->cache_control));
+        f = freshness_decide(&record, &source, &policy, &directives, NOW);
+        assert_int_equal(f.action, row->action);
+        assert_int_equal(f.label, row->label);
+    }
+}
+
 static void test_nothing_stored(void **state)
 {
-    struct freshness_source source = {NOW - 1, NOW - 2};
+    struct freshness_source source = {NOW - 1, NOW - 2, 0};
     struct freshness_directives directives;
     struct freshness f;
 
@@ -171,9 +213,10 @@ static void test_jitter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_stale_ttl_is_negative),
-        cmocka_unit_test(test_nothing_stored), cmocka_unit_test(test_never_live),
-        cmocka_unit_test(test_parse),          cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_stale_ttl_is_negative),
+        cmocka_unit_test(test_live),       cmocka_unit_test(test_nothing_stored),
+        cmocka_unit_test(test_never_live), cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
