@@ -212,7 +212,11 @@ struct store_log_bounds {
     uint64_t bytes; /* of the entries that are there */
 };
 
-/* Appends; *seq is the entry's number. CG_E_LIMIT (over CG_EVENT_ENTRY_BYTES_MAX), CG_E_FULL, CG_E_IO. */
+/*
+ * Appends; *seq is the entry's number, and is given again when the transaction is not committed. CG_E_LIMIT (over
+ * CG_EVENT_ENTRY_BYTES_MAX), CG_E_IO, CG_E_FULL: trim and commit, then append again. In a map that is nearly full an entry of more
+ * than half a page may find no room in one piece, which LMDB notices too late: that CG_E_FULL loses the transaction.
+ */
 int store_log_append(struct store_txn *txn, const void *entry, size_t length, uint64_t *seq);
 /* As the transaction sees it. */
 void store_log_txn_bounds(const struct store_txn *txn, struct store_log_bounds *bounds);
