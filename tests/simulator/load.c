@@ -126,7 +126,7 @@ static bool set_kind(const char *kind)
 
 bool load_start(struct load *load, const struct load_order *order)
 {
-    if (load == &load_burst && !set_kind(order->kind))
+    if (world.agent_count == 0 || (load == &load_burst && !set_kind(order->kind)))
         return false;
     if (load == &load_traffic)
         traffic_seed(order->seed);

@@ -8,6 +8,7 @@
 #include "buf.h"
 #include "calls.h"
 #include "caps.h"
+#include "options.h"
 
 enum { TRIES = 6 };
 
@@ -405,8 +406,11 @@ static bool forwarding(void)
     return true;
 }
 
+/* Only where it can also be read. */
 static bool message_waiting(void)
 {
+    if (!options.message_waiting)
+        return false;
     int count = (int)dice(4);
     address_set_message_waiting(any_agent()->personal_dn, count > 0, count);
     return true;
