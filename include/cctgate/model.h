@@ -64,6 +64,14 @@ void model_fetch(struct model *model, enum record_kind kind, const char *id, siz
 /* Forgets a user who is no longer configured. */
 void model_forget_user(struct model *model, uint32_t user);
 
+/*
+ * Events, as subscriptions tell them (include/cctgate/subscription.h says when). `message` is borrowed.
+ */
+void model_on_subscribed(struct model *model, struct session *session);
+void model_on_unsubscribed(struct model *model, struct session *session, const char *why);
+void model_on_message(struct model *model, struct session *session, const json_t *message);
+void model_on_batch_end(struct model *model);
+
 /* Has this process read what the user owns? */
 int model_has_read(struct model *model, uint32_t user);
 
