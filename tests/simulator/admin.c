@@ -177,7 +177,7 @@ static void kill_sessions(struct http_conn *conn, json_t *body, const char *argu
 {
     (void)argument;
     const char *user = text_of(body, "user", "*");
-    size_t ended = sessions_kill(user);
+    size_t ended = sessions_kill(user, json_is_true(json_object_get(body, "silently")));
     outbound_expire(user);
     reply_json(conn, 200, json_pack("{s:I}", "ended", (json_int_t)ended));
 }

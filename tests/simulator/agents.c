@@ -1,5 +1,7 @@
 #include "agents.h"
 
+#include <string.h>
+
 #include "events.h"
 
 static void emit_agent(const struct agent *agent, const char *property)
@@ -22,16 +24,6 @@ static void emit_address(const struct address *address, const char *property)
         .kind = EVENT_ADDRESS_PROPERTY, .address = address, .property = property});
 }
 
-/* An agent may also sit at a terminal that is not its own, so all of them are looked at. */
-static bool logged_in_anywhere(const struct agent *agent)
-{
-    for (size_t i = 0; i < world.terminal_count; i++) {
-        if (world.terminals[i]->logged_in == agent)
-            return true;
-    }
-    return false;
-}
-
 static void apply_ready(struct terminal *terminal, bool ready)
 {
     terminal->ready = ready;
@@ -46,6 +38,13 @@ static void apply_agent_ready(struct agent *agent, bool ready)
     emit_agent(agent, "READY_STATUS");
 }
 
+/* INFORMATION names the terminal, which no other event does. */
+static void take_seat(struct agent *agent, struct terminal *terminal)
+{
+    agent->seat = terminal;
+    emit_agent(agent, "INFORMATION");
+}
+
 void agent_login(struct agent *agent, struct terminal *terminal, bool ready)
 {
     if (terminal->logged_in != NULL)
@@ -56,10 +55,33 @@ void agent_login(struct agent *agent, struct terminal *terminal, bool ready)
     if (!agent->logged_in) {
         agent->logged_in = true;
         emit_agent(agent, "LOGIN_STATUS");
-        emit_agent(agent, "INFORMATION");
     }
+    take_seat(agent, terminal);
     apply_ready(terminal, ready);
     apply_agent_ready(agent, ready);
+}
+
+static void clear_terminal(struct terminal *terminal)
+{
+    bool had_status = terminal->ready || *terminal->reason_code != '\0';
+    bool had_activity = *terminal->activity_code != '\0';
+    terminal->ready = false;
+    set_text(&terminal->reason_code, "");
+    set_text(&terminal->activity_code, "");
+    if (had_status)
+        emit_terminal(terminal, "READY_STATUS");
+    if (had_activity)
+        emit_terminal(terminal, "ACTIVITY_CODE");
+}
+
+/* An agent may also sit at a terminal that is not its own, so all of them are looked at. */
+static struct terminal *other_seat(const struct agent *agent)
+{
+    for (size_t i = 0; i < world.terminal_count; i++) {
+        if (world.terminals[i]->logged_in == agent)
+            return world.terminals[i];
+    }
+    return NULL;
 }
 
 void terminal_logout(struct terminal *terminal)
@@ -68,16 +90,19 @@ void terminal_logout(struct terminal *terminal)
     if (agent == NULL)
         return;
     terminal->logged_in = NULL;
-    terminal->ready = false;
-    set_text(&terminal->reason_code, "");
-    set_text(&terminal->activity_code, "");
     emit_terminal(terminal, "AGENT_LOGIN_SESSION_ENDED");
-    if (logged_in_anywhere(agent))
-        return;
-    agent->logged_in = false;
-    agent->ready = false;
-    set_text(&agent->reason_code, "");
-    emit_agent(agent, "LOGIN_STATUS");
+    clear_terminal(terminal);
+    struct terminal *left = other_seat(agent);
+    if (left == NULL) {
+        bool had_status = agent->ready || *agent->reason_code != '\0';
+        agent->logged_in = false;
+        agent->ready = false;
+        set_text(&agent->reason_code, "");
+        emit_agent(agent, "LOGIN_STATUS");
+        if (had_status)
+            emit_agent(agent, "READY_STATUS");
+    }
+    take_seat(agent, left);
 }
 
 void agent_logout(struct agent *agent)
@@ -159,6 +184,7 @@ void address_set_dnd(struct address *address, bool on)
 {
     address->dnd = on;
     emit_address(address, "DO_NOT_DISTURB");
+    address_presence_changed(address);
 }
 
 void address_set_message_waiting(struct address *address, bool on, int count)
@@ -177,4 +203,72 @@ void address_set_controlled(struct address *address, bool on)
 void address_forwarding_changed(struct address *address)
 {
     emit_address(address, "FORWARDING");
+}
+
+void address_presence_changed(struct address *address)
+{
+    if (address->presence_subscribed)
+        emit_address(address, "PRESENCE");
+}
+
+void address_set_uri(struct address *address, const char *uri)
+{
+    set_text(&address->uri, uri);
+    emit_address(address, "URI");
+}
+
+void address_set_acquired(struct address *address, bool on)
+{
+    address->released = !on;
+    emit_address(address, "ACQUIRE_STATUS");
+}
+
+void address_announce(const struct address *address, const char *property)
+{
+    emit_address(address, property);
+}
+
+void terminal_announce(const struct terminal *terminal, const char *property, const char *value)
+{
+    sim_emit(&(struct sim_event){.kind = EVENT_TERMINAL_PROPERTY,
+                                 .terminal = terminal,
+                                 .agent = terminal->logged_in,
+                                 .property = property,
+                                 .text = value});
+}
+
+void agent_announce(const struct agent *agent, const char *property)
+{
+    emit_agent(agent, property);
+}
+
+const char *resource_state(const char *name)
+{
+    static const char *const names[] = {"IN_SERVICE", "OUT_OF_SERVICE", "INVALID", "UNKNOWN"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(names[i], name) == 0)
+            return names[i];
+    }
+    return NULL;
+}
+
+void address_set_state(struct address *address, const char *state, const char *reason)
+{
+    address->state = state;
+    sim_emit(&(struct sim_event){
+        .kind = EVENT_ADDRESS_STATE, .address = address, .state = state, .reason = reason});
+}
+
+void terminal_set_state(struct terminal *terminal, const char *state, const char *reason)
+{
+    terminal->state = state;
+    sim_emit(&(struct sim_event){
+        .kind = EVENT_TERMINAL_STATE, .terminal = terminal, .state = state, .reason = reason});
+}
+
+void agent_set_mapped(struct agent *agent, bool mapped)
+{
+    agent->unmapped = !mapped;
+    sim_emit(&(struct sim_event){
+        .kind = EVENT_AGENT_STATE, .agent = agent, .state = mapped ? "MAPPED" : "UNMAPPED"});
 }

@@ -25,5 +25,21 @@ void address_set_dnd(struct address *address, bool on);
 void address_set_message_waiting(struct address *address, bool on, int count);
 void address_set_controlled(struct address *address, bool on);
 void address_forwarding_changed(struct address *address);
+/* Tells those who subscribed to its presence; for calls.c, as calls are half of it. */
+void address_presence_changed(struct address *address);
+void address_set_uri(struct address *address, const char *uri);
+void address_set_acquired(struct address *address, bool on);
+
+/* The contract's word for a resource state, NULL when `name` is none. */
+const char *resource_state(const char *name);
+/* `state` is one of resource_state's. */
+void address_set_state(struct address *address, const char *state, const char *reason);
+void terminal_set_state(struct terminal *terminal, const char *state, const char *reason);
+void agent_set_mapped(struct agent *agent, bool mapped);
+
+/* Tells a property with the value it has. Of a terminal also those that the simulator does not play, as `value`. */
+void address_announce(const struct address *address, const char *property);
+void terminal_announce(const struct terminal *terminal, const char *property, const char *value);
+void agent_announce(const struct agent *agent, const char *property);
 
 #endif

@@ -100,4 +100,9 @@ void contact_free_data(struct contact *contact)
         free(contact->messages[i].time_stamp);
     }
     free(contact->messages);
+    for (size_t i = 0; i < contact->extra_count; i++) {
+        free(contact->extras[i].key);
+        free(contact->extras[i].value);
+    }
+    free(contact->extras);
 }

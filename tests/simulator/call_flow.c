@@ -77,6 +77,7 @@ struct contact *call_originate(struct terminal *terminal, struct address *from, 
     connection_enter(c, CS_DIALING, reason);
     contact_changed(contact, "CALLING_ADDRESS");
     contact_changed(contact, "CALLED_ADDRESS");
+    contact_changed(contact, "CALLING_TERMINAL");
     call_present(contact, to, reason);
     return contact;
 }
@@ -160,6 +161,7 @@ struct contact *call_consult(struct termconn *termconn, struct address *to, enum
     contact_changed(first, consult_property(kind));
     contact_changed(consult, "ATTACHED_DATA");
     contact_changed(consult, "INTRINSICS");
+    contact_changed(consult, "UUI");
     return consult;
 }
 

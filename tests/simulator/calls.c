@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agents.h"
 #include "buf.h"
 #include "events.h"
 #include "loop.h"
@@ -41,6 +42,8 @@ struct connection *connection_new(struct contact *contact, struct address *addre
     TAILQ_INSERT_TAIL(&contact->connections, c, of_contact);
     TAILQ_INSERT_TAIL(&address->connections, c, of_address);
     map_put(&world.connections_by_id, c->id, c);
+    if (TAILQ_NEXT(TAILQ_FIRST(&address->connections), of_address) == NULL)
+        address_presence_changed(address);
     return c;
 }
 
@@ -99,13 +102,39 @@ void termconn_enter(struct termconn *t, enum terminal_connection_state state, co
                                  .reason = reason});
 }
 
-void contact_changed(struct contact *contact, const char *property)
+/* What only an injected event brings is kept, so that it can be told again and compared. */
+static const char *kept(struct contact *contact, const char *property, const char *value)
+{
+    for (size_t i = 0; i < contact->extra_count; i++) {
+        struct key_value *extra = &contact->extras[i];
+        if (strcmp(extra->key, property) != 0)
+            continue;
+        if (value != NULL)
+            set_text(&extra->value, value);
+        return extra->value;
+    }
+    if (value == NULL)
+        return NULL;
+    contact->extras =
+        mem_resize(contact->extras, contact->extra_count + 1, sizeof(*contact->extras));
+    struct key_value *extra = &contact->extras[contact->extra_count++];
+    *extra = (struct key_value){.key = mem_strdup(property), .value = mem_strdup(value)};
+    return extra->value;
+}
+
+void contact_announce(struct contact *contact, const char *property, const char *value)
 {
     const struct connection *first = TAILQ_FIRST(&contact->connections);
     sim_emit(&(struct sim_event){.kind = EVENT_CONTACT_PROPERTY,
                                  .contact = contact,
                                  .address = first != NULL ? first->address : contact->called,
-                                 .property = property});
+                                 .property = property,
+                                 .text = kept(contact, property, value)});
+}
+
+void contact_changed(struct contact *contact, const char *property)
+{
+    contact_announce(contact, property, NULL);
 }
 
 static void termconn_end(struct termconn *t, const char *reason)
@@ -130,6 +159,8 @@ void connection_end(struct connection *c, const char *reason)
     TAILQ_REMOVE(&c->address->connections, c, of_address);
     map_remove(&world.connections_by_id, c->id);
     TAILQ_INSERT_TAIL(&dead_connections, c, of_contact);
+    if (TAILQ_EMPTY(&c->address->connections))
+        address_presence_changed(c->address);
 }
 
 static void contact_gone(struct contact *contact)

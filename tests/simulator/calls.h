@@ -25,6 +25,8 @@ void contact_end(struct contact *contact, const char *reason);
 void contact_settle(struct contact *contact, const char *reason);
 /* Tells that a property ("ATTACHED_DATA", "INTRINSICS", ...) has a new value. */
 void contact_changed(struct contact *contact, const char *property);
+/* The same with a value that the simulator itself has no use for; NULL = the one told before. */
+void contact_announce(struct contact *contact, const char *property, const char *value);
 struct connection *contact_connection_at(const struct contact *contact,
                                          const struct address *address);
 struct termconn *contact_termconn_at(const struct contact *contact,

@@ -17,6 +17,8 @@
 #include "faults.h"
 #include "http.h"
 #include "loop.h"
+#include "mischief.h"
+#include "notify.h"
 #include "options.h"
 #include "outbound.h"
 #include "scenario.h"
@@ -32,6 +34,10 @@ struct options options = {
     .password = "secret",
     .domain = "CC",
     .session_timeout_ms = 7200000,
+    .notify_batch = 20,
+    .notify_parallel = 1,
+    .notify_queue = 20000,
+    .notify_timeout_ms = 10000,
 };
 
 static const char usage[] =
@@ -304,7 +310,9 @@ int main(int argc, char **argv)
     soap_set_latency(options.latency_ms, options.jitter_ms);
     loop_init();
     watch_signals();
-    loop_on_turn_end(calls_reap);
+    mischief_init(options.seed);
+    notify_init();
+    loop_on_turn_end(calls_reap); /* after the notifications, which name what is reaped */
     world_build((size_t)options.agents, options.seed);
     if (options.busy)
         scenario_busy();
@@ -313,6 +321,8 @@ int main(int argc, char **argv)
     int rc = serve();
     faults_clear();
     sessions_free();
+    notify_free();
+    mischief_clear();
     counters_reset();
     outbound_free();
     world_free();

@@ -123,12 +123,11 @@ static int get_presence(struct rq *rq)
     struct address *address = rq_address(rq, "address");
     if (address == NULL)
         return -1;
-    bool busy = !TAILQ_EMPTY(&address->connections);
-    const char *activity = address->dnd ? "DO_NOT_DISTURB" : busy ? "ON_THE_PHONE" : "AVAILABLE";
+    struct presence now = address_presence(address);
     buf_str(&rq->out, "<r:presence>");
-    put_text(rq, "c:status", address->dnd ? "CLOSED" : "OPEN");
-    put_text(rq, "c:extendedStatus", busy ? "EXT_BUSY" : "EXT_REACHABLE");
-    put_text(rq, "c:activity", activity);
+    put_text(rq, "c:status", now.status);
+    put_text(rq, "c:extendedStatus", now.extended);
+    put_text(rq, "c:activity", now.activity);
     put_text(rq, "c:rawXml", "");
     put_text(rq, "c:note", "");
     buf_str(&rq->out, "</r:presence>");
@@ -137,9 +136,10 @@ static int get_presence(struct rq *rq)
 
 static int get_state(struct rq *rq)
 {
-    if (rq_address(rq, "address") == NULL)
+    struct address *address = rq_address(rq, "address");
+    if (address == NULL)
         return -1;
-    put_text(rq, "r:resourseState", "IN_SERVICE");
+    put_text(rq, "r:resourseState", address->state);
     return 0;
 }
 
@@ -148,7 +148,8 @@ static int get_terminal_status(struct rq *rq)
     struct address *address = rq_address(rq, "address");
     if (address == NULL)
         return -1;
-    put_text(rq, "r:terminalStatus", address->terminal != NULL ? "IN_SERVICE" : "UNKNOWN");
+    put_text(rq, "r:terminalStatus",
+             address->terminal != NULL ? address->terminal->state : "UNKNOWN");
     return 0;
 }
 
@@ -167,7 +168,7 @@ static int get_uri(struct rq *rq)
     struct address *address = rq_address(rq, "address");
     if (address == NULL)
         return -1;
-    char *uri = mem_printf("sip:%s@cct.example.com", address->name);
+    char *uri = address_uri(address);
     put_text(rq, "r:uri", uri);
     free(uri);
     return 0;
@@ -198,6 +199,7 @@ static int presence(struct rq *rq, bool on)
     if (!on && !address->presence_subscribed)
         return rq_fail(rq, "There is no presence subscription for '%s'", address->name);
     address->presence_subscribed = on;
+    address_presence_changed(address);
     return 0;
 }
 

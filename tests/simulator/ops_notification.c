@@ -5,9 +5,12 @@
 
 #include "loop.h"
 #include "ops_shared.h"
+#include "options.h"
 #include "soap_write.h"
+#include "topic.h"
 
-enum { LEASE_MAX_DAYS = 3650 };
+/* The longest lease when no option says otherwise. */
+#define LEASE_MAX_MS ((int64_t)3650 * 86400000)
 
 /* Wall-clock milliseconds of an xs:dateTime; without a zone it is taken as UTC. The schema has checked the form. */
 static int64_t parse_time(const char *s)
@@ -31,21 +34,16 @@ static int64_t parse_time(const char *s)
     return ms - offset;
 }
 
-/* True when the endpoint is something that could be posted to. */
-static bool endpoint_ok(const char *url)
-{
-    return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-}
-
 static int user_subscribe(struct rq *rq)
 {
     const char *consumer = rq_text(rq, "ConsumerEndpoint");
-    if (!endpoint_ok(consumer))
-        return rq_fail(rq, "The consumer endpoint is not an HTTP address");
-    struct subscription *s = subscription_new(rq->session, consumer, NULL);
+    struct subscription *s = subscription_new(rq->session, consumer, rq->host, NULL);
+    if (s == NULL)
+        return rq_fail(rq, "The consumer endpoint is not an http address");
     for (size_t i = 0; i < POLICY_FLAGS; i++)
         s->policy[i] = true;
     s->reference = mem_printf("%s:%s", consumer, s->id);
+    s->ends_ms = 0;
     put_text(rq, "r:SubscriptionRef", s->reference);
     return 0;
 }
@@ -56,7 +54,7 @@ static int user_unsubscribe(struct rq *rq)
     struct subscription *s = subscription_find(rq->user, name);
     if (s == NULL)
         return rq_fail(rq, "There is no subscription '%s'", name);
-    subscription_end(s);
+    subscription_end(s, true);
     put_bool(rq, "r:Success", true);
     return 0;
 }
@@ -69,15 +67,6 @@ static bool dialect_known(xmlNode *topic)
                  strncmp(s, "http://docs.oasis-open.org/", 27) == 0;
     xmlFree(dialect);
     return known;
-}
-
-/* A document of its own that holds what to listen to. */
-static xmlDoc *copy_topic(xmlNode *topic)
-{
-    xmlDoc *doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNode *copy = xmlDocCopyNode(topic, doc, 1);
-    xmlDocSetRootElement(doc, copy);
-    return doc;
 }
 
 static void read_policy(struct rq *rq, bool policy[POLICY_FLAGS])
@@ -93,6 +82,12 @@ static void read_policy(struct rq *rq, bool policy[POLICY_FLAGS])
     }
 }
 
+static int64_t latest_end(void)
+{
+    return loop_wall_ms() +
+           (options.lease_max_ms > 0 ? (int64_t)options.lease_max_ms : LEASE_MAX_MS);
+}
+
 static int subscribe(struct rq *rq)
 {
     xmlNode *consumer = node_child(rq->root, "ConsumerReference");
@@ -102,13 +97,17 @@ static int subscribe(struct rq *rq)
     int64_t ends_ms = end != NULL ? parse_time(rq_node_text(rq, end)) : 0;
     if (!dialect_known(topic))
         return rq_fail_as(rq, "TopicPathDialectUnknownFault", "The dialect is not known");
-    if (!endpoint_ok(url))
-        return rq_fail_as(rq, "SubscribeCreationFailedFault",
-                          "The consumer is not an HTTP address");
     if (end != NULL && ends_ms <= loop_wall_ms())
         return rq_fail_as(rq, "SubscribeCreationFailedFault", "The termination time is over");
-    struct subscription *s = subscription_new(rq->session, url, copy_topic(topic));
-    s->ends_ms = ends_ms;
+    if (options.lease_max_ms > 0 && ends_ms > latest_end())
+        return rq_fail_as(rq, "SubscribeCreationFailedFault",
+                          "The termination time is too far away");
+    struct subscription *s = subscription_new(rq->session, url, rq->host, topic_new(topic));
+    if (s == NULL)
+        return rq_fail_as(rq, "SubscribeCreationFailedFault",
+                          "The consumer is not an http address");
+    if (end != NULL)
+        s->ends_ms = ends_ms;
     read_policy(rq, s->policy);
     buf_str(&rq->out,
             "<r:SubscriptionReference xmlns:a=\"http://schemas.xmlsoap.org/ws/2003/03/addressing\">"
@@ -137,7 +136,7 @@ static int renew(struct rq *rq)
         return -1;
     int64_t now = loop_wall_ms();
     int64_t ends_ms = parse_time(rq_text(rq, "TerminationTime"));
-    int64_t latest = now + (int64_t)LEASE_MAX_DAYS * 86400000;
+    int64_t latest = latest_end();
     if (ends_ms <= now || ends_ms > latest) {
         buf_str(&rq->fault_extra,
                 "<n:MinimumTime xmlns:n=\"http://www.nortel.com/soa/oi/cct/notification\">");
@@ -160,7 +159,7 @@ static int unsubscribe(struct rq *rq)
     struct subscription *s = referenced(rq);
     if (s == NULL)
         return -1;
-    subscription_end(s);
+    subscription_end(s, true);
     put_bool(rq, "r:Success", true);
     return 0;
 }

@@ -24,7 +24,7 @@ static int log_in(struct rq *rq)
 static int log_off(struct rq *rq)
 {
     counters.logoffs++;
-    session_end(rq->session, "SESSION_TERMINATION");
+    session_end(rq->session, NULL, NULL); /* the client knows */
     rq->session = NULL;
     rq->user = NULL;
     return 0;

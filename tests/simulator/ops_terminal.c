@@ -75,9 +75,10 @@ static int get_related_addresses(struct rq *rq)
 
 static int get_state(struct rq *rq)
 {
-    if (rq_terminal(rq, "terminal") == NULL)
+    struct terminal *terminal = rq_terminal(rq, "terminal");
+    if (terminal == NULL)
         return -1;
-    put_text(rq, "r:resourseState", "IN_SERVICE");
+    put_text(rq, "r:resourseState", terminal->state);
     return 0;
 }
 

@@ -20,6 +20,12 @@ struct options {
     uint64_t session_timeout_ms;
     uint64_t latency_ms;
     uint64_t jitter_ms;
+    unsigned notify_batch;    /* messages per Notify */
+    unsigned notify_parallel; /* posts at a time to one consumer */
+    uint64_t notify_queue;    /* messages that may wait for one consumer */
+    uint64_t notify_timeout_ms;
+    uint64_t lease_max_ms; /* 0 = ten years */
+    uint64_t imminent_ms;  /* how long before an end it is announced; 0 = not */
     bool priority;
     bool outbound_rate_limit;
 };

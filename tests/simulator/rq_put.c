@@ -32,7 +32,7 @@ void put_address(struct rq *rq, const char *element, const struct address *addre
     put_text(rq, "c:addressName", address->name);
     put_text(rq, "c:addressType", address_type_name(address->type));
     put_provider(rq, address->provider);
-    put_text(rq, "c:status", address->type == AT_OUT_OF_PROVIDER ? "UNKNOWN" : "IN_SERVICE");
+    put_text(rq, "c:status", address->state);
     buf_printf(&rq->out, "</%s>", element);
 }
 
@@ -42,7 +42,7 @@ void put_terminal(struct rq *rq, const char *element, const struct terminal *ter
     put_text(rq, "c:terminalName", terminal->name);
     put_text(rq, "c:terminalType", terminal_type_name(terminal->type));
     put_provider(rq, terminal->provider);
-    put_text(rq, "c:status", "IN_SERVICE");
+    put_text(rq, "c:status", terminal->state);
     buf_printf(&rq->out, "</%s>", element);
 }
 

@@ -7,9 +7,12 @@
 #include <sys/random.h>
 
 #include "buf.h"
+#include "channel.h"
 #include "events.h"
 #include "loop.h"
+#include "notify.h"
 #include "options.h"
+#include "topic.h"
 
 enum { SWEEP_MS = 200 };
 
@@ -30,9 +33,48 @@ static void fresh_id(char id[GUID_BYTES])
         snprintf(id + 2 * i, 3, "%02x", r[i]);
 }
 
-static bool expired(const struct session *session)
+/* Milliseconds until the session ends by itself; 0 when its time is over. */
+static uint64_t left_ms(const struct session *session)
 {
-    return loop_now_ms() - session->used_ms >= options.session_timeout_ms;
+    uint64_t now = loop_now_ms();
+    uint64_t end = session->used_ms + options.session_timeout_ms;
+    if (session->doomed_ms != 0 && session->doomed_ms < end)
+        end = session->doomed_ms;
+    return end > now ? end - now : 0;
+}
+
+static void sweep_session(struct session *s)
+{
+    uint64_t left = left_ms(s);
+    if (left == 0) {
+        session_end(s, "SESSION_TERMINATION", "The session's time is over");
+        return;
+    }
+    if (left > options.imminent_ms || s->warned)
+        return;
+    s->warned = true;
+    sim_emit(&(struct sim_event){.kind = EVENT_SYSTEM,
+                                 .session = s,
+                                 .property = "SESSION_TERMINATION_IMMINENT",
+                                 .remaining_ms = (int64_t)left});
+}
+
+static void sweep_subscription(struct subscription *s)
+{
+    int64_t left = s->ends_ms - loop_wall_ms();
+    if (s->ends_ms == 0)
+        return;
+    if (left <= 0) {
+        subscription_terminate(s, "SUBSCRIPTION_TERMINATION", "The lease is over");
+        return;
+    }
+    if (left > (int64_t)options.imminent_ms || s->warned)
+        return;
+    s->warned = true;
+    sim_emit(&(struct sim_event){.kind = EVENT_SYSTEM,
+                                 .subscription = s,
+                                 .property = "SUBSCRIPTION_TERMINATION_IMMINENT",
+                                 .remaining_ms = left});
 }
 
 static void sweep(struct loop_timer *timer)
@@ -40,14 +82,12 @@ static void sweep(struct loop_timer *timer)
     struct session *next;
     for (struct session *s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
         next = TAILQ_NEXT(s, link);
-        if (expired(s))
-            session_end(s, "SESSION_TERMINATION");
+        sweep_session(s);
     }
     struct subscription *after;
     for (struct subscription *s = TAILQ_FIRST(&subscriptions); s != NULL; s = after) {
         after = TAILQ_NEXT(s, link);
-        if (s->ends_ms != 0 && s->ends_ms <= loop_wall_ms())
-            subscription_end(s);
+        sweep_subscription(s);
     }
     loop_timer_set(timer, SWEEP_MS);
 }
@@ -61,7 +101,7 @@ void sessions_init(void)
 void sessions_free(void)
 {
     while (!TAILQ_EMPTY(&sessions))
-        session_end(TAILQ_FIRST(&sessions), "SESSION_TERMINATION");
+        session_end(TAILQ_FIRST(&sessions), NULL, NULL);
     map_free(&by_token);
     map_free(&by_subscription);
 }
@@ -86,8 +126,8 @@ struct session *session_login(const char *user, const char *password, const char
 struct session *session_find(const char *token)
 {
     struct session *session = map_get(&by_token, token);
-    if (session != NULL && expired(session)) {
-        session_end(session, "SESSION_TERMINATION");
+    if (session != NULL && left_ms(session) == 0) {
+        session_end(session, "SESSION_TERMINATION", "The session's time is over");
         return NULL;
     }
     return session;
@@ -96,17 +136,23 @@ struct session *session_find(const char *token)
 void session_touch(struct session *session)
 {
     session->used_ms = loop_now_ms();
+    if (session->doomed_ms == 0)
+        session->warned = false;
 }
 
-void session_end(struct session *session, const char *why)
+void session_end(struct session *session, const char *why, const char *info)
 {
-    sim_emit(
-        &(struct sim_event){.kind = EVENT_SESSION_TERMINATION, .session = session, .reason = why});
+    if (why != NULL)
+        sim_emit(&(struct sim_event){.kind = EVENT_SYSTEM,
+                                     .session = session,
+                                     .property = "SESSION_TERMINATION",
+                                     .reason = why,
+                                     .info = info});
     struct subscription *next;
     for (struct subscription *s = TAILQ_FIRST(&subscriptions); s != NULL; s = next) {
         next = TAILQ_NEXT(s, link);
         if (s->session == session)
-            subscription_end(s);
+            subscription_end(s, why == NULL);
     }
     session->user->sessions--;
     TAILQ_REMOVE(&sessions, session, link);
@@ -114,7 +160,7 @@ void session_end(struct session *session, const char *why)
     free(session);
 }
 
-size_t sessions_kill(const char *user)
+size_t sessions_kill(const char *user, bool silently)
 {
     size_t count = 0;
     struct session *next;
@@ -122,7 +168,7 @@ size_t sessions_kill(const char *user)
         next = TAILQ_NEXT(s, link);
         if (strcmp(user, "*") != 0 && strcmp(user, s->user->name) != 0)
             continue;
-        session_end(s, "UNEXPECTED_TERMINATION");
+        session_end(s, silently ? NULL : "UNEXPECTED_TERMINATION", "Ended by an administrator");
         count++;
     }
     return count;
@@ -133,13 +179,24 @@ size_t sessions_count(void)
     return by_token.count;
 }
 
-struct subscription *subscription_new(struct session *session, const char *consumer, xmlDoc *topic)
+struct subscription *subscription_new(struct session *session, const char *consumer,
+                                      const char *producer, struct topic *topic)
 {
     struct subscription *s = mem_new(1, sizeof(*s));
     fresh_id(s->id);
     s->consumer = mem_strdup(consumer);
     s->session = session;
+    s->channel = channel_new(s);
+    if (s->channel == NULL) {
+        topic_free(topic);
+        free(s->consumer);
+        free(s);
+        return NULL;
+    }
+    s->producer = mem_strdup(producer != NULL ? producer : "localhost");
     s->topic = topic;
+    if (options.lease_max_ms > 0)
+        s->ends_ms = loop_wall_ms() + (int64_t)options.lease_max_ms;
     TAILQ_INSERT_TAIL(&subscriptions, s, link);
     map_put(&by_subscription, s->id, s);
     return s;
@@ -155,19 +212,32 @@ struct subscription *subscription_find(const struct user *user, const char *name
             s = NULL;
     }
     if (s != NULL && s->ends_ms != 0 && s->ends_ms <= loop_wall_ms()) {
-        subscription_end(s);
+        subscription_terminate(s, "SUBSCRIPTION_TERMINATION", "The lease is over");
         s = NULL;
     }
     return s != NULL && s->session->user == user ? s : NULL;
 }
 
-void subscription_end(struct subscription *subscription)
+void subscription_end(struct subscription *subscription, bool discard)
 {
+    notify_settle(); /* what was said so far still needs the subscription */
+    channel_leave(subscription->channel, discard);
     TAILQ_REMOVE(&subscriptions, subscription, link);
     map_remove(&by_subscription, subscription->id);
-    if (subscription->topic != NULL)
-        xmlFreeDoc(subscription->topic);
+    topic_free(subscription->topic);
+    free(subscription->producer);
     free(subscription->reference);
     free(subscription->consumer);
     free(subscription);
+}
+
+void subscription_terminate(struct subscription *subscription, const char *why, const char *info)
+{
+    if (why != NULL)
+        sim_emit(&(struct sim_event){.kind = EVENT_SYSTEM,
+                                     .subscription = subscription,
+                                     .property = "SUBSCRIPTION_TERMINATION",
+                                     .reason = why,
+                                     .info = info});
+    subscription_end(subscription, why == NULL);
 }

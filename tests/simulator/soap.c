@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "faults.h"
 #include "loop.h"
+#include "notify.h"
 #include "soap_write.h"
 
 #define CCT_FOLDER      "/SOAOICCT/services/"
@@ -215,7 +216,9 @@ static int run(struct rq *rq)
     if (check_token(rq) != 0)
         return -1;
     /* An operation that only a site's own contract has: an empty reply is the best that can be said. */
-    return rq->op->handler != NULL ? rq->op->handler(rq) : 0;
+    int rc = rq->op->handler != NULL ? rq->op->handler(rq) : 0;
+    notify_settle();
+    return rc;
 }
 
 static void answer(struct http_conn *conn, struct rq *rq)

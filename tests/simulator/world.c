@@ -50,6 +50,7 @@ static struct address *new_address(char *name, enum address_type type, const cha
     address->name = name;
     address->type = type;
     address->provider = provider;
+    address->state = type == AT_OUT_OF_PROVIDER ? "UNKNOWN" : "IN_SERVICE";
     TAILQ_INIT(&address->connections);
     return address;
 }
@@ -70,6 +71,7 @@ static struct terminal *add_terminal(char *name, enum terminal_type type, const 
     terminal->provider = provider;
     terminal->contact_type = provider == voice_provider ? "Voice" : "Email";
     terminal->pickup_group = "Group0";
+    terminal->state = "IN_SERVICE";
     terminal->reason_code = mem_strdup("");
     terminal->activity_code = mem_strdup("");
     TAILQ_INIT(&terminal->termconns);
@@ -240,6 +242,8 @@ bool user_owns_terminal(const struct user *user, const struct terminal *terminal
 
 bool user_sees_contact(const struct user *user, const struct contact *contact)
 {
+    if (user->agent == NULL)
+        return true;
     const struct connection *c;
     TAILQ_FOREACH(c, &contact->connections, of_contact)
     {
@@ -260,6 +264,22 @@ bool user_supervises(const struct user *user)
     return user->agent == NULL || user->agent->type == AGENT_SUPERVISOR;
 }
 
+struct presence address_presence(const struct address *address)
+{
+    bool busy = !TAILQ_EMPTY(&address->connections);
+    return (struct presence){.status = address->dnd ? "CLOSED" : "OPEN",
+                             .extended = busy ? "EXT_BUSY" : "EXT_REACHABLE",
+                             .activity = address->dnd ? "DO_NOT_DISTURB"
+                                         : busy       ? "ON_THE_PHONE"
+                                                      : "AVAILABLE"};
+}
+
+char *address_uri(const struct address *address)
+{
+    return address->uri != NULL ? mem_strdup(address->uri)
+                                : mem_printf("sip:%s@cct.example.com", address->name);
+}
+
 void forwarding_clear(struct forwarding_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -272,6 +292,7 @@ void forwarding_clear(struct forwarding_list *list)
 static void free_address(struct address *address)
 {
     forwarding_clear(&address->forwarding);
+    free(address->uri);
     free(address->name);
     free(address);
 }

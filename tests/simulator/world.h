@@ -92,7 +92,10 @@ struct address {
     bool message_waiting;
     int message_count;
     bool presence_subscribed;
-    bool controlled; /* route points */
+    bool controlled;   /* route points */
+    bool released;     /* no longer acquired */
+    const char *state; /* the contract's resource state */
+    char *uri;         /* NULL: made of the name */
     struct forwarding_list forwarding;
     struct connection_list connections;
 };
@@ -103,6 +106,7 @@ struct terminal {
     const char *provider;
     const char *contact_type;
     const char *pickup_group;
+    const char *state;       /* the contract's resource state */
     struct agent *agent;     /* who owns it; NULL for common sets */
     struct agent *logged_in; /* who is logged in at it */
     bool ready;
@@ -125,6 +129,8 @@ struct agent {
     struct address *position;    /* type AGENT, at the voice terminal */
     struct address *personal_dn; /* type GENERIC, at the voice terminal */
     struct terminal *static_voice_terminal;
+    struct terminal *seat; /* where it logged in last and still is */
+    bool unmapped;
     bool logged_in;
     bool ready;
     char *reason_code;
@@ -183,6 +189,9 @@ struct contact {
     enum consult_kind consult_kind;
     char consult_of[GUID_BYTES]; /* lineage; "" when none */
     char transferred_from[GUID_BYTES];
+    struct key_value
+        *extras; /* properties that only an injected event has, by the contract's name */
+    size_t extra_count;
     bool ended;
     TAILQ_ENTRY(contact) link;
 };
@@ -253,12 +262,19 @@ struct termconn *world_termconn(const char *id);
 struct address *world_dial(const char *number);
 
 /* A token of a user finds only what the user owns (DOMAIN 8.8). A contact and its legs are seen when one of the contact's
- * addresses or terminals is; but only the user's own legs may be acted on. */
+ * addresses or terminals is, by the users of the whole floor always; but only the user's own legs may be acted on. */
 bool user_owns_agent(const struct user *user, const struct agent *agent);
 bool user_owns_address(const struct user *user, const struct address *address);
 bool user_owns_terminal(const struct user *user, const struct terminal *terminal);
 bool user_sees_contact(const struct user *user, const struct contact *contact);
 bool user_supervises(const struct user *user);
+
+/* An address's presence, which follows its calls and its do-not-disturb, and its URI, which the caller frees. */
+struct presence {
+    const char *status, *extended, *activity;
+};
+struct presence address_presence(const struct address *address);
+char *address_uri(const struct address *address);
 
 void forwarding_clear(struct forwarding_list *list);
 /* Replaces `*slot`. */
