@@ -209,6 +209,7 @@ static int same_consumer(const struct config *old, const struct config *fresh)
 {
     return old->consumer.present == fresh->consumer.present &&
            same(old->consumer.address, fresh->consumer.address) &&
+           same(old->consumer.public_url, fresh->consumer.public_url) &&
            old->consumer.port == fresh->consumer.port;
 }
 

@@ -209,9 +209,26 @@ static int check_rgn(struct config_reader *reader, const struct config *config)
     return CG_OK;
 }
 
+/* 0.0.0.0 and :: are where one listens, not where one is called. */
+static int check_consumer(struct config_reader *reader, const struct config *config)
+{
+    const char *address = config->consumer.address;
+    if (!config->consumer.present)
+        return CG_OK;
+    config_point(reader, "/consumer/publicUrl");
+    if (config->consumer.public_url == NULL && strspn(address, "0.:") == strlen(address))
+        return config_refuse(reader, CG_E_INVALID,
+                             "expected a URL at which the contact centre reaches the consumer, "
+                             "since its address is %s; found nothing",
+                             address);
+    return CG_OK;
+}
+
 int config_check(struct config_reader *reader, const struct config *config)
 {
     int rc = check_rgn(reader, config);
+    if (rc == CG_OK)
+        rc = check_consumer(reader, config);
     if (rc == CG_OK)
         rc = check_client_certificate(reader, config);
     if (rc == CG_OK)

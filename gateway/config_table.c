@@ -139,6 +139,7 @@ static const struct config_row upstream[] = {
     INTEGER("loginsPerSecond", 1, 10000, "10", AT(upstream.logins_per_second)),
     MILLISECONDS("reconcileMs", 100, DAY_MS, "300000", AT(upstream.reconcile_ms)),
     MILLISECONDS("rgnAfterMs", 0, DAY_MS, "0", AT(upstream.rgn_after_ms)),
+    MILLISECONDS("leaseMs", 1000, 7 * DAY_MS, "3600000", AT(upstream.lease_ms)),
     CHOICE("subscription", subscriptions, "\"producer\"", AT(upstream.subscription)),
     OBJECT("tls", upstream_tls, NULL),
     END};
@@ -146,7 +147,7 @@ static const struct config_row upstream[] = {
 static const struct config_row consumer[] = {
     ADDRESS("address", "\"127.0.0.1\"", AT(consumer.address)),
     INTEGER("port", 0, 65535, "9091", AT(consumer.port)), URL("publicUrl", AT(consumer.public_url)),
-    STRINGS("allow", 0, "[\"127.0.0.0/8\", \"::1/128\"]",
+    STRINGS("allow", 1, "[\"127.0.0.0/8\", \"::1/128\"]",
             ITEMS(struct config, consumer.allow, consumer.num_allow),
             .pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
             .expected = "a network such as \"10.0.0.0/8\" or \"fd00::/8\"",

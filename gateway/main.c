@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "cctgate/config.h"
+#include "cctgate/consumer.h"
 #include "cctgate/contract.h"
 #include "cctgate/error.h"
 #include "cctgate/front.h"
@@ -30,6 +31,7 @@ struct gateway {
         *started; /* what listens, threads, data and upstream are made of until a restart */
     struct contract *contract;
     struct store *store;
+    struct consumer *consumer; /* NULL: no events are taken */
     struct fronts *fronts;
     struct owner *owner;
 };
@@ -97,7 +99,7 @@ static void on_policy(void *data, struct policy *policy)
 
 static int start(struct gateway *gateway, char *error, size_t error_size)
 {
-    struct fronts_settings fronts = {gateway->config, NULL, NULL};
+    struct fronts_settings fronts = {.config = gateway->config};
     struct owner_settings owner = {0};
     int rc;
 
@@ -105,6 +107,11 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
             CG_OK ||
         (rc = open_store(gateway, &owner.opened, error, error_size)) != CG_OK)
         return rc;
+    if (gateway->config->consumer.present &&
+        (rc = consumer_new(&gateway->consumer, gateway->config, gateway->contract, error,
+                           error_size)) != CG_OK)
+        return rc;
+    fronts.consumer = gateway->consumer;
     fronts.contract = gateway->contract;
     fronts.store = gateway->store;
     if ((rc = fronts_new(&gateway->fronts, &fronts, error, error_size)) != CG_OK ||
@@ -113,6 +120,7 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
     owner.config = gateway->config;
     owner.contract = gateway->contract;
     owner.store = gateway->store;
+    owner.consumer = gateway->consumer;
     owner.on_policy = on_policy;
     owner.data = gateway->fronts;
     if ((rc = owner_start(&gateway->owner, &owner, error, error_size)) != CG_OK)
@@ -130,6 +138,7 @@ static void stop(struct gateway *gateway)
         fronts_stop(gateway->fronts, GRACE_MS);
     owner_stop(&gateway->owner);
     fronts_free(&gateway->fronts);
+    consumer_free(&gateway->consumer);
     store_close(&gateway->store);
     contract_free(&gateway->contract);
     config_unref(&gateway->started);
@@ -184,6 +193,10 @@ static int check(struct gateway *gateway, const char *file)
     char error[512] = "";
     int rc = contract_load(&gateway->contract, gateway->config->contract, error, sizeof(error));
 
+    if (rc == CG_OK && gateway->config->consumer.present)
+        rc = consumer_new(&gateway->consumer, gateway->config, gateway->contract, error,
+                          sizeof(error));
+    consumer_free(&gateway->consumer);
     if (rc != CG_OK)
         log_write(LOG_LEVEL_ERROR, "badContract", error,
                   LOG_S("directory", gateway->config->contract));

@@ -9,6 +9,7 @@
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
 #include "cctgate/loop.h"
+#include "cctgate/subscription.h"
 
 #define LOGOFF_TIMEOUT_MS 3000
 
@@ -21,6 +22,8 @@ struct owner {
     struct store_opened opened;
     struct upstream *upstream;
     struct sessions *sessions;
+    struct consumer *consumer;
+    struct subscriptions *subscriptions; /* NULL: no events are taken */
     struct model *model;
     struct policy *policy;
     void (*on_policy)(void *, struct policy *);
@@ -138,6 +141,21 @@ void owner_query_send(struct owner *owner, struct owner_query *query)
     mailbox_send(&owner->loop.mailbox, &query->message);
 }
 
+static void add_subscriptions(struct owner *owner, json_t *items)
+{
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(items, i, item)
+    {
+        const char *user = json_string_value(json_object_get(item, "user"));
+        struct session *session = sessions_find_by_name(owner->sessions, user);
+        if (session != NULL)
+            json_object_set_new(item, "subscription",
+                                subscriptions_describe(owner->subscriptions, session));
+    }
+}
+
 json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *query)
 {
     const struct access *access = query->access;
@@ -150,6 +168,8 @@ json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *q
     if (numbers != NULL)
         items = sessions_describe(owner->sessions, (access->roles & ROLE_OPERATOR) ? NULL : numbers,
                                   access->num_users);
+    if (owner->subscriptions != NULL)
+        add_subscriptions(owner, items);
     free(numbers);
     return json_pack("{s:o}", "items", items != NULL ? items : json_array());
 }
@@ -218,8 +238,38 @@ json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *
                      (json_int_t)sessions.up, "denied", (json_int_t)sessions.denied);
 }
 
+#define I(value) ((json_int_t)(value))
+
+static void describe_events(struct owner *owner, json_t *metrics)
+{
+    struct subscriptions_stats s;
+    struct consumer_stats c;
+    json_t *more;
+
+    if (owner->subscriptions == NULL)
+        return;
+    subscriptions_get_stats(owner->subscriptions, &s);
+    consumer_get_stats(owner->consumer, &c);
+    more = json_pack(
+        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "subscriptions_active", I(s.active), "subscribes_total", I(s.subscribes), "renewals_total",
+        I(s.renewals), "unsubscribes_total", I(s.unsubscribes), "subscription_failures_total",
+        I(s.failures), //
+        "notifies_total", I(s.notifies), "notify_messages_total", I(s.messages),
+        "notify_undecodable_total", I(s.undecodable), "notify_unknown_total", I(s.unknown),
+        "notify_retired_total", I(s.retired), "notify_foreign_session_total", I(s.foreign_session),
+        "notify_duplicates_total", I(s.duplicates), "notify_not_held_total", I(s.overflows), //
+        "consumer_accepted_total", I(c.accepted), "consumer_unknown_total", I(c.unknown),
+        "consumer_foreign_total", I(c.foreign), "consumer_refused_total", I(c.refused),
+        "consumer_busy_total", I(c.overflows), "consumer_received_bytes_total", I(c.bytes),
+        "consumer_queued_bytes", I(c.queued_bytes));
+    json_object_update(metrics, more);
+    json_decref(more);
+}
+
 json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *query)
 {
+    json_t *metrics;
     struct sessions_summary s;
     struct model_stats m;
     struct store_stats t;
@@ -230,8 +280,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     model_get_stats(owner->model, &m);
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
-#define I(value) ((json_int_t)(value))
-    return json_pack(
+    metrics = json_pack(
         "{s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
         "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
@@ -247,8 +296,10 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
         "upstream_faults_total", I(u.faults), "upstream_sent_bytes_total", I(u.bytes_out),
         "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
         "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
-#undef I
+    describe_events(owner, metrics);
+    return metrics;
 }
+#undef I
 
 /* ---- sessions, configuration ---- */
 
@@ -258,9 +309,8 @@ static void on_lists_read(struct fetch_waiter *waiter, struct fetch_outcome *out
     free(waiter);
 }
 
-static void on_session_up(void *data, struct session *session)
+static void read_lists(struct owner *owner, struct session *session)
 {
-    struct owner *owner = data;
     struct fetch_waiter *waiter = calloc(1, sizeof(*waiter));
     const char *user = session_user(session);
 
@@ -269,6 +319,86 @@ static void on_session_up(void *data, struct session *session)
     waiter->on_done = on_lists_read;
     model_fetch(owner->model, &(struct model_wanted){RECORD_USER, user, strlen(user), 0, NULL},
                 waiter);
+}
+
+/* Where events are taken, reading waits for them: what is read before may be outdated without notice (DOMAIN 5.13). */
+static void on_session_up(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_up(owner->subscriptions, session);
+    else
+        read_lists(owner, session);
+}
+
+static void on_session_down(void *data, struct session *session, const char *why)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_down(owner->subscriptions, session, why);
+}
+
+static void on_session_parting(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_parting(owner->subscriptions, session);
+}
+
+/* ---- events ---- */
+
+static void on_subscribed(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    model_on_subscribed(owner->model, session);
+}
+
+static void on_unsubscribed(void *data, struct session *session, const char *why)
+{
+    struct owner *owner = data;
+    model_on_unsubscribed(owner->model, session, why);
+    if (session_is_up(session) && !model_has_read(owner->model, session_number(session)))
+        read_lists(owner, session); /* without events, then */
+}
+
+static void on_event(void *data, struct session *session, const json_t *message)
+{
+    model_on_message(((struct owner *)data)->model, session, message);
+}
+
+static void on_events_end(void *data)
+{
+    model_on_batch_end(((struct owner *)data)->model);
+}
+
+static void on_notify(struct message *message)
+{
+    struct consumer_notify *notify = (struct consumer_notify *)message;
+    struct owner *owner = notify->data;
+
+    if (owner->subscriptions != NULL)
+        subscriptions_notify(owner->subscriptions, notify);
+    else
+        consumer_notify_free(&notify);
+}
+
+static int make_subscriptions(struct owner *owner, char *error, size_t error_size)
+{
+    struct subscriptions_settings settings = {
+        .loop = &owner->loop,
+        .contract = owner->contract,
+        .config = owner->config,
+        .consumer = owner->consumer,
+        .on_subscribed = on_subscribed,
+        .on_unsubscribed = on_unsubscribed,
+        .on_message = on_event,
+        .on_batch_end = on_events_end,
+        .data = owner,
+    };
+    if (owner->consumer == NULL)
+        return CG_OK;
+    consumer_set_receiver(owner->consumer, &owner->loop.mailbox, on_notify, owner);
+    return subscriptions_new(&owner->subscriptions, &settings, error, error_size);
 }
 
 static int number_users(struct owner *owner, const struct config *config, uint32_t **numbers)
@@ -365,6 +495,10 @@ static int apply(struct owner *owner, struct config *config)
     }
     sessions_configure(owner->sessions, config);
     model_configure(owner->model, config);
+    if (owner->subscriptions != NULL) {
+        subscriptions_configure(owner->subscriptions, config);
+        consumer_configure(owner->consumer, config);
+    }
     remove_sessions(owner, config, numbers);
     add_sessions(owner, config, numbers);
     free(numbers);
@@ -436,8 +570,13 @@ static int start_upstream(struct owner *owner, char *error, size_t error_size)
 
 static int build(struct owner *owner, char *error, size_t error_size)
 {
-    struct sessions_settings sessions = {&owner->loop,  NULL,          owner->contract,
-                                         owner->config, on_session_up, owner};
+    struct sessions_settings sessions = {.loop = &owner->loop,
+                                         .contract = owner->contract,
+                                         .config = owner->config,
+                                         .on_up = on_session_up,
+                                         .on_down = on_session_down,
+                                         .on_parting = on_session_parting,
+                                         .data = owner};
     struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config,
                                    owner->opened.epoch};
     int rc;
@@ -452,6 +591,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
     if ((rc = sessions_new(&owner->sessions, &sessions, error, error_size)) != CG_OK)
         return rc;
     model_set_sessions(owner->model, owner->sessions);
+    if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK)
+        return rc;
     if ((rc = apply(owner, owner->config)) != CG_OK)
         snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
     return rc;
@@ -482,12 +623,14 @@ static void release(struct owner *owner)
     if (owner->upstream != NULL)
         upstream_stop(&owner->upstream, 0);
     sessions_detach(owner->sessions);
+    subscriptions_detach(owner->subscriptions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
+    subscriptions_free(&owner->subscriptions);
     policy_unref(&owner->policy);
     config_unref(&owner->config);
     loop_release(&owner->loop);
@@ -510,6 +653,7 @@ int owner_start(struct owner **out, const struct owner_settings *settings, char 
     owner->config = config_ref(settings->config);
     owner->contract = settings->contract;
     owner->store = settings->store;
+    owner->consumer = settings->consumer;
     owner->opened = settings->opened;
     owner->on_policy = settings->on_policy;
     owner->data = settings->data;

@@ -382,3 +382,10 @@ json_t *decode_root(struct decoder *decoder, const struct schema_element *elemen
     }
     return object;
 }
+
+json_t *decode_entry_of(struct decoder *decoder, const struct schema_element *member,
+                        xmlNodePtr node)
+{
+    struct codec_path root = {NULL, NULL, 0};
+    return decode_element(decoder, member, node, &root);
+}

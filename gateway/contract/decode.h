@@ -48,6 +48,10 @@ int decode_is_nil(xmlNodePtr node);
 /* A message's root: an object, also {"value": ...}. A new reference, or NULL with decoder->rc. */
 json_t *decode_root(struct decoder *decoder, const struct schema_element *element, xmlNodePtr node);
 
+/* One entry of a repeated member, as decode_root decodes a message. */
+json_t *decode_entry_of(struct decoder *decoder, const struct schema_element *member,
+                        xmlNodePtr node);
+
 /* {"name", "namespace", "content"} of an element that no schema describes. */
 json_t *decode_any_item(struct decoder *decoder, xmlNodePtr node);
 /* The content alone: a string, null, or an object. */

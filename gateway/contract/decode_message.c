@@ -9,9 +9,10 @@
 /* The detail elements that say that the upstream does not know the session (DOMAIN rule 10). */
 static const struct {
     const char *namespace_uri, *name;
+    int doubtful; /* said of a subscription as well */
 } session_lost_details[] = {
-    {"http://www.nortel.com/soa/oi/cct/faults", "SessionNotCreatedException"},
-    {"http://www.nortel.com/soa/oi/cct/notification/faults", "ResourceUnknownFault"},
+    {"http://www.nortel.com/soa/oi/cct/faults", "SessionNotCreatedException", 0},
+    {"http://www.nortel.com/soa/oi/cct/notification/faults", "ResourceUnknownFault", 1},
 };
 
 /* The member of a fault's detail that is meant for people (wsbf:ExceptionInfo). */
@@ -128,12 +129,14 @@ static void read_code(xmlNodePtr node, struct codec_fault *fault)
     fault->code[strcspn(fault->code, " ")] = '\0';
 }
 
-static int is_session_lost(xmlNodePtr node)
+static int is_session_lost(xmlNodePtr node, int *doubtful)
 {
     for (size_t i = 0; i < sizeof(session_lost_details) / sizeof(session_lost_details[0]); i++) {
+        *doubtful = session_lost_details[i].doubtful;
         if (xml_is(node, session_lost_details[i].namespace_uri, session_lost_details[i].name))
             return 1;
     }
+    *doubtful = 0;
     return 0;
 }
 
@@ -155,8 +158,9 @@ static const struct contract_fault *declared_fault(const struct contract_operati
 static xmlNodePtr choose_detail(const struct contract_operation *op, xmlNodePtr detail)
 {
     xmlNodePtr first = detail == NULL ? NULL : xml_first_element(detail), declared = NULL;
+    int doubtful;
     for (xmlNodePtr node = first; node != NULL; node = xml_next_element(node)) {
-        if (is_session_lost(node))
+        if (is_session_lost(node, &doubtful))
             return node;
         if (declared == NULL && declared_fault(op, node) != NULL)
             declared = node;
@@ -178,7 +182,7 @@ static int read_detail(const struct contract_operation *op, xmlNodePtr node,
 {
     struct decoder decoder = {.error = error, .lenient = 1};
     const struct contract_fault *declared = declared_fault(op, node);
-    fault->session_lost = is_session_lost(node);
+    fault->session_lost = is_session_lost(node, &fault->session_doubtful);
     if (declared != NULL) {
         fault->declared = 1;
         fault->name = declared->name;
@@ -315,6 +319,55 @@ int codec_decode_request(const struct contract *contract, const char *service, c
     } else {
         rc = decode_arguments(*op, node, arguments, token, error);
     }
+    xmlFreeDoc(envelope.doc);
+    return rc;
+}
+
+/* The first repeated member of the operation's input. */
+static const struct schema_element *list_member(const struct contract_operation *op)
+{
+    const struct schema_type *type = op->input != NULL ? op->input->type : NULL;
+    for (size_t i = 0; type != NULL && i < type->members.length; i++) {
+        const struct schema_element *member = type->members.items[i];
+        if (member->max > 1)
+            return member;
+    }
+    return NULL;
+}
+
+static int decode_entries(const struct schema_element *member, xmlNodePtr node,
+                          codec_on_entry on_entry, void *data)
+{
+    for (node = xml_first_element(node); node != NULL; node = xml_next_element(node)) {
+        struct codec_error error = {0};
+        struct decoder decoder = {.error = &error};
+        json_t *entry = NULL;
+        if (xml_is(node, member->namespace_uri, member->name))
+            entry = decode_entry_of(&decoder, member, node);
+        else
+            refuse(&error, "an element that the list does not have");
+        on_entry(data, entry, &error);
+        json_decref(entry);
+    }
+    return CG_OK;
+}
+
+int codec_decode_list(const struct contract_operation *op, const char *xml, size_t length,
+                      codec_on_entry on_entry, void *data, struct codec_error *error)
+{
+    const struct schema_element *member = list_member(op);
+    struct envelope envelope;
+    if (member == NULL)
+        return codec_fail_text(error, CG_E_INVALID, "the request is not a list");
+    int rc = open_envelope(&envelope, xml, length, error);
+    if (rc != CG_OK)
+        return rc;
+    if (envelope.first == NULL)
+        rc = refuse(error, "a request with an empty body");
+    else if (!xml_is(envelope.first, op->input->namespace_uri, op->input->name))
+        rc = codec_fail_text(error, CG_E_NOTFOUND, "another request than the contract has");
+    else
+        rc = decode_entries(member, envelope.first, on_entry, data);
     xmlFreeDoc(envelope.doc);
     return rc;
 }

@@ -226,6 +226,7 @@ static int add_service(struct wsdl *wsdl, const struct wsdl_definitions *definit
     if (service == NULL || made == NULL)
         return loader_nomem(wsdl->loader);
     service->namespace_uri = definitions->target;
+    service->file = definitions->file->path;
     int rc = name_service(wsdl, definitions->file, node, service);
     xmlNodePtr port = xml_first_element(node);
     for (; rc == CG_OK && port != NULL; port = xml_next_element(port)) {

@@ -36,6 +36,7 @@ struct front {
     h2o_context_t context;
     h2o_accept_ctx_t *accept; /* one per listen entry */
     h2o_socket_t **listeners;
+    struct consumer_listener *consumer; /* the first front's, where events are taken */
     struct mailbox mailbox;
     h2o_socket_t *wake;
     int wake_fd;
@@ -63,8 +64,10 @@ struct fronts {
     unsigned max_connections, request_timeout_ms;
     int log_access;
     struct front *front;
-    int *listen_fds; /* num_fronts x num_listen */
-    SSL_CTX **ssl;   /* one per listen entry, NULL: plain */
+    int *listen_fds;           /* num_fronts x num_listen */
+    struct consumer *consumer; /* NULL: no events are taken */
+    int consumer_fd;
+    SSL_CTX **ssl; /* one per listen entry, NULL: plain */
     int64_t started_at_ms;
 };
 

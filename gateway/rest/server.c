@@ -17,6 +17,7 @@
 #include "cctgate/log.h"
 #include "cctgate/loop.h"
 #include "cctgate/version.h"
+#include "gateway/events/consumer_http.h"
 #include "gateway/rest/rest.h"
 
 #define ACCEPTS_PER_TURN 32
@@ -151,6 +152,24 @@ static int bind_one(struct fronts *fronts, const struct config_listen *listen_on
     return CG_OK;
 }
 
+/* One socket, of the first front: what comes in there is handed to the owner in the order in which it came. */
+static int bind_consumer(struct fronts *fronts, const struct config *config, char *error,
+                         size_t error_size)
+{
+    struct config_listen at = {config->consumer.address, config->consumer.port, {NULL, NULL}};
+    unsigned port;
+
+    if (fronts->consumer == NULL)
+        return CG_OK;
+    if (!port_is_free(&at, error, error_size) ||
+        (fronts->consumer_fd = open_listener(&at, at.port, error, error_size)) < 0)
+        return CG_E_IO;
+    port = bound_port(fronts->consumer_fd);
+    log_write(LOG_LEVEL_INFO, "listening", "Listening for events", LOG_S("address", at.address),
+              LOG_I("port", port), LOG_B("tls", 0), LOG_B("consumer", 1));
+    return consumer_bound(fronts->consumer, port, error, error_size);
+}
+
 static int bind_all(struct fronts *fronts, const struct config *config, char *error,
                     size_t error_size)
 {
@@ -158,7 +177,7 @@ static int bind_all(struct fronts *fronts, const struct config *config, char *er
     int rc = CG_OK;
     for (i = 0; i < fronts->num_listen && rc == CG_OK; ++i)
         rc = bind_one(fronts, &config->listen[i], i, error, error_size);
-    return rc;
+    return rc == CG_OK ? bind_consumer(fronts, config, error, error_size) : rc;
 }
 
 /* Descriptors are what connections cost: the cap leaves room for everything else. */
@@ -209,6 +228,8 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
         return CG_E_NOMEM;
     fronts->contract = settings->contract;
     fronts->store = settings->store;
+    fronts->consumer = settings->consumer;
+    fronts->consumer_fd = -1;
     fronts->num_fronts = config->threads != 0 ? config->threads : cores > 0 ? (size_t)cores : 1;
     fronts->num_listen = config->num_listen;
     fronts->max_connections = connection_cap(config->limits.max_connections);
@@ -380,6 +401,8 @@ static void drain(struct front *front)
     int64_t deadline = clock_monotonic_ms() + front->grace_ms, last;
 
     close_listeners(front);
+    if (front->consumer != NULL)
+        consumer_listener_stop(front->consumer);
     /* answers say `Connection: close` from now on; h2o_context_request_shutdown would leave an HTTP/2 timer behind */
     front->context.shutdown_requested = 1;
     while (front->in_progress > 0 && clock_monotonic_ms() < deadline)
@@ -388,8 +411,12 @@ static void drain(struct front *front)
     while (front->open_connections > 0 && clock_monotonic_ms() < last)
         h2o_evloop_run(front->loop, 20);
     shut_down_connections(front);
+    if (front->consumer != NULL)
+        consumer_listener_shut(front->consumer);
     last = clock_monotonic_ms() + 1000;
-    while (front->open_connections > 0 && clock_monotonic_ms() < last)
+    while ((front->open_connections > 0 ||
+            (front->consumer != NULL && consumer_listener_open(front->consumer) > 0)) &&
+           clock_monotonic_ms() < last)
         h2o_evloop_run(front->loop, 20);
 }
 
@@ -399,6 +426,8 @@ static void *front_main(void *data)
     pthread_setname_np(pthread_self(), "front");
     mailbox_deliver(&front->mailbox);
     listen_again(front);
+    if (front->consumer != NULL)
+        consumer_listener_start(front->consumer);
     while (!front->stopping)
         h2o_evloop_run(front->loop, INT32_MAX);
     drain(front);
@@ -444,6 +473,12 @@ static int front_init(struct fronts *fronts, size_t number)
     front->wake->data = front;
     h2o_socket_read_start(front->wake, on_wake);
     init_listeners(front, number);
+    if (number == 0 && fronts->consumer_fd >= 0) {
+        front->consumer = consumer_listener_new(fronts->consumer, front->loop, fronts->consumer_fd);
+        if (front->consumer == NULL)
+            return CG_E_NOMEM;
+        fronts->consumer_fd = -1;
+    }
     if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) !=
         (ssize_t)sizeof(front->request_seed))
         front->request_seed = (uint64_t)clock_unix_ms();
@@ -499,6 +534,7 @@ static void front_release(struct front *front)
     h2o_socket_close(front->wake);
     h2o_timeout_dispose(front->loop, &front->request_timeout);
     h2o_context_dispose(&front->context);
+    consumer_listener_free(&front->consumer);
     /* the loop is not destroyed: libh2o 2.2 frees it without its last closed sockets, which another turn still owns */
     h2o_evloop_run(front->loop, 0);
     mailbox_release(&front->mailbox);
@@ -522,6 +558,8 @@ void fronts_free(struct fronts **in)
     for (i = 0; i < fronts->num_fronts * fronts->num_listen; ++i)
         if (fronts->listen_fds[i] >= 0)
             close(fronts->listen_fds[i]);
+    if (fronts->consumer_fd >= 0)
+        close(fronts->consumer_fd);
     for (i = 0; i < fronts->num_listen; ++i)
         SSL_CTX_free(fronts->ssl[i]);
     h2o_config_dispose(&fronts->h2o);

@@ -68,6 +68,8 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->contract = settings->contract;
     sessions->config = config_ref(settings->config);
     sessions->on_up = settings->on_up;
+    sessions->on_down = settings->on_down;
+    sessions->on_parting = settings->on_parting;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
     sessions->login_timer.on_due = sessions_on_login_timer;
@@ -219,52 +221,51 @@ static void unlink_session(struct session *session)
     --session->all->total;
 }
 
-struct farewell {
-    char *user;
-};
-
 static void on_farewell(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
-    struct farewell *farewell = call->data;
+    struct session *session = call->data;
     log_write(LOG_LEVEL_INFO, "sessionRemoved", "Logged off a session that is no longer configured",
-              LOG_S("user", farewell->user), LOG_S("result", cg_error_name(call->rc)));
-    free(farewell->user);
-    free(farewell);
+              LOG_S("user", session->user), LOG_S("result", cg_error_name(call->rc)));
+    session_drop(session);
     upstream_call_free(&call);
+}
+
+void session_say_farewell(struct session *session)
+{
+    struct sessions *sessions = session->all;
+    struct codec_error error;
+    struct upstream_call *call;
+
+    if (session->token == NULL || sessions->upstream == NULL)
+        return;
+    call = session_new_call(sessions, sessions->logoff, on_farewell, session);
+    if (call != NULL && codec_encode_request(call->op, call->version, NULL, session->token,
+                                             &call->request, &error) == CG_OK) {
+        session_hold(session);
+        upstream_submit(sessions->upstream, call);
+    } else {
+        upstream_call_free(&call);
+    }
 }
 
 void sessions_remove(struct sessions *sessions, uint32_t number)
 {
     struct session *session = sessions_find(sessions, number);
-    struct farewell *farewell;
-    struct upstream_call *call;
 
     if (session == NULL)
         return;
     session_hold(session);
+    session_announce_down(session, "session removed");
     session->removed = 1;
     session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
-    session->removed = 0;
-    session_drop(session);
-    if (session->token != NULL && (farewell = calloc(1, sizeof(*farewell))) != NULL) {
-        struct codec_error error;
-        farewell->user = strdup(session->user);
-        call = session_new_call(sessions, sessions->logoff, on_farewell, farewell);
-        if (call != NULL && codec_encode_request(call->op, call->version, NULL, session->token,
-                                                 &call->request, &error) == CG_OK) {
-            upstream_submit(sessions->upstream, call);
-        } else {
-            free(farewell->user);
-            free(farewell);
-            upstream_call_free(&call);
-        }
-    }
+    session_leave(session);
     atomic_store(&session_views[number].configured, 0);
     atomic_store(&session_views[number].healthy_since_ms, 0);
     atomic_store(&session_views[number].lost_at_ms, clock_unix_ms());
     unlink_session(session);
     retire(session);
+    session_drop(session);
 }
 
 void sessions_detach(struct sessions *sessions)
@@ -317,6 +318,11 @@ uint32_t session_number(const struct session *session)
 int session_is_shared(const struct session *session)
 {
     return session->shared;
+}
+
+int session_is_up(const struct session *session)
+{
+    return session->state == SESSION_UP && !session->removed && !session->logging_off;
 }
 
 static json_t *describe_one(const struct session *session)

@@ -125,6 +125,10 @@ static int repeat(struct pending_call *pending, const struct upstream_call *call
 
     if (call->rc != CG_E_FAULT || !call->fault.session_lost || !pending->op->takes_token)
         return 0;
+    if (call->fault.session_doubtful) {
+        session_prove(session);
+        return 0;
+    }
     if (!session->removed && pending->generation == session->generation &&
         session->state == SESSION_UP)
         session_lose(session, CG_E_SESSION);
@@ -154,7 +158,7 @@ static void on_reply(struct message *message)
         upstream_call_free(&call);
         return;
     }
-    if (call->rc == CG_E_FAULT && call->fault.session_lost)
+    if (call->rc == CG_E_FAULT && call->fault.session_lost && !call->fault.session_doubtful)
         outcome.rc = CG_E_SESSION;
     if (outcome.rc == CG_E_REFUSED || outcome.rc == CG_E_SESSION || outcome.rc == CG_E_DENIED ||
         call->http_status == -1)

@@ -193,7 +193,17 @@ static void came_up(struct session *session)
     publish_healthy(session);
     arm_heartbeat(session);
     session_release_waiting(session);
+    session->announced = 1;
     sessions->on_up(sessions->data, session);
+}
+
+void session_announce_down(struct session *session, const char *why)
+{
+    if (!session->announced)
+        return;
+    session->announced = 0;
+    if (session->all->on_down != NULL)
+        session->all->on_down(session->all->data, session, why);
 }
 
 static void attempt_failed(struct session *session, int rc, struct codec_fault *fault)
@@ -347,6 +357,7 @@ void session_lose(struct session *session, int rc)
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     remember_failure(session, rc, NULL);
+    session_announce_down(session, "session lost");
     if (session->all->loop->now_ms - session->up_since_ms >= STABLE_MS)
         session->losses = 0;
     if (++session->losses <= FREE_LOSSES) {
@@ -364,7 +375,10 @@ static void on_heartbeat_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct session *session = session_of(call);
 
-    if (session != NULL && session->state == SESSION_UP) {
+    if (session != NULL)
+        session->proving = 0;
+    if (session != NULL && session->state == SESSION_UP &&
+        session->proof_generation == session->generation) {
         ++session->all->heartbeats;
         session->missed_heartbeats = is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
         if (call->rc == CG_E_FAULT && call->fault.session_lost)
@@ -375,6 +389,22 @@ static void on_heartbeat_reply(struct message *message)
     end_call(call);
 }
 
+void session_prove(struct session *session)
+{
+    if (!session_is_up(session) || session->proving)
+        return;
+    session->proving = 1;
+    session->proof_generation = session->generation;
+    session->last_activity_ms = session->all->loop->now_ms;
+    submit(session, session->all->heartbeat, NULL, session->token, on_heartbeat_reply);
+}
+
+void session_ended(struct session *session)
+{
+    if (session_is_up(session))
+        session_lose(session, CG_E_SESSION);
+}
+
 void session_on_heartbeat(struct timer *timer)
 {
     struct session *session =
@@ -383,10 +413,8 @@ void session_on_heartbeat(struct timer *timer)
 
     if (session->state != SESSION_UP)
         return;
-    if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms) {
-        session->last_activity_ms = session->all->loop->now_ms;
-        submit(session, session->all->heartbeat, NULL, session->token, on_heartbeat_reply);
-    }
+    if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
+        session_prove(session);
     arm_heartbeat(session);
 }
 
@@ -412,6 +440,7 @@ void sessions_endpoint_lost(struct sessions *sessions)
             session_set_state(session, SESSION_DOWN);
             remember_failure(session, CG_E_REFUSED, NULL);
         }
+        session_announce_down(session, "contact centre not reachable");
     }
     timer_arm(sessions->loop, &sessions->probe, jittered(PROBE_BACKOFF_MIN_MS));
 }
@@ -501,6 +530,56 @@ static void on_logged_off(struct message *message)
         logoff_finished(sessions);
 }
 
+/* ---- parting ---- */
+
+static void parted(struct session *session)
+{
+    if (--session->parting > 0)
+        return;
+    if (session->removed)
+        session_say_farewell(session);
+    else
+        submit(session, session->all->logoff, NULL, session->token, on_logged_off);
+}
+
+static void on_parted(struct message *message)
+{
+    struct upstream_call *call = (struct upstream_call *)message;
+    parted(call->data);
+    end_call(call);
+}
+
+void session_part(struct session *session, const struct contract_operation *op, json_t *arguments)
+{
+    struct sessions *sessions = session->all;
+    struct upstream_call *call = session_new_call(sessions, op, on_parted, session);
+
+    if (call == NULL)
+        abort();
+    if (session->parting == 0 || session->token == NULL || sessions->endpoint_down ||
+        sessions->upstream == NULL ||
+        codec_encode_forward(op, call->version, arguments, op->takes_token ? session->token : NULL,
+                             &call->request, &call->error) != CG_OK) {
+        upstream_call_free(&call);
+        return;
+    }
+    call->command = 1;
+    call->timeout_ms = PARTING_MS;
+    ++session->parting;
+    session_hold(session);
+    upstream_submit(sessions->upstream, call);
+}
+
+void session_leave(struct session *session)
+{
+    struct sessions *sessions = session->all;
+
+    session->parting = 1;
+    if (sessions->on_parting != NULL)
+        sessions->on_parting(sessions->data, session);
+    parted(session);
+}
+
 static void on_logoff_timer(struct timer *timer)
 {
     logoff_finished((struct sessions *)((char *)timer - offsetof(struct sessions, logoff_timer)));
@@ -528,7 +607,7 @@ void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*don
         if (session->token == NULL || sessions->endpoint_down)
             continue;
         ++sessions->logoffs_left;
-        submit(session, sessions->logoff, NULL, session->token, on_logged_off);
+        session_leave(session);
     }
     if (--sessions->logoffs_left == 0)
         logoff_finished(sessions);

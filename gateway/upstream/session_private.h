@@ -14,6 +14,7 @@
 #define FREE_LOSSES           5 /* in a row that are answered by a login at once; then it backs off */
 #define MISSED_HEARTBEATS_MAX 2 /* a server that takes connections and is silent is away, too */
 #define LOGINS_PER_SECOND_MAX 1000
+#define PARTING_MS            1000
 
 struct pending_call {
     struct pending_call *next;
@@ -36,8 +37,12 @@ struct session {
     enum session_state state;
     int attempted;
     char *token;
-    unsigned generation; /* counts tokens */
-    int busy;            /* a login or a verification is in flight or queued */
+    unsigned generation;       /* counts tokens */
+    int announced;             /* on_up has run, and on_down has not */
+    int proving;               /* a heartbeat is in flight */
+    unsigned proof_generation; /* of the token that it was sent with */
+    size_t parting;            /* calls that the logoff waits for */
+    int busy;                  /* a login or a verification is in flight or queued */
     int logging_off;
     int login_in_flight;
     int missed_heartbeats;
@@ -61,6 +66,8 @@ struct sessions {
     const struct contract *contract;
     struct config *config;
     void (*on_up)(void *, struct session *);
+    void (*on_down)(void *, struct session *, const char *);
+    void (*on_parting)(void *, struct session *);
     void *data;
     const struct contract_operation *login, *logoff, *heartbeat;
     struct session *first;
@@ -91,6 +98,9 @@ struct sessions {
 /* session_login.c */
 void session_connect(struct session *session);      /* log in or verify; joins what is under way */
 void session_lose(struct session *session, int rc); /* the token is void, or the endpoint is away */
+void session_announce_down(struct session *session, const char *why);
+/* Lets others part, then logs off, as a session that was removed or as one of all; at once when there is nothing to wait for. */
+void session_leave(struct session *session);
 void session_forget_token(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
 void sessions_run_logins(struct sessions *sessions);
@@ -103,6 +113,7 @@ void session_on_heartbeat(struct timer *timer);
 /* session.c */
 struct session *session_hold(struct session *session);
 void session_drop(struct session *session);
+void session_say_farewell(struct session *session); /* logs off one that was removed */
 
 /* session_call.c */
 struct upstream_call *session_new_call(struct sessions *sessions,

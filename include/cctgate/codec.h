@@ -75,8 +75,9 @@ struct codec_fault {
         name; /* the declared fault's name, else the local name of the first detail element, else "Fault"; points into `storage` or the contract */
     int declared; /* the operation declares it */
     int session_lost; /* the upstream says that the session does not exist (DOMAIN rule 10), told by qualified name */
-    json_t *detail; /* decoded detail element or NULL; owned */
-    char code[64];  /* local part of faultcode / Code: Client, Server, Sender, Receiver */
+    int session_doubtful; /* with session_lost: it may be what the session owned that is unknown, a subscription; a call tells */
+    json_t *detail;       /* decoded detail element or NULL; owned */
+    char code[64];        /* local part of faultcode / Code: Client, Server, Sender, Receiver */
     char message
         [CG_ERROR_TEXT_MAX]; /* the detail's message, else the fault string; cleaned of control characters, cut to size */
     char storage[128];
@@ -100,6 +101,16 @@ int codec_decode_response(const struct contract_operation *op, const char *xml, 
 int codec_decode_request(const struct contract *contract, const char *service, const char *xml,
                          size_t length, const struct contract_operation **op, json_t **arguments,
                          char **token, struct codec_error *error);
+
+/*
+ * Decodes a request that is a list, such as Notify: the entries of its repeated member are decoded one by one, and one that is not of
+ * its type costs none of the others. `on_entry` is told each in turn: `entry` is borrowed, or NULL with `error` set. What the list
+ * holds besides is told as an entry that is bad. CG_OK, whatever the entries are; CG_E_INVALID: the operation's input is no list;
+ * CG_E_XML, CG_E_LIMIT, CG_E_PROTOCOL, CG_E_NOTFOUND (another request), CG_E_NOMEM: nothing was told.
+ */
+typedef void (*codec_on_entry)(void *data, json_t *entry, const struct codec_error *error);
+int codec_decode_list(const struct contract_operation *op, const char *xml, size_t length,
+                      codec_on_entry on_entry, void *data, struct codec_error *error);
 
 /* JSON Schema (2020-12) of an operation's arguments or result; a new reference, NULL only without memory. */
 json_t *codec_input_schema(const struct contract_operation *op);

@@ -93,7 +93,7 @@ struct config {
         char *topology; /* "missionCritical", "hotStandby", "warmStandby", "none" */
         char *capacity; /* "SIP", "CS1K" */
         unsigned connect_timeout_ms, timeout_ms, max_concurrent, heartbeat_ms, logins_per_second,
-            reconcile_ms, rgn_after_ms;
+            reconcile_ms, rgn_after_ms, lease_ms;
         char *subscription; /* "producer", "user" */
         struct config_tls_client tls;
     } upstream;

@@ -46,6 +46,7 @@ struct contract_service {
     const char *namespace_uri;
     const char *
         address_path; /* path of soap:address, "/SOAOICCT/services/AgentService"; the host in it is never usable */
+    const char *file;   /* the WSDL, its real path */
     int soap11, soap12; /* bindings that exist */
     const struct contract_operation *operations;
     size_t num_operations;
@@ -73,5 +74,24 @@ const struct contract_operation *contract_find(const struct contract *contract, 
 const struct contract_operation *contract_dispatch(const struct contract *contract,
                                                    const char *service, const char *namespace_uri,
                                                    const char *local_name);
+
+/*
+ * A service's WSDL and all that it imports, for publication (DOMAIN rule 3): soap:address is `address`, and imports name the other
+ * documents as `address`?wsdl=<n> or ?xsd=<n>, n being the index here. The WSDL itself is document 0.
+ */
+struct contract_document {
+    char *bytes;
+    size_t length;
+};
+struct contract_documents {
+    struct contract_document *documents;
+    size_t num_documents;
+};
+
+/* Reads the files below `directory` again. Errors as of contract_load; on failure `documents` is empty. */
+int contract_publish(struct contract_documents *documents, const char *directory,
+                     const struct contract_service *service, const char *address, char *error,
+                     size_t error_size);
+void contract_documents_release(struct contract_documents *documents);
 
 #endif

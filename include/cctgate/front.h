@@ -6,6 +6,7 @@
 #define CCTGATE_FRONT_H
 
 #include "cctgate/config.h"
+#include "cctgate/consumer.h"
 #include "cctgate/contract.h"
 #include "cctgate/owner.h"
 #include "cctgate/policy.h"
@@ -17,6 +18,7 @@ struct fronts_settings {
     const struct config *config;
     const struct contract *contract;
     struct store *store;
+    struct consumer *consumer; /* NULL: none; outlives the fronts */
 };
 
 /* Binds the listening sockets; logs one `listening` line each. CG_E_IO with `error`. No request is served before fronts_run. */

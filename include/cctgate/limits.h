@@ -42,11 +42,20 @@
 #define CG_KEY_BYTES_MAX    500
 
 /* events */
-#define CG_EVENT_BYTES_MAX          (1024u * 1024) /* the JSON of one */
-#define CG_EVENT_USERS_MAX          65536
-#define CG_EVENT_ENTRY_BYTES_MAX    (2u * 1024 * 1024) /* in the log, with all its parts */
-#define CG_NOTIFY_BYTES_MAX         (4u * 1024 * 1024)
-#define CG_NOTIFY_QUEUE_BYTES_MAX   (256u * 1024 * 1024) /* taken and not yet applied */
+#define CG_EVENT_BYTES_MAX        (1024u * 1024) /* the JSON of one */
+#define CG_EVENT_USERS_MAX        65536
+#define CG_EVENT_ENTRY_BYTES_MAX  (2u * 1024 * 1024) /* in the log, with all its parts */
+#define CG_NOTIFY_BYTES_MAX       (4u * 1024 * 1024)
+#define CG_NOTIFY_QUEUE_BYTES_MAX (256u * 1024 * 1024) /* taken and not yet applied */
+#define CG_NOTIFY_HELD_BYTES_MAX                                                                   \
+    (8u * 1024 * 1024)                    /* of one subscription whose id is not known yet */
+#define CG_NOTIFY_OVERLAP_MAX       65536 /* messages remembered while a successor is made */
+#define CG_RETIRED_MAX              4096  /* subscriptions that are over and still told apart */
+#define CG_CONSUMER_CONNECTIONS_MAX 512
+#define CG_CONSUMER_FOREIGN_MAX                                                                    \
+    32 /* connections from networks that are not allowed, to be told so */
+#define CG_CONSUMER_FOREIGN_BYTES   4096
+#define CG_CONSUMER_TIMEOUT_MS      60000
 #define CG_CLIENT_MESSAGE_BYTES_MAX 65536
 #define CG_CLIENT_SUBSCRIPTIONS_MAX 32
 #define CG_FILTER_MEMBERS_MAX       1000

@@ -7,6 +7,7 @@
 #define CCTGATE_OWNER_H
 
 #include "cctgate/config.h"
+#include "cctgate/consumer.h"
 #include "cctgate/contract.h"
 #include "cctgate/mailbox.h"
 #include "cctgate/model.h"
@@ -22,6 +23,7 @@ struct owner_settings {
     const struct contract *contract;
     struct store *store;
     struct store_opened opened;
+    struct consumer *consumer; /* bound; NULL: no events are taken. Outlives the owner */
     /* A new policy (tokens and what they may see) is in force. Owner's thread; takes a reference if it keeps it. */
     void (*on_policy)(void *data, struct policy *policy);
     void *data;

@@ -51,6 +51,13 @@ struct sessions_settings {
     struct config *config;
     /* A session came (back) up: its user's lists are to be read. Owner's thread. */
     void (*on_up)(void *data, struct session *session);
+    /* It is not up any more (lost, denied, its endpoint gone, removed): once for each on_up. It is logged in again by itself. NULL: nobody minds. */
+    void (*on_down)(void *data, struct session *session, const char *why);
+    /*
+     * It is about to be logged off for good: removed, after on_down if it was up, or at the end of the gateway, without. What is to be
+     * said in it before that is said by session_part from within. NULL: nothing is.
+     */
+    void (*on_parting)(void *data, struct session *session);
     void *data;
 };
 
@@ -90,6 +97,18 @@ typedef void (*session_done)(void *data, const struct session_outcome *outcome);
  */
 void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
                   int command, const char *traceparent, session_done done, void *data);
+
+/*
+ * For on_parting alone: a call of which nobody awaits the outcome; the logoff is sent when the last of them has been answered, or has
+ * taken a second. `arguments` is borrowed.
+ */
+void session_part(struct session *session, const struct contract_operation *op, json_t *arguments);
+
+int session_is_up(const struct session *session);
+/* A small real call at once, as the heartbeat makes it: moves the upstream's timer, and finds out whether the session is there. */
+void session_prove(struct session *session);
+/* The upstream has told that the session has ended, or will in a moment: as if a call had been told so by a fault. */
+void session_ended(struct session *session);
 
 /* [{"user","domain","agent","state","endpoint","since","staleSince","shared"}], for those of `users` (numbers; NULL: all). New reference. */
 json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users);

@@ -457,7 +457,7 @@ static void test_compatible(void **state)
                    "upstream");
     expect_restart("/limits/maxBodyKiB", "7", "limits");
     expect_restart("/sessions/1", NULL, "");
-    expect_restart("/consumer/allow", "[]", "");
+    expect_restart("/consumer/allow", "[\"10.0.0.0/8\"]", "");
     expect_restart("/threads", "4", "threads");
     expect_restart("/contract", "\"tls\"", "contract");
     expect_restart("/data/directory", "\"tls\"", "data");

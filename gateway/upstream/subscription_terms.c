@@ -1,0 +1,176 @@
+#include "gateway/upstream/subscription_terms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cctgate/error.h"
+#include "gateway/upstream/subscription_names.h"
+
+#define RENEW_MIN_MS 250
+
+/* ---- references ---- */
+
+const char *terms_id(const char *reference, const char *url)
+{
+    size_t length = strlen(url);
+    const char *id = reference;
+
+    if (strncmp(reference, url, length) == 0 && reference[length] == ':')
+        id = reference + length + 1;
+    else if (strstr(reference, "://") != NULL)
+        id = strrchr(reference, ':') + 1;
+    return *id == '\0' || strncmp(id, "//", 2) == 0 ? NULL : id;
+}
+
+/* ---- times ---- */
+
+static int parse_fraction(const char **at, int64_t *ms)
+{
+    int scale = 100;
+    if (**at != '.')
+        return CG_OK;
+    for (++*at; **at >= '0' && **at <= '9'; ++*at, scale /= 10)
+        *ms += (**at - '0') * scale;
+    return CG_OK;
+}
+
+/* "Z", "+02:00", "-05:30" or nothing. */
+static int parse_zone(const char *at, int64_t *ms)
+{
+    int hours, minutes, sign = *at == '-' ? -1 : 1, used = 0;
+    if (*at == '\0' || strcmp(at, "Z") == 0)
+        return CG_OK;
+    if ((*at != '+' && *at != '-') || strspn(at + 1, "0123456789:") != strlen(at + 1) ||
+        strlen(at) != 6 || sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+        return CG_E_INVALID;
+    *ms -= sign * (hours * 60 + minutes) * (int64_t)60000;
+    return CG_OK;
+}
+
+int terms_parse_time(const char *text, int64_t *unix_ms)
+{
+    struct tm tm = {0};
+    const char *at = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+    if (at == NULL)
+        return CG_E_INVALID;
+    *unix_ms = (int64_t)timegm(&tm) * 1000;
+    parse_fraction(&at, unix_ms);
+    return parse_zone(at, unix_ms);
+}
+
+void terms_print_time(char out[TERMS_TIME_BYTES], int64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    char whole[24];
+
+    if (gmtime_r(&seconds, &tm) == NULL ||
+        strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+        whole[0] = '\0';
+    snprintf(out, TERMS_TIME_BYTES, "%s.%03dZ", whole, (int)(unix_ms % 1000));
+}
+
+int64_t terms_end(int64_t now_ms, int64_t skew_ms, int64_t lease_ms,
+                  const struct terms_bounds *bounds)
+{
+    if (bounds->maximum_ms != 0 && lease_ms > bounds->maximum_ms)
+        lease_ms = bounds->maximum_ms;
+    if (bounds->minimum_ms != 0 && lease_ms < bounds->minimum_ms)
+        lease_ms = bounds->minimum_ms;
+    return now_ms + skew_ms + lease_ms;
+}
+
+int64_t terms_renew_in(int64_t now_ms, int64_t until_ms)
+{
+    int64_t half = (until_ms - now_ms) / 2;
+    return half < RENEW_MIN_MS ? RENEW_MIN_MS : half;
+}
+
+/* ---- topics ---- */
+
+/* The properties of what `schema` says about a member, or of the schema itself for NULL; $ref is followed. */
+static const json_t *properties(const json_t *root, const json_t *schema)
+{
+    static const char prefix[] = "#/$defs/";
+    const char *reference = json_string_value(json_object_get(schema, "$ref"));
+    if (reference != NULL && strncmp(reference, prefix, sizeof(prefix) - 1) == 0)
+        schema = json_object_get(json_object_get(root, "$defs"), reference + sizeof(prefix) - 1);
+    return json_object_get(schema, "properties");
+}
+
+static int is_undemanding(const json_t *root, const json_t *schema)
+{
+    const char *reference = json_string_value(json_object_get(schema, "$ref"));
+    if (reference != NULL)
+        schema = json_object_get(json_object_get(root, "$defs"), strrchr(reference, '/') + 1);
+    return json_array_size(json_object_get(schema, "required")) == 0;
+}
+
+int terms_has(const json_t *schema, const char *member)
+{
+    return json_object_get(properties(schema, schema), member) != NULL;
+}
+
+/* Each listener without a filter listens to everything; one that must be told what for cannot be made up. */
+static json_t *listeners(const json_t *schema)
+{
+    const json_t *topic = json_object_get(properties(schema, schema), NAME_TOPIC_EXPRESSION);
+    const json_t *kinds = json_object_get(properties(schema, topic), NAME_TOPIC);
+    json_t *all = json_object(), *kind;
+    const char *name;
+
+    json_object_foreach((json_t *)properties(schema, kinds), name, kind)
+    {
+        if (name[0] != '@' && name[0] != '#' && is_undemanding(schema, kind))
+            json_object_set_new(all, name, json_object());
+    }
+    return all;
+}
+
+static json_t *policy(const json_t *schema)
+{
+    const json_t *flags = json_object_get(properties(schema, schema), NAME_POLICY);
+    json_t *all = json_object(), *flag;
+    const char *name, *type;
+
+    json_object_foreach((json_t *)properties(schema, flags), name, flag)
+    {
+        type = json_string_value(json_object_get(flag, "type"));
+        if (type != NULL && strcmp(type, "boolean") == 0)
+            json_object_set_new(all, name, json_true());
+    }
+    return all;
+}
+
+json_t *terms_template(const json_t *schema)
+{
+    json_t *topics = listeners(schema), *flags, *template;
+
+    if (json_object_size(topics) == 0) {
+        json_decref(topics);
+        return NULL;
+    }
+    template = json_pack("{s:{s:o}}", NAME_TOPIC_EXPRESSION, NAME_TOPIC, topics);
+    if (template != NULL && terms_has(schema, NAME_USE_NOTIFY))
+        json_object_set_new(template, NAME_USE_NOTIFY, json_true());
+    flags = policy(schema);
+    if (template != NULL && json_object_size(flags) > 0)
+        json_object_set(template, NAME_POLICY, flags);
+    json_decref(flags);
+    return template;
+}
+
+uint64_t terms_fingerprint(const json_t *message)
+{
+    char *text = json_dumps(message, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    uint64_t hash = UINT64_C(14695981039346656037);
+    const char *at;
+
+    for (at = text; at != NULL && *at != '\0'; ++at)
+        hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
+    free(text);
+    return hash;
+}
