@@ -58,9 +58,9 @@ static int judged(struct opening *opening, int cause)
     }
 }
 
-static uint32_t description_checksum(const struct environment_layout *layout)
+static uint32_t description_checksum(const char *description)
 {
-    return checksum(0, layout->description, strlen(layout->description));
+    return checksum(0, description, strlen(description));
 }
 
 static MDB_val state_key(void)
@@ -91,11 +91,13 @@ int environment_save_state(struct environment *environment, const struct environ
     return mdb_rc;
 }
 
-static int open_databases(struct opening *opening, MDB_txn *txn, unsigned flags)
+/* Those from the `made_from`th on are made when they are missing. */
+static int open_databases(struct opening *opening, MDB_txn *txn, size_t made_from)
 {
     const char *const *names = opening->layout->databases;
     for (size_t i = 0; i < ENVIRONMENT_DATABASES_MAX && names[i] != NULL; i++) {
-        int mdb_rc = mdb_dbi_open(txn, names[i], flags, &opening->environment->databases[i]);
+        int mdb_rc = mdb_dbi_open(txn, names[i], i < made_from ? 0 : MDB_CREATE,
+                                  &opening->environment->databases[i]);
         if (mdb_rc == MDB_NOTFOUND)
             return damaged(opening, "a database is missing");
         if (mdb_rc != MDB_SUCCESS)
@@ -104,18 +106,29 @@ static int open_databases(struct opening *opening, MDB_txn *txn, unsigned flags)
     return CG_OK;
 }
 
-static int start_new(struct opening *opening, MDB_txn *txn)
+/* Makes what is missing and says that it is of this format now. */
+static int make_databases(struct opening *opening, MDB_txn *txn, size_t made_from)
 {
     struct environment *environment = opening->environment;
-    environment->state =
-        (struct environment_state){.magic = STATE_MAGIC,
-                                   .format = opening->layout->format,
-                                   .description_checksum = description_checksum(opening->layout),
-                                   .next_user = 1};
-    int rc = open_databases(opening, txn, MDB_CREATE);
+    const struct environment_layout *layout = opening->layout;
+    environment->state.format = layout->format;
+    environment->state.description_checksum = description_checksum(layout->description);
+    int rc = open_databases(opening, txn, made_from);
     return rc != CG_OK
                ? rc
                : judged(opening, environment_put_state(environment, txn, &environment->state));
+}
+
+static int start_new(struct opening *opening, MDB_txn *txn)
+{
+    opening->environment->state = (struct environment_state){.magic = STATE_MAGIC, .next_user = 1};
+    return make_databases(opening, txn, 0);
+}
+
+static int is_former(const struct opening *opening)
+{
+    return opening->layout->former_description != NULL &&
+           opening->environment->state.format == opening->layout->format - 1;
 }
 
 /* The format number is looked at before the seal: what another format seals, and how, is its own affair. */
@@ -131,17 +144,28 @@ static int check_state(struct opening *opening, const MDB_val *key, const MDB_va
            offsetof(struct environment_state, description_checksum));
     if (state->magic != STATE_MAGIC)
         return damaged(opening, "the format is not given");
-    if (state->format != opening->layout->format)
+    if (state->format != opening->layout->format && !is_former(opening))
         return damaged(opening, state->format > opening->layout->format
                                     ? "it is of a newer format"
                                     : "it is of an older format");
     if (sealed_decode(key, value, &content, &length) != CG_OK || length != sizeof(*state))
         return damaged(opening, "the description is damaged");
     memcpy(state, content, sizeof(*state));
-    if (state->description_checksum != description_checksum(opening->layout) ||
+    if (state->description_checksum !=
+            description_checksum(is_former(opening) ? opening->layout->former_description
+                                                    : opening->layout->description) ||
         state->next_user == 0)
         return damaged(opening, "the description is another one");
     return CG_OK;
+}
+
+static int check_content(struct opening *opening, MDB_txn *txn)
+{
+    const char *damage = NULL;
+    if (opening->layout->check == NULL)
+        return CG_OK;
+    int mdb_rc = opening->layout->check(opening->environment, txn, &damage);
+    return damage != NULL ? damaged(opening, damage) : judged(opening, mdb_rc);
 }
 
 static int read_existing(struct opening *opening, MDB_txn *txn)
@@ -154,7 +178,10 @@ static int read_existing(struct opening *opening, MDB_txn *txn)
     if (mdb_rc == MDB_NOTFOUND)
         return damaged(opening, "the format is not given");
     int rc = mdb_rc != MDB_SUCCESS ? judged(opening, mdb_rc) : check_state(opening, &key, &value);
-    return rc != CG_OK ? rc : open_databases(opening, txn, 0);
+    if (rc == CG_OK)
+        rc = is_former(opening) ? make_databases(opening, txn, opening->layout->former_databases)
+                                : open_databases(opening, txn, ENVIRONMENT_DATABASES_MAX);
+    return rc != CG_OK ? rc : check_content(opening, txn);
 }
 
 /* An environment without a single database is one whose first transaction never came: new. */

@@ -10,6 +10,8 @@
 
 #define ENVIRONMENT_DATABASES_MAX 8
 
+struct environment;
+
 struct environment_layout {
     const char *name;        /* of the folder */
     const char *description; /* of the format, in words; another text is another format */
@@ -17,6 +19,14 @@ struct environment_layout {
     unsigned flags;          /* of mdb_env_open */
     const char
         *databases[ENVIRONMENT_DATABASES_MAX]; /* the first holds the state; ends with NULL */
+    /*
+     * The description of the format before this one when all it lacks is databases: what is of it is brought up to this one by
+     * making those from the former_databases'th on. NULL: it is set aside.
+     */
+    const char *former_description;
+    unsigned former_databases;
+    /* Whether what is in the databases fits together; NULL: nothing to look at. LMDB's error, or *damage set. */
+    int (*check)(const struct environment *environment, MDB_txn *txn, const char **damage);
 };
 
 /* What an environment says of itself, in one record. `magic` and `format` stay where they are in every format to come. */

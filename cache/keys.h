@@ -2,6 +2,7 @@
  * Keys of the cache environment. LMDB orders them as bytes, so numbers are written with the highest byte first:
  *   records, owners   kind (1), id
  *   owned             user (4), kind (1), id
+ *   log               number (8)
  */
 #ifndef CCTGATE_CACHE_KEYS_H
 #define CCTGATE_CACHE_KEYS_H
@@ -48,6 +49,13 @@ static inline void key_of_owned(struct key *key, uint32_t user, enum record_kind
     key->bytes[USER_BYTES] = (uint8_t)kind;
     key->length = OWNED_HEAD_BYTES;
     key_append(key, id, length);
+}
+
+static inline void key_of_entry(struct key *key, uint64_t number)
+{
+    for (unsigned i = 0; i < sizeof(number); i++)
+        key->bytes[i] = (uint8_t)(number >> (56 - 8 * i));
+    key->length = sizeof(number);
 }
 
 static inline MDB_val key_value(struct key *key)

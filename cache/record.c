@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RECORD_FORMAT 1
+#define ENTRY_FORMAT  1
 
 struct record_header {
     uint8_t format, provenance;
@@ -112,6 +113,47 @@ int sealed_decode(const MDB_val *key, const MDB_val *value, const void **content
     *content = (const char *)value->mv_data + sizeof(sum);
     *length = value->mv_size - sizeof(sum);
     return sealed_checksum(key, *content, *length) == sum ? CG_OK : CG_E_CORRUPT;
+}
+
+struct entry_header {
+    uint8_t format, unused[3];
+    uint32_t checksum; /* of the format and the key, then of the content */
+};
+
+_Static_assert(sizeof(struct entry_header) == ENTRY_HEADER_BYTES, "no holes on disk");
+
+static uint32_t entry_checksum(const MDB_val *key, struct entry_header header, const void *content,
+                               size_t length)
+{
+    uint8_t head[sizeof(header) + sizeof(uint64_t)];
+    assert(key->mv_size == sizeof(uint64_t));
+    header.checksum = 0;
+    memcpy(head, &header, sizeof(header));
+    memcpy(head + sizeof(header), key->mv_data, sizeof(uint64_t));
+    return checksum(checksum(0, head, sizeof(head)), content, length);
+}
+
+void entry_encode(const MDB_val *key, const void *content, size_t length, void *to)
+{
+    struct entry_header header = {.format = ENTRY_FORMAT};
+    header.checksum = entry_checksum(key, header, content, length);
+    memcpy(to, &header, sizeof(header));
+    if (length != 0)
+        memcpy((char *)to + sizeof(header), content, length);
+}
+
+int entry_decode(const MDB_val *key, const MDB_val *value, const void **content, size_t *length)
+{
+    struct entry_header header;
+    if (value->mv_size < sizeof(header))
+        return CG_E_CORRUPT;
+    memcpy(&header, value->mv_data, sizeof(header));
+    *content = (const char *)value->mv_data + sizeof(header);
+    *length = value->mv_size - sizeof(header);
+    if (header.format != ENTRY_FORMAT || key->mv_size != sizeof(uint64_t) ||
+        entry_checksum(key, header, *content, *length) != header.checksum)
+        return CG_E_CORRUPT;
+    return CG_OK;
 }
 
 int store_error(int mdb_rc)

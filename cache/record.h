@@ -25,6 +25,12 @@ void sealed_encode(const MDB_val *key, const void *content, size_t length, void 
 /* CG_OK with *content pointing into `value`, or CG_E_CORRUPT. */
 int sealed_decode(const MDB_val *key, const MDB_val *value, const void **content, size_t *length);
 
+/* An entry of the event log: ENTRY_HEADER_BYTES, then the content; its key is its number. */
+#define ENTRY_HEADER_BYTES 8u
+void entry_encode(const MDB_val *key, const void *content, size_t length, void *to);
+/* CG_OK with *content pointing into `value`, or CG_E_CORRUPT. */
+int entry_decode(const MDB_val *key, const MDB_val *value, const void **content, size_t *length);
+
 /* What an error of LMDB is to us; 0 and MDB_NOTFOUND as well. */
 int store_error(int mdb_rc);
 

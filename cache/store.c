@@ -27,31 +27,36 @@
 #define READERS_DEFAULT 126
 #define READERS_OWN     8 /* the owner's gauge, and whoever asks for figures */
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#define BYTE_ORDER_NOTE " Highest byte first."
+#else
+#define BYTE_ORDER_NOTE ""
+#endif
+
+#define CACHE_FORMAT_1                                                                             \
+    "cctgate cache, 64 bits, byte order of the machine. state: environment -> sealed {magic, "     \
+    "format, description, next user, epoch}. records: kind id -> {format 1, provenance, 0, "       \
+    "checksum, user, length, version, fetched, expires} body. owners: kind id -> sealed users. "   \
+    "owned: user kind id -> sealed nothing. users: name -> sealed user. Checksum: three lanes of " \
+    "CRC-32C."
+
 static const struct environment_layout cache_layout = {
     .name = "cache",
-    .format = 1,
-    .description = "cctgate cache, 64 bits, byte order of the machine. state: environment -> "
-                   "sealed {magic, format, description, next "
-                   "user, epoch}. records: kind id -> {format 1, provenance, 0, checksum, user, "
-                   "length, version, fetched, expires} body. "
-                   "owners: kind id -> sealed users. owned: user kind id -> sealed nothing. users: "
-                   "name -> sealed user. Checksum: three "
-                   "lanes of CRC-32C."
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-                   " Highest byte first."
-#endif
-    ,
+    .format = 2,
+    .description = CACHE_FORMAT_1
+    " state: log -> sealed {epoch, last, events, bytes}. log: number, highest byte first -> "
+    "{format 1, 0, checksum} entry." BYTE_ORDER_NOTE,
     .flags = MDB_NOTLS | MDB_NOSYNC,
-    .databases = {"state", "records", "owners", "owned", "users"}};
+    .databases = {"state", "records", "owners", "owned", "users", "log"},
+    .former_description = CACHE_FORMAT_1 BYTE_ORDER_NOTE,
+    .former_databases = DB_LOG,
+    .check = log_check};
 
 static const struct environment_layout durable_layout = {
     .name = "durable",
     .format = 1,
-    .description = "cctgate durable, 64 bits, byte order of the machine. state: as in the cache."
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-                   " Highest byte first."
-#endif
-    ,
+    .description = "cctgate durable, 64 bits, byte order of the machine. state: as in the "
+                   "cache." BYTE_ORDER_NOTE,
     .flags = MDB_NOTLS,
     .databases = {"state"}};
 
@@ -246,6 +251,8 @@ static int start_epoch(struct opening *opening)
         return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory,
                       strerror(errno));
     mdb_rc = environment_save_state(&store->cache, &store->cache.state);
+    if (mdb_rc == MDB_SUCCESS || mdb_rc == MDB_MAP_FULL)
+        mdb_rc = log_start(store);
     /* A cache filled to the last page cannot even say this; the other two places have said it. */
     if (mdb_rc != MDB_SUCCESS && mdb_rc != MDB_MAP_FULL)
         return refuse(opening, CG_E_IO, "cannot write %s/cache: %s", store->directory,

@@ -1,5 +1,5 @@
 /*
- * What the files of the store share. Threads: `txn`, `next_user`, `sequence` and the eviction hand are the owner's alone; readers
+ * What the files of the store share. Threads: `txn`, `log`, `next_user`, `sequence` and the eviction hand are the owner's alone; readers
  * are in a list behind a mutex that only making, freeing and measuring them take; figures are atomics.
  */
 #ifndef CCTGATE_CACHE_STORE_PRIVATE_H
@@ -19,7 +19,20 @@
 #define VERSION_SEQUENCE_MAX  ((UINT64_C(1) << VERSION_SEQUENCE_BITS) - 1)
 #define VERSION_EPOCH_MAX     ((UINT64_C(1) << (64 - VERSION_SEQUENCE_BITS)) - 1)
 
-enum cache_database { DB_STATE, DB_RECORDS, DB_OWNERS, DB_OWNED, DB_USERS, CACHE_DATABASES };
+enum cache_database {
+    DB_STATE,
+    DB_RECORDS,
+    DB_OWNERS,
+    DB_OWNED,
+    DB_USERS,
+    DB_LOG,
+    CACHE_DATABASES
+};
+
+/* What the event log says of itself; on disk as it is here. The numbers that are there end with `last`. */
+struct log_state {
+    uint64_t epoch, last, events, bytes;
+};
 
 /* How full the cache environment is, in pages. */
 struct room {
@@ -38,7 +51,9 @@ struct store_txn {
     } databases[CACHE_DATABASES];
     size_t grown_bytes, overflow_pages;
     size_t pages_for_puts, pages_for_deletes; /* what may be spent */
-    uint64_t commits_before;
+    struct log_state log;
+    int log_changed, log_appended;
+    size_t log_halves_dropped, log_bytes_dropped; /* of pages; see event_log.c */
 };
 
 struct store_reader {
@@ -57,6 +72,7 @@ struct store {
     unsigned readers_max;
     uint64_t epoch, sequence;
     uint32_t next_user;
+    struct log_state log; /* as committed */
     struct store_txn txn;
     MDB_txn *gauge;  /* the owner's own reading transaction, for looking at the free list */
     struct key hand; /* where store_evict_oldest stopped */
@@ -90,6 +106,18 @@ int room_to_delete(const struct store_txn *txn);
 /* Counts `entries` touched without asking: after a deletion. */
 void room_note(struct store_txn *txn, enum cache_database database, size_t entries);
 size_t room_overflow_pages(const struct store *store, size_t key_bytes, size_t value_bytes);
+
+/* ---- event_log.c ---- */
+
+/* As environment_layout.check: whether the log is what it says it is. */
+int log_check(const struct environment *environment, MDB_txn *txn, const char **damage);
+/*
+ * Reads the log's state, or starts a new one under the store's epoch. Returns LMDB's error; MDB_MAP_FULL: it is started, and
+ * will be written down with its first entry.
+ */
+int log_start(struct store *store);
+/* Before a commit: writes the log's state when the transaction changed it. */
+int log_save(struct store_txn *txn);
 
 /* ---- readers.c ---- */
 

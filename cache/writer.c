@@ -45,7 +45,7 @@ int store_begin(struct store *store, struct store_txn **txn)
     assert(store->txn.txn == NULL); /* one at a time */
     *txn = NULL;
     room_settle(store);
-    store->txn = (struct store_txn){.store = store};
+    store->txn = (struct store_txn){.store = store, .log = store->log};
     int rc = store_error(mdb_txn_begin(store->cache.env, NULL, 0, &store->txn.txn));
     if (rc == CG_OK)
         rc = room_prepare(&store->txn);
@@ -70,7 +70,7 @@ void store_abort(struct store_txn **txn)
 int store_commit(struct store_txn **txn)
 {
     struct store_txn *ending = *txn;
-    int rc = ending->failed;
+    int rc = ending->failed != CG_OK ? ending->failed : log_save(ending);
     if (rc != CG_OK) {
         store_abort(txn);
         return rc;
@@ -78,8 +78,10 @@ int store_commit(struct store_txn **txn)
     *txn = NULL;
     rc = store_error(mdb_txn_commit(ending->txn)); /* frees it in any case */
     ending->txn = NULL;
-    if (rc == CG_OK)
+    if (rc == CG_OK) {
+        ending->store->log = ending->log;
         atomic_fetch_add_explicit(&ending->store->commits, 1, memory_order_relaxed);
+    }
     return rc;
 }
 

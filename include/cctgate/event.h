@@ -63,7 +63,7 @@ struct event {
     const char *subject;  /* the resource's path, "/v1/calls/..." */
     const char *agent;    /* login id, NULL: of no agent that is known */
     const char *property; /* which one of the subject, for property events; NULL otherwise */
-    const uint32_t *users, *told;
+    const uint32_t *users, *told; /* ascending */
     size_t num_users, num_told;
     const char *json; /* the CloudEvent; not NUL-terminated */
     size_t json_length;
@@ -74,28 +74,37 @@ struct event_parts {
     uint64_t seq;
     enum event_type type;
     const char *subject, *agent, *property;
-    const uint32_t *users, *told; /* any order */
+    const uint32_t *users, *told; /* any order, duplicates allowed */
     size_t num_users, num_told;
     const char *json;
     size_t json_length;
 };
 
-/* One block of memory with one reference; NULL without memory or when a part is beyond its limit (CG_ID_BYTES_MAX, CG_EVENT_BYTES_MAX). */
+/*
+ * One block of memory with one reference; NULL without memory, without a subject, or when a part is beyond its limit:
+ * CG_PATH_BYTES_MAX (subject), CG_ID_BYTES_MAX (agent, property), CG_EVENT_USERS_MAX (each set), CG_EVENT_BYTES_MAX (JSON).
+ */
 struct event *event_new(const struct event_parts *parts);
 struct event *event_ref(struct event *event); /* any thread */
 void event_unref(struct event **event);       /* any thread */
 
 /*
  * The form in the log: numbers little-endian, checked when it is read. `seq` is not in it, it is the log's key. event_encode:
- * returns a malloc'd buffer, NULL without memory. event_decode: CG_E_CORRUPT for anything that event_encode did not write.
+ * returns a malloc'd buffer, NULL without memory. event_decode: CG_E_CORRUPT for what is not the form of
+ * any event (the JSON is taken as it is: the log's checksum vouches for it), CG_E_NOMEM. `bytes` need not be aligned.
  */
 void *event_encode(const struct event *event, size_t *length);
 int event_decode(struct event **event, uint64_t seq, const void *bytes, size_t length);
 
-/* May the token see it? */
+/*
+ * May the token see it? One that may act for every user sees everything, events of no user among it, which nobody else sees;
+ * except those with a `told`, since it has seen the first.
+ */
 int event_is_visible(const struct event *event, const struct access *access);
 
-/* A subscription's filter. Empty sets mean all; sets are and'ed, members of a set or'ed. A subject matches its sub-resources, too. */
+/* A subscription's filter. Empty sets mean all; sets are and'ed, members of a set or'ed.
+ * A subject matches its sub-resources, too: "/v1/calls/x" is "/v1/calls/x/data", not "/v1/calls/xy"; a slash at its end is nothing.
+ * An event of no agent does not match a filter that names agents. */
 struct event_filter {
     uint32_t types; /* 1 << enum event_type, or'ed; 0: all */
     char **subjects, **agents;

@@ -42,8 +42,10 @@
 #define CG_KEY_BYTES_MAX    500
 
 /* events */
-#define CG_EVENT_BYTES_MAX          (1024u * 1024) /* the JSON of one */
-#define CG_EVENT_USERS_MAX          65536
+#define CG_EVENT_BYTES_MAX (1024u * 1024) /* the JSON of one */
+#define CG_EVENT_USERS_MAX 65536
+#define CG_EVENT_ENTRY_BYTES_MAX                                                                   \
+    (2u * 1024 * 1024) /* of the log: an event with what goes with it */
 #define CG_NOTIFY_BYTES_MAX         (4u * 1024 * 1024)
 #define CG_NOTIFY_QUEUE_BYTES_MAX   (256u * 1024 * 1024) /* taken and not yet applied */
 #define CG_CLIENT_MESSAGE_BYTES_MAX 65536

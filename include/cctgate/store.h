@@ -191,8 +191,10 @@ int store_forget_user(struct store_txn *txn, uint32_t user);
 /* ---- the event log: in the cache environment, so that model and log change in one transaction ---- */
 
 /*
- * Entries are opaque bytes under numbers that grow by one. The epoch names the number line: it lasts as long as the log does,
- * across restarts, and is another one when the log was lost; a later log's epoch is greater.
+ * Entries are opaque bytes under numbers that grow by one, the first is 1. The epoch names the number line: it lasts as long as
+ * the log does, across restarts, and is another one when the log was lost; a later log's epoch is greater. The log is lost with
+ * the cache environment, and the environment is set aside when the log is not what it says it is. An entry that does not
+ * read back is CG_E_CORRUPT, is counted among the corrupt records, and stays until it is dropped.
  */
 struct store_log_bounds {
     uint64_t epoch;
@@ -201,19 +203,24 @@ struct store_log_bounds {
     uint64_t bytes; /* of the entries that are there */
 };
 
-/* Appends; *seq is the entry's number. CG_E_LIMIT (over CG_EVENT_BYTES_MAX and what goes with it), CG_E_FULL, CG_E_IO. */
+/* Appends; *seq is the entry's number. CG_E_LIMIT (over CG_EVENT_ENTRY_BYTES_MAX), CG_E_FULL, CG_E_IO. */
 int store_log_append(struct store_txn *txn, const void *entry, size_t length, uint64_t *seq);
 /* As the transaction sees it. */
 void store_log_txn_bounds(const struct store_txn *txn, struct store_log_bounds *bounds);
-/* Drops the oldest entries while there are more than either bound, at most `max_entries` of them, *dropped says how many. CG_E_FULL, CG_E_IO. */
+/*
+ * Drops the oldest entries while there are more than either bound, at most `max_entries` of them, fewer where the room left in the
+ * map does not allow more in one transaction; *dropped says how many. Some 400 ns each. CG_E_FULL: this transaction has no room left
+ * for dropping. CG_E_IO, CG_E_NOMEM.
+ */
 int store_log_trim(struct store_txn *txn, uint64_t max_events, uint64_t max_bytes,
                    unsigned max_entries, unsigned *dropped);
 
-/* Between store_read_begin and store_read_end. */
+/* Between store_read_begin and store_read_end; takes as long whatever is in the log. CG_OK, CG_E_CORRUPT. */
 int store_log_get_bounds(struct store_reader *reader, struct store_log_bounds *bounds);
 /*
- * Walks the entries after `after` in order until `on_entry` returns non-zero or there are no more; bytes point into the map. CG_E_NOTFOUND:
- * the entry after `after` has been dropped already, nothing was walked. CG_OK, CG_E_IO, CG_E_CORRUPT.
+ * Walks the entries after `after` in order until `on_entry` returns non-zero or there are no more; bytes point into the map and are
+ * not aligned. CG_E_NOTFOUND: the entry after `after` has been dropped already, nothing was walked. CG_E_CORRUPT: the walk came
+ * to an entry that does not read back; those before it were walked. CG_OK, also when `after` is beyond the last. CG_E_IO, CG_E_NOMEM.
  */
 int store_log_walk(struct store_reader *reader, uint64_t after,
                    int (*on_entry)(void *data, uint64_t seq, const void *entry, size_t length),

@@ -20,6 +20,8 @@
 #define PUTS_PER_COMMIT 100u
 #define OWNED           5000u
 #define MEASURE_S       1.0
+#define LOG_EVENTS_MAX  100000u
+#define ENTRY_BYTES     400u
 
 static char body[BODY_BYTES];
 
@@ -179,6 +181,80 @@ static void bench_evict(struct store *store)
     store_abort(&txn);
 }
 
+/* Appends and trims as the owner does: in the same transaction, never more dropped than twice what was added. */
+static void bench_appends(struct store *store, unsigned appends, const char *figure)
+{
+    uint64_t commits = 0, seq;
+    unsigned dropped;
+    double start = now_s(CLOCK_MONOTONIC), end;
+    do {
+        struct store_txn *txn;
+        check(store_begin(store, &txn), "begin");
+        for (unsigned i = 0; i < appends; i++)
+            check(store_log_append(txn, body, ENTRY_BYTES, &seq), "append");
+        check(store_log_trim(txn, LOG_EVENTS_MAX, UINT64_MAX, 2 * appends, &dropped), "trim");
+        check(store_commit(&txn), "commit");
+        commits++;
+        end = now_s(CLOCK_MONOTONIC);
+    } while (end - start < MEASURE_S);
+    report(figure, (double)(commits * appends) / (end - start), "appends/s");
+}
+
+static int on_entry(void *data, uint64_t seq, const void *entry, size_t length)
+{
+    (void)seq;
+    if (length != ENTRY_BYTES || memcmp(entry, body, 8) != 0)
+        check(CG_E_CORRUPT, "walk");
+    ++*(uint64_t *)data;
+    return 0;
+}
+
+static void bench_replay(struct store *store)
+{
+    struct store_reader *reader;
+    struct store_log_bounds bounds;
+    uint64_t walked = 0, asked = 0;
+    check(store_reader_new(&reader, store), "reader");
+    check(store_read_begin(reader), "begin reading");
+    double start = now_s(CLOCK_MONOTONIC), end;
+    do {
+        for (unsigned i = 0; i < 1000; i++)
+            check(store_log_get_bounds(reader, &bounds), "bounds");
+        asked += 1000;
+        end = now_s(CLOCK_MONOTONIC);
+    } while (end - start < MEASURE_S);
+    report("bounds of the log", (end - start) / (double)asked * 1e9, "ns");
+    start = now_s(CLOCK_MONOTONIC);
+    check(store_log_walk(reader, bounds.first - 1, on_entry, &walked), "walk");
+    end = now_s(CLOCK_MONOTONIC);
+    report("walking the log", (double)walked / (end - start), "entries/s");
+    store_read_end(reader);
+    store_reader_free(&reader);
+}
+
+static void bench_trim(struct store *store)
+{
+    unsigned dropped, total = 0;
+    double start = now_s(CLOCK_MONOTONIC);
+    do {
+        struct store_txn *txn;
+        check(store_begin(store, &txn), "begin");
+        check(store_log_trim(txn, 0, UINT64_MAX, 1000, &dropped), "trim");
+        check(store_commit(&txn), "commit");
+        total += dropped;
+    } while (dropped != 0);
+    report("trimming the log, 1000 per commit, per entry",
+           (now_s(CLOCK_MONOTONIC) - start) / total * 1e9, "ns");
+}
+
+static void bench_log(struct store *store)
+{
+    bench_appends(store, 1, "1 append of 400 bytes per commit, trimmed to 100000");
+    bench_appends(store, 100, "100 appends of 400 bytes per commit, trimmed to 100000");
+    bench_replay(store);
+    bench_trim(store);
+}
+
 static struct store *open_store(const char *directory, const char *figure)
 {
     struct store_settings settings = {.directory = directory,
@@ -215,6 +291,7 @@ int main(int count, char **arguments)
     set_owned(store, OWNED, "5000 ids owned, all new");
     set_owned(store, OWNED, "5000 ids owned, nothing new");
     bench_evict(store);
+    bench_log(store);
     store_close(&store);
     store = open_store(directory, "opening with 100000 records, every page looked at");
     store_close(&store);
