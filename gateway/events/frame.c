@@ -100,7 +100,8 @@ static void add_line(struct text *text, const char *json, size_t length)
             at[i] = ' ';
 }
 
-struct frame *frame_message(enum label_kind kind, const char *name, const char *json, size_t length)
+struct frame *frame_message(enum label_kind kind, const char *name, const char *id,
+                            const char *json, size_t length)
 {
     struct text text = {NULL, 0, 0};
     struct frame *frame;
@@ -112,6 +113,11 @@ struct frame *frame_message(enum label_kind kind, const char *name, const char *
         text_add(&text, json + 1, length - 1);
         frame = frame_websocket(FRAME_TEXT, text.bytes, text.length);
     } else {
+        if (id != NULL) {
+            text_add_string(&text, "id: ");
+            text_add_string(&text, id);
+            text_add(&text, "\n", 1);
+        }
         text_add_string(&text, "event: ");
         text_add_string(&text, name);
         text_add_string(&text, "\ndata: ");

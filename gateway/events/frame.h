@@ -56,9 +56,11 @@ struct frame *frame_websocket(unsigned opcode, const char *payload, size_t lengt
 struct frame *frame_bytes(const char *bytes, size_t length);
 /* A pong that has not left gives way to a newer one (RFC 6455 section 5.5.3). */
 struct frame *frame_pong(const char *payload, size_t length);
-/* A message for a client of the label's kind: {"op":<name>,...} or event: <name>. `json` is an object. */
-struct frame *frame_message(enum label_kind kind, const char *name, const char *json,
-                            size_t length);
+/*
+ * A message for a client of the kind: {"op":<name>,...}, or event: <name> with an id: when it is not NULL. `json` is an object.
+ */
+struct frame *frame_message(enum label_kind kind, const char *name, const char *id,
+                            const char *json, size_t length);
 
 /* `coalesced`: how many older ones it stands for; told in the message when it is not 0. */
 struct frame *frame_event(struct label *label, struct event *event, unsigned coalesced,

@@ -140,8 +140,7 @@ int handshake_origin_is_listed(const char *origin, size_t length, char *const *o
 {
     size_t i;
     for (i = 0; i < num_origins; ++i)
-        if (strcmp(origins[i], "*") == 0 || (strlen(origins[i]) == length && length > 0 &&
-                                             strncasecmp(origins[i], origin, length) == 0))
+        if (strlen(origins[i]) == length && strncasecmp(origins[i], origin, length) == 0)
             return 1;
     return 0;
 }

@@ -24,7 +24,7 @@ void handshake_protocols_add(struct handshake_protocols *protocols, const char *
                              size_t length);
 
 /*
- * May a page of this origin connect? The gateway's own (same host and port as the request's Host) may, and those that are listed; "*" lists all.
+ * May a page of this origin connect? The gateway's own (same host and port as the request's Host) may, and those that are listed.
  */
 int handshake_origin_is_own(const char *origin, size_t origin_length, const char *host,
                             size_t host_length);

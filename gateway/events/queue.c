@@ -170,6 +170,7 @@ void queue_written(struct queue *queue)
             leave(queue, entry);
         queue->head = (queue->head + 1) & (queue->capacity - 1);
         --queue->slots;
+        ++queue->passed;
     }
     if (queue->slots == 0 && queue->capacity > CAPACITY_KEPT) {
         free(queue->ring);

@@ -32,6 +32,7 @@ struct queue {
     uint32_t frames_max;
     size_t bytes_max;
     uint64_t coalesced; /* since the beginning */
+    uint64_t passed;    /* slots that have left, since the beginning */
 };
 
 void queue_init(struct queue *queue, uint32_t frames_max, size_t bytes_max);
