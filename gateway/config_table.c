@@ -220,7 +220,11 @@ static const struct config_row events[] = {
             .check = config_is_url),
     INTEGER("maxQueuedFrames", 1, 1000000, "1024", AT(events.max_queued_frames)),
     INTEGER("maxQueuedKiB", 1, 1048576, "256", AT(events.max_queued_kib)),
-    MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)), END};
+    MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)),
+    MILLISECONDS("heartbeatMs", 100, HOUR_MS, "15000", AT(events.heartbeat_ms)),
+    INTEGER("maxClients", 1, CG_CONNECTIONS_MAX, "10000", AT(events.max_clients)),
+    INTEGER("maxClientsPerToken", 1, CG_CONNECTIONS_MAX, "5000", AT(events.max_clients_per_token)),
+    END};
 
 static const struct config_row outbound[] = {
     URL("url", AT(outbound.url), REQUIRED),

@@ -17,6 +17,7 @@
 #include "cctgate/error.h"
 #include "cctgate/front.h"
 #include "cctgate/log.h"
+#include "cctgate/hub.h"
 #include "cctgate/owner.h"
 #include "cctgate/store.h"
 #include "cctgate/version.h"
@@ -97,6 +98,11 @@ static void on_policy(void *data, struct policy *policy)
     fronts_set_policy(data, policy);
 }
 
+static void on_events(void *data, struct event *const *events, size_t num_events)
+{
+    fronts_publish(data, events, num_events);
+}
+
 static int start(struct gateway *gateway, char *error, size_t error_size)
 {
     struct fronts_settings fronts = {.config = gateway->config};
@@ -122,6 +128,7 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
     owner.store = gateway->store;
     owner.consumer = gateway->consumer;
     owner.on_policy = on_policy;
+    owner.on_events = on_events;
     owner.data = gateway->fronts;
     if ((rc = owner_start(&gateway->owner, &owner, error, error_size)) != CG_OK)
         return rc;

@@ -27,6 +27,7 @@ struct owner {
     struct model *model;
     struct policy *policy;
     void (*on_policy)(void *, struct policy *);
+    void (*on_events)(void *, struct event *const *, size_t);
     void *data;
     struct timer pulse;
     _Atomic int64_t last_turn_ms;
@@ -588,6 +589,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
         snprintf(error, error_size, "the model: %s", cg_error_name(rc));
         return rc;
     }
+    if (owner->on_events != NULL)
+        model_set_publisher(owner->model, owner->on_events, owner->data);
     if ((rc = sessions_new(&owner->sessions, &sessions, error, error_size)) != CG_OK)
         return rc;
     model_set_sessions(owner->model, owner->sessions);
@@ -656,6 +659,7 @@ int owner_start(struct owner **out, const struct owner_settings *settings, char 
     owner->consumer = settings->consumer;
     owner->opened = settings->opened;
     owner->on_policy = settings->on_policy;
+    owner->on_events = settings->on_events;
     owner->data = settings->data;
     owner->pulse.on_due = on_pulse;
     on_pulse(&owner->pulse);

@@ -145,7 +145,7 @@ const struct config *policy_config(const struct policy *policy)
  */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-static int digest(const char *token, size_t length, uint8_t *sha256)
+int policy_digest(const char *token, size_t length, uint8_t sha256[32])
 {
     SHA256_CTX context;
     int rc = SHA256_Init(&context) == 1 && SHA256_Update(&context, token, length) == 1 &&
@@ -156,17 +156,21 @@ static int digest(const char *token, size_t length, uint8_t *sha256)
 #pragma GCC diagnostic pop
 
 /* The digest is looked up, not the token: what a comparison's time could tell is about a value that nobody can steer. */
+const struct access *policy_find_digest(const struct policy *policy, const uint8_t sha256[32])
+{
+    size_t at;
+
+    for (at = slot_of(sha256, policy->mask); policy->slots[at].used; at = (at + 1) & policy->mask)
+        if (CRYPTO_memcmp(policy->slots[at].sha256, sha256, SHA256_DIGEST_LENGTH) == 0)
+            return &policy->slots[at].access;
+    return NULL;
+}
+
 const struct access *policy_find(const struct policy *policy, const char *token, size_t length)
 {
     uint8_t sha256[SHA256_DIGEST_LENGTH];
-    size_t at;
 
-    if (!digest(token, length, sha256))
-        return NULL;
-    for (at = slot_of(sha256, policy->mask); policy->slots[at].used; at = (at + 1) & policy->mask)
-        if (CRYPTO_memcmp(policy->slots[at].sha256, sha256, sizeof(sha256)) == 0)
-            return &policy->slots[at].access;
-    return NULL;
+    return policy_digest(token, length, sha256) ? policy_find_digest(policy, sha256) : NULL;
 }
 
 void policy_memo_forget(struct policy_memo *memo)

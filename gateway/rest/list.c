@@ -10,19 +10,6 @@
 #include "cctgate/loop.h"
 #include "gateway/rest/reading.h"
 
-struct id {
-    uint32_t length;
-    char bytes[CG_ID_BYTES_MAX];
-};
-
-struct page {
-    struct id *ids;
-    size_t count, capacity;
-    const struct request *request;
-    enum record_kind kind;
-    unsigned wanted; /* one more than the page holds tells whether there is a next one */
-};
-
 struct sum {
     h2o_buffer_t *body;
     uint64_t etag;
@@ -33,82 +20,6 @@ struct sum {
 };
 
 static void step(struct reading *reading);
-
-static int add_id(struct page *page, const char *id, size_t length)
-{
-    if (page->count == page->capacity) {
-        size_t capacity = page->capacity ? page->capacity * 2 : 128;
-        struct id *ids = reallocarray(page->ids, capacity, sizeof(*ids));
-        if (ids == NULL)
-            abort();
-        page->ids = ids;
-        page->capacity = capacity;
-    }
-    page->ids[page->count].length = (uint32_t)length;
-    memcpy(page->ids[page->count++].bytes, id, length);
-    return 0;
-}
-
-static int on_id(void *data, const char *id, size_t length)
-{
-    struct page *page = data;
-    if (length > CG_ID_BYTES_MAX)
-        return 0;
-    /* everybody's index may hold users who are no longer configured */
-    if (page->request->access->every_user && !page->request->user_chosen &&
-        !reading_visible(page->request, page->kind, id, length, NULL, NULL))
-        return 0;
-    add_id(page, id, length);
-    return page->count >= page->wanted;
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    const struct id *x = a, *y = b;
-    size_t shorter = x->length < y->length ? x->length : y->length;
-    int order = memcmp(x->bytes, y->bytes, shorter);
-    return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
-}
-
-static void sort_unique(struct page *page)
-{
-    size_t i, kept = 0;
-    if (page->count == 0)
-        return;
-    qsort(page->ids, page->count, sizeof(*page->ids), by_bytes);
-    for (i = 0; i < page->count; ++i)
-        if (kept == 0 || by_bytes(&page->ids[kept - 1], &page->ids[i]) != 0)
-            page->ids[kept++] = page->ids[i];
-    page->count = kept < page->wanted ? kept : page->wanted;
-}
-
-/* Users are listed from the token, the rest from the index, user by user. */
-static void collect(const struct request *request, struct page *page)
-{
-    const struct access *access = request->access;
-    const char *after = request->after_length > 0 ? request->after : NULL;
-    const struct access_user *users = request->user_chosen ? request->user : access->users;
-    size_t num_users = request->user_chosen ? 1 : access->num_users, i;
-
-    if (page->kind == RECORD_USER) {
-        for (i = 0; i < num_users; ++i)
-            if (after == NULL || strcmp(users[i].name, after) > 0)
-                add_id(page, users[i].name, strlen(users[i].name));
-    } else if (access->every_user && !request->user_chosen) {
-        store_walk(request->front->reader, page->kind, 0, after, request->after_length, on_id,
-                   page);
-        return;
-    } else {
-        for (i = 0; i < num_users; ++i) {
-            page->wanted += (unsigned)page->count; /* each user may fill the page alone */
-            store_walk(request->front->reader, page->kind, users[i].number, after,
-                       request->after_length, on_id, page);
-            page->wanted = request->limit + 1;
-            sort_unique(page);
-        }
-    }
-    sort_unique(page);
-}
 
 static void append(struct sum *sum, const char *text, size_t length)
 {
@@ -187,8 +98,10 @@ static void add_identity(struct sum *sum, enum record_kind kind, const struct id
 static int source_of(const struct request *request, enum record_kind kind, const struct id *id,
                      const struct record *record, struct freshness_source *source)
 {
-    if (kind != RECORD_USER)
-        return reading_visible(request, kind, id->bytes, id->length, record, source);
+    if (kind != RECORD_USER) {
+        struct viewpoint viewpoint = viewpoint_of(request);
+        return viewpoint_sees(&viewpoint, kind, id->bytes, id->length, record, source);
+    }
     *source = session_view_source(record->user);
     return 1;
 }
@@ -227,21 +140,10 @@ static h2o_iovec_t next_link(struct request *request, const struct page *page)
 {
     const struct id *last = &page->ids[request->limit - 1];
     char *text = h2o_mem_alloc_pool(&request->h2o->pool, 128 + CG_ID_BYTES_MAX * 3), *at = text;
-    uint32_t i;
 
     at = put_text(put_text(put_text(at, "<"), request->route->path), "?limit=");
     at = put_text(put_decimal(at, request->limit), "&after=");
-    for (i = 0; i < last->length; ++i) {
-        unsigned char c = (unsigned char)last->bytes[i];
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-            strchr("-._~", c) != NULL) {
-            *at++ = (char)c;
-        } else {
-            *at++ = '%';
-            *at++ = "0123456789ABCDEF"[c >> 4];
-            *at++ = "0123456789ABCDEF"[c & 15];
-        }
-    }
+    at = put_segment(at, last->bytes, last->length);
     at = put_text(at, ">; rel=\"next\"");
     return h2o_iovec_init(text, (size_t)(at - text));
 }
@@ -301,7 +203,7 @@ static int fill(struct reading *reading, struct sum *sum, struct page *page)
     size_t shown, i, asked = 0;
     int64_t now = clock_unix_ms();
 
-    collect(request, page);
+    page_collect(page, request->after_length > 0 ? request->after : NULL, request->after_length);
     shown = page->count < request->limit ? page->count : request->limit;
     for (i = 0; i < shown; ++i) {
         if (add_item(reading, sum, page->kind, &page->ids[i], now)) {
@@ -323,7 +225,8 @@ static int fill(struct reading *reading, struct sum *sum, struct page *page)
 static void step(struct reading *reading)
 {
     struct request *request = reading->request;
-    struct page page = {NULL, 0, 0, request, request->route->kind, request->limit + 1};
+    struct page page = {
+        NULL, 0, 0, viewpoint_of(request), request->route->kind, request->limit + 1};
     struct sum sum = {NULL, UINT64_C(14695981039346656037), INT64_MAX, -1, 0, 0, 0, 1};
     enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown = 0;
@@ -351,7 +254,7 @@ static void step(struct reading *reading)
     }
     store_read_end(request->front->reader);
     h2o_buffer_dispose(&sum.body);
-    free(page.ids);
+    page_release(&page);
 }
 
 void read_list(struct request *request)

@@ -130,7 +130,7 @@ static json_t *schema_of(const struct route *route)
     const char *name = route->kind != 0 ? schema_of_kind[route->kind] : NULL;
     if (name == NULL)
         return json_pack("{s:s}", "type", "object");
-    if (route->takes_page)
+    if ((route->takes & TAKES_PAGE) != 0)
         return json_pack("{s:s, s:[s], s:{s:{s:s, s:o}}}", "type", "object", "required", "items",
                          "properties", "items", "type", "array", "items", reference(name));
     return reference(name);
@@ -159,7 +159,7 @@ static json_t *parameters_of(const struct route *route)
         json_array_append_new(list,
                               parameter(name, "path", 1, text_schema(), "percent-encoded UTF-8"));
     }
-    if (route->takes_page) {
+    if ((route->takes & TAKES_PAGE) != 0) {
         json_t *range = json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1,
                                   "maximum", CG_PAGE_MAX, "default", CG_PAGE_DEFAULT);
         json_array_append_new(list,

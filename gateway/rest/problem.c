@@ -59,6 +59,13 @@ const struct problem_row problem_rows[PROBLEMS] = {
                        "Disk or map is full."},
     [PROBLEM_SHUTTING_DOWN] = {"shutting-down", "The gateway is stopping", 503,
                                "Try again; another instance may answer."},
+    [PROBLEM_UPGRADE_REQUIRED] = {"upgrade-required", "The resource speaks another protocol", 426,
+                                  "Events come by WebSocket (version 13), or as "
+                                  "text/event-stream to a client that accepts it."},
+    [PROBLEM_TOO_MANY] = {"too-many", "There are as many as there may be", 429,
+                          "`detail` says of what. End one, or try again later."},
+    [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "The gateway does not have it yet", 501,
+                                 "The operation is known and does nothing yet."},
 };
 
 static const struct {

@@ -29,20 +29,27 @@ static char *put_session(char *at, uint32_t user)
     return put_text(at, "}");
 }
 
+char *put_resource(char *at, enum record_kind kind, const struct record *record,
+                   const struct freshness *f)
+{
+    size_t length = record->body_length;
+
+    memcpy(at, record->body, length);
+    at += length;
+    if (is_bare(kind) || length < 2)
+        return at;
+    --at; /* the closing brace */
+    if (kind == RECORD_USER)
+        at = put_session(at, record->user);
+    return put_sync(at, f, length == 2);
+}
+
 static h2o_iovec_t body_of(const struct request *request, const struct record *record,
                            const struct freshness *f)
 {
-    size_t length = record->body_length;
-    char *body = h2o_mem_alloc_pool(&request->h2o->pool, length + 256), *end;
+    char *body = h2o_mem_alloc_pool(&request->h2o->pool, record->body_length + CG_SYNC_BYTES_MAX);
+    char *end = put_resource(body, request->route->kind, record, f);
 
-    memcpy(body, record->body, length);
-    end = body + length;
-    if (!is_bare(request->route->kind) && length >= 2) {
-        --end; /* the closing brace */
-        if (request->route->kind == RECORD_USER)
-            end = put_session(end, record->user);
-        end = put_sync(end, f, length == 2);
-    }
     return h2o_iovec_init(body, (size_t)(end - body));
 }
 
@@ -169,9 +176,11 @@ static int is_visible(const struct request *request, const struct record *record
 {
     const struct access_user *user;
 
-    if (request->route->kind != RECORD_USER)
-        return reading_visible(request, request->route->kind, request->id, request->id_length,
-                               record, source);
+    if (request->route->kind != RECORD_USER) {
+        struct viewpoint viewpoint = viewpoint_of(request);
+        return viewpoint_sees(&viewpoint, request->route->kind, request->id, request->id_length,
+                              record, source);
+    }
     if ((user = access_find_user(request->access, request->id, request->id_length)) == NULL)
         return 0;
     *source = session_view_source(user->number);

@@ -39,6 +39,25 @@ int64_t floor_seconds(int64_t ms)
     return ms >= 0 ? ms / 1000 : -((-ms + 999) / 1000);
 }
 
+char *put_segment(char *at, const char *id, size_t length)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t i;
+
+    for (i = 0; i < length; ++i) {
+        unsigned char c = (unsigned char)id[i];
+        if (memchr(plain, c, sizeof(plain) - 1) != NULL) {
+            *at++ = (char)c;
+        } else {
+            *at++ = '%';
+            *at++ = "0123456789ABCDEF"[c >> 4];
+            *at++ = "0123456789ABCDEF"[c & 15];
+        }
+    }
+    return at;
+}
+
 char *put_sync(char *at, const struct freshness *f, int empty)
 {
     at = put_text(at, empty ? "\"sync\":\"" : ",\"sync\":\"");
@@ -233,13 +252,19 @@ enum record_kind reading_owned_kind(enum record_kind kind)
     return owned[kind];
 }
 
-static int may_see(const struct request *request, uint32_t owner)
+struct viewpoint viewpoint_of(const struct request *request)
+{
+    return (struct viewpoint){request->front->reader, request->access,
+                              request->user_chosen ? request->user : NULL};
+}
+
+static int may_see(const struct viewpoint *viewpoint, uint32_t owner)
 {
     if (!atomic_load_explicit(&session_views[owner].configured, memory_order_relaxed))
         return 0;
-    if (request->user_chosen)
-        return request->user->number == owner;
-    return access_has_user(request->access, owner);
+    if (viewpoint->only != NULL)
+        return viewpoint->only->number == owner;
+    return access_has_user(viewpoint->access, owner);
 }
 
 /*
@@ -258,27 +283,28 @@ static struct freshness_source best_source(const struct record *record, const ui
     return source;
 }
 
-int reading_visible(const struct request *request, enum record_kind kind, const char *id,
-                    size_t id_length, const struct record *record, struct freshness_source *source)
+int viewpoint_sees(const struct viewpoint *viewpoint, enum record_kind kind, const char *id,
+                   size_t id_length, const struct record *record, struct freshness_source *source)
 {
     const uint32_t *owners;
     size_t num_owners, i;
     int visible = 0;
 
-    if (store_owners(request->front->reader, reading_owned_kind(kind), id, id_length, &owners,
+    if (store_owners(viewpoint->reader, reading_owned_kind(kind), id, id_length, &owners,
                      &num_owners) != CG_OK)
         return 0;
     for (i = 0; i < num_owners && !visible; ++i)
-        visible = owners[i] < SESSION_VIEWS_MAX && may_see(request, owners[i]);
+        visible = owners[i] < SESSION_VIEWS_MAX && may_see(viewpoint, owners[i]);
     if (visible && record != NULL && source != NULL)
         *source = best_source(record, owners, num_owners);
     return visible;
 }
 
-struct freshness reading_judge(const struct reading *reading, const struct record *record,
-                               const struct freshness_source *source, int64_t now_ms)
+struct freshness record_judge(const struct config *config,
+                              const struct freshness_directives *directives,
+                              const struct record *record, const struct freshness_source *source,
+                              int64_t now_ms)
 {
-    const struct config *config = policy_config(reading->request->policy);
     struct freshness_policy policy = {config->cache.stale_while_revalidate_ms,
                                       config->cache.stale_if_error_ms};
     struct freshness_record times = {0};
@@ -286,8 +312,14 @@ struct freshness reading_judge(const struct reading *reading, const struct recor
     if (record != NULL)
         times = (struct freshness_record){record->fetched_at_ms, record->expires_at_ms,
                                           record->covered, (record->flags & RECORD_DIRTY) != 0};
-    return freshness_decide(record != NULL ? &times : NULL, source, &policy,
-                            &reading->request->directives, now_ms);
+    return freshness_decide(record != NULL ? &times : NULL, source, &policy, directives, now_ms);
+}
+
+struct freshness reading_judge(const struct reading *reading, const struct record *record,
+                               const struct freshness_source *source, int64_t now_ms)
+{
+    return record_judge(policy_config(reading->request->policy), &reading->request->directives,
+                        record, source, now_ms);
 }
 
 /*

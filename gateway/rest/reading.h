@@ -49,10 +49,23 @@ void reading_refresh(struct reading *reading, enum record_kind kind, const char 
  * (`strict`: to say that something is not there). 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
 int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown);
 
-/* May the request's access see the object? Between store_read_begin and store_read_end. Fills in its best source. */
-int reading_visible(const struct request *request, enum record_kind kind, const char *id,
-                    size_t id_length, const struct record *record, struct freshness_source *source);
+/* Who looks: a request, or a client that outlives the request that it came with. */
+struct viewpoint {
+    struct store_reader *reader; /* between store_read_begin and store_read_end */
+    const struct access *access;
+    const struct access_user *only; /* one of the access's users; NULL: all of them */
+};
+struct viewpoint viewpoint_of(const struct request *request);
+
+/* May the access see the object? Fills in its best source. */
+int viewpoint_sees(const struct viewpoint *viewpoint, enum record_kind kind, const char *id,
+                   size_t id_length, const struct record *record, struct freshness_source *source);
 enum record_kind reading_owned_kind(enum record_kind kind);
+/* How fresh the record (NULL: none) is under a configuration. */
+struct freshness record_judge(const struct config *config,
+                              const struct freshness_directives *directives,
+                              const struct record *record, const struct freshness_source *source,
+                              int64_t now_ms);
 struct freshness reading_judge(const struct reading *reading, const struct record *record,
                                const struct freshness_source *source, int64_t now_ms);
 
@@ -65,6 +78,28 @@ static inline char *put_text(char *at, const char *text)
 }
 char *put_decimal(char *at, int64_t value);
 char *put_hex(char *at, uint64_t value);
+
+/* The body of a resource as GET gives it, with what it says of its freshness; at most body_length + CG_SYNC_BYTES_MAX bytes. Returns its end. */
+#define CG_SYNC_BYTES_MAX 256
+char *put_resource(char *at, enum record_kind kind, const struct record *record,
+                   const struct freshness *f);
+/* An id as a segment of a path, percent-escaped; at most three times as long. Returns its end. */
+char *put_segment(char *at, const char *id, size_t length);
+
+/* A page of ids in ascending order, each once, of what a viewpoint sees. */
+struct id {
+    uint32_t length;
+    char bytes[CG_ID_BYTES_MAX];
+};
+struct page {
+    struct id *ids; /* page_release frees */
+    size_t count, capacity;
+    struct viewpoint viewpoint;
+    enum record_kind kind;
+    unsigned wanted; /* how many at most */
+};
+void page_collect(struct page *page, const char *after, size_t after_length);
+void page_release(struct page *page);
 
 /* `,"sync":"...","staleSince":...}`: what closes a resource's stored body. Returns its end. At most 96 bytes. */
 char *put_sync(char *at, const struct freshness *f, int empty);

@@ -114,13 +114,13 @@ static int take_parameter(struct request *request, const char *at, size_t length
     const char *value = equals != NULL ? equals + 1 : at + length;
     size_t value_length = (size_t)(at + length - value);
 
-    if (request->route->takes_page && h2o_memis(at, name, H2O_STRLIT("limit")))
+    if ((request->route->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("limit")))
         return take_limit(request, value, value_length);
-    if (request->route->takes_page && h2o_memis(at, name, H2O_STRLIT("after")))
+    if ((request->route->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("after")))
         return take_after(request, value, value_length);
     respond_problem(request, PROBLEM_BAD_REQUEST, "?",
                     "the resource knows no such query parameter; it takes %s",
-                    request->route->takes_page ? "limit and after" : "none");
+                    (request->route->takes & TAKES_PAGE) != 0 ? "limit and after" : "none");
     return CG_E_INVALID;
 }
 
@@ -247,6 +247,8 @@ static int check_body(struct request *request)
 
     if (strcmp(request->route->methods, "POST") == 0) {
         value = type != -1 ? request->h2o->headers.entries[type].value : (h2o_iovec_t){NULL, 0};
+        if ((request->route->takes & TAKES_EMPTY_BODY) != 0 && request->h2o->entity.len == 0)
+            return CG_OK;
         if (value.len >= 16 && strncasecmp(value.base, "application/json", 16) == 0 &&
             (value.len == 16 || value.base[16] == ';' || value.base[16] == ' '))
             return CG_OK;

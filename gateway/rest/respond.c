@@ -98,6 +98,10 @@ static const char *reason_phrase(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 201:
+        return "Created";
+    case 204:
+        return "No Content";
     case 304:
         return "Not Modified";
     case 400:
@@ -120,6 +124,10 @@ static const char *reason_phrase(int status)
         return "Unsupported Media Type";
     case 417:
         return "Expectation Failed";
+    case 426:
+        return "Upgrade Required";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 500:
@@ -226,6 +234,15 @@ static h2o_iovec_t dump(h2o_req_t *req, json_t *json)
     return body;
 }
 
+void respond_nothing(struct request *request)
+{
+    h2o_req_t *req = request->h2o;
+    req->res.status = 204;
+    req->res.reason = reason_phrase(204);
+    h2o_start_response(req, &nothing_more);
+    h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
 void respond_json(struct request *request, int status, json_t *json)
 {
     struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};
@@ -235,7 +252,7 @@ void respond_json(struct request *request, int status, json_t *json)
 
 /* ---- problems ---- */
 
-static json_t *problem_json(enum problem problem, const char *detail)
+json_t *problem_json(enum problem problem, const char *detail)
 {
     const struct problem_row *row = &problem_rows[problem];
     char type[64];
@@ -263,7 +280,7 @@ static void send_problem(struct request *request, enum problem problem, json_t *
         add(req, H2O_TOKEN_WWW_AUTHENTICATE, H2O_STRLIT("Bearer realm=\"cctgate\""));
     if (problem == PROBLEM_METHOD_NOT_ALLOWED && request->route != NULL)
         add(req, H2O_TOKEN_ALLOW, request->route->methods, strlen(request->route->methods));
-    if (status == 503) {
+    if (status == 503 || status == 429) {
         int64_t seconds = retry_after_ms > 0 ? (retry_after_ms + 999) / 1000 : 1;
         char text[24];
         int length = snprintf(text, sizeof(text), "%" PRId64, seconds);

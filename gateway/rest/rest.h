@@ -19,6 +19,8 @@ struct front_counters {
     _Atomic uint64_t requests, hits, misses, stale, not_modified,
         problems[6]; /* problems by status / 100 */
     _Atomic uint64_t connections;
+    _Atomic uint64_t event_clients, event_frames, events_coalesced, events_replayed, event_gaps,
+        event_snapshots, event_clients_slow; /* event_clients goes down, too */
 };
 
 /* When a refresh of a key was last asked for, so that a thousand readers of a stale record ask once. */
@@ -28,8 +30,12 @@ struct refresh {
     int64_t asked_at_ms;
 };
 
+struct hub;
+struct doorman;
+
 struct front {
     struct fronts *fronts;
+    struct hub *hub; /* clients of events */
     pthread_t thread;
     int running;
     h2o_evloop_t *loop;
@@ -69,6 +75,7 @@ struct fronts {
     int consumer_fd;
     SSL_CTX **ssl; /* one per listen entry, NULL: plain */
     int64_t started_at_ms;
+    struct doorman *doorman; /* tickets, and how many streams a token has */
 };
 
 /* What a request asked for, checked. */
@@ -109,12 +116,20 @@ struct request *asking_end(struct asking *asking);
 
 typedef void (*route_handler)(struct request *request);
 
+/* What a resource takes, or'ed. */
+enum route_takes {
+    TAKES_PAGE = 1,       /* limit and after */
+    TAKES_EMPTY_BODY = 2, /* a POST that may leave its body out */
+    TAKES_ITSELF = 4,     /* its handler looks at token, query and Accept itself */
+    TAKES_ORIGIN = 8      /* pages of other origins that are listed: CORS, with preflight */
+};
+
 struct route {
     const char *path;    /* "/v1/agents/{loginId}" */
     const char *methods; /* "GET, HEAD" */
     unsigned roles;      /* any of these; 0: no token needed */
     enum record_kind kind;
-    int takes_page; /* limit and after */
+    unsigned takes; /* enum route_takes */
     route_handler handler;
     const char *summary; /* for OpenAPI */
 };
@@ -126,6 +141,8 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 /* request.c: CG_OK, or a problem has been sent */
 int request_parse(struct request *request);
+/* The token of the Authorization field; empty: there is none. */
+h2o_iovec_t request_bearer(const struct request *request);
 h2o_iovec_t request_header(const struct request *request, const char *name);
 int path_decode(const char *at, size_t length, char *out, size_t out_size, size_t *out_length);
 
@@ -148,9 +165,12 @@ void respond_json(struct request *request, int status,
                   json_t *json); /* takes the reference; no validators */
 void respond_text(struct request *request, const char *content_type, const char *text,
                   size_t length);
+void respond_nothing(struct request *request); /* 204 */
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
+/* {"type","title","status","detail"}; NULL when `detail` is not text */
+json_t *problem_json(enum problem problem, const char *detail);
 void problem_filter_register(
     h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
 size_t iso8601(char *out, size_t size, int64_t unix_ms);
@@ -166,6 +186,12 @@ void get_sessions(struct request *request);
 void get_capacity(struct request *request);
 void get_index(struct request *request);
 void get_problem(struct request *request);
+
+/* gateway/events/events.c */
+void get_events(struct request *request);
+void post_ticket(struct request *request);
+void events_share(struct request *request); /* CORS */
+void events_preflight(struct request *request);
 
 /* services.c */
 void get_services(struct request *request);

@@ -33,6 +33,8 @@ const struct route routes[] = {
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
     {"/v1/services/{service}/{operation}", POST, READERS, 0, 0, post_operation, "Calls a reading operation of the contract; JSON as on the wire"},
+    {"/v1/events", "GET", READERS, 0, TAKES_ITSELF | TAKES_ORIGIN, get_events, "Events: a WebSocket, or text/event-stream"},
+    {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY | TAKES_ORIGIN, post_ticket, "A ticket that stands for the token in one URL, once"},
     {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
     {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
     {"/healthz", GET, 0, 0, 0, get_health, "Liveness: the loops turn"},
@@ -90,7 +92,7 @@ static int has_method(const struct route *route, h2o_iovec_t method)
 }
 
 /* RFC 6750 section 2.1: one Authorization field, one b64token */
-static h2o_iovec_t bearer(const struct request *request)
+h2o_iovec_t request_bearer(const struct request *request)
 {
     const h2o_headers_t *headers = &request->h2o->headers;
     ssize_t at = h2o_find_header(headers, H2O_TOKEN_AUTHORIZATION, -1);
@@ -114,7 +116,7 @@ static int authorize(struct request *request)
 
     if (request->route->roles == 0)
         return CG_OK;
-    token = bearer(request);
+    token = request_bearer(request);
     if (token.len == 0 || (request->access = policy_recall(request->policy, &request->front->memo,
                                                            token.base, token.len)) == NULL) {
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
@@ -226,9 +228,20 @@ static void dispatch(struct request *request)
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
         return;
     }
+    if ((request->route->takes & TAKES_ORIGIN) != 0) {
+        events_share(request);
+        if (h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("OPTIONS"))) {
+            events_preflight(request);
+            return;
+        }
+    }
     if (!has_method(request->route, request->h2o->method)) {
         respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, "the resource has %s",
                         request->route->methods);
+        return;
+    }
+    if ((request->route->takes & TAKES_ITSELF) != 0) {
+        request->route->handler(request);
         return;
     }
     if (authorize(request) == CG_OK && request_parse(request) == CG_OK &&

@@ -18,6 +18,7 @@
 #include "cctgate/loop.h"
 #include "cctgate/version.h"
 #include "gateway/events/consumer_http.h"
+#include "gateway/events/client.h"
 #include "gateway/rest/rest.h"
 
 #define ACCEPTS_PER_TURN 32
@@ -239,7 +240,9 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     fronts->front = calloc(fronts->num_fronts, sizeof(*fronts->front));
     fronts->listen_fds = malloc(fronts->num_fronts * fronts->num_listen * sizeof(int));
     fronts->ssl = calloc(fronts->num_listen + 1, sizeof(*fronts->ssl));
-    if (fronts->front == NULL || fronts->listen_fds == NULL || fronts->ssl == NULL)
+    fronts->doorman = doorman_new();
+    if (fronts->front == NULL || fronts->listen_fds == NULL || fronts->ssl == NULL ||
+        fronts->doorman == NULL)
         abort();
     for (i = 0; i < fronts->num_fronts * fronts->num_listen; ++i)
         fronts->listen_fds[i] = -1;
@@ -352,6 +355,7 @@ static void on_policy(struct message *message)
     policy_memo_forget(&set->front->memo);
     policy_unref(&set->front->policy);
     set->front->policy = set->policy;
+    hub_policy_changed(set->front->hub);
     free(set);
 }
 
@@ -405,6 +409,7 @@ static void drain(struct front *front)
         consumer_listener_stop(front->consumer);
     /* answers say `Connection: close` from now on; h2o_context_request_shutdown would leave an HTTP/2 timer behind */
     front->context.shutdown_requested = 1;
+    hub_stop(front->hub);
     while (front->in_progress > 0 && clock_monotonic_ms() < deadline)
         h2o_evloop_run(front->loop, 50);
     last = clock_monotonic_ms() + LAST_WRITES_MS;
@@ -482,6 +487,8 @@ static int front_init(struct fronts *fronts, size_t number)
     if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) !=
         (ssize_t)sizeof(front->request_seed))
         front->request_seed = (uint64_t)clock_unix_ms();
+    if ((front->hub = hub_new(front)) == NULL)
+        return CG_E_NOMEM;
     return store_reader_new(&front->reader, fronts->store);
 }
 
@@ -531,6 +538,7 @@ static void front_release(struct front *front)
     close_listeners(front);
     while (mailbox_deliver(&front->mailbox) > 0)
         ;
+    hub_release(&front->hub);
     h2o_socket_close(front->wake);
     h2o_timeout_dispose(front->loop, &front->request_timeout);
     h2o_context_dispose(&front->context);
@@ -563,6 +571,7 @@ void fronts_free(struct fronts **in)
     for (i = 0; i < fronts->num_listen; ++i)
         SSL_CTX_free(fronts->ssl[i]);
     h2o_config_dispose(&fronts->h2o);
+    doorman_free(&fronts->doorman);
     free(fronts->listen_fds);
     free(fronts->ssl);
     free(fronts->front);

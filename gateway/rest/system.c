@@ -226,6 +226,13 @@ static const struct {
     {"client_errors_total", offsetof(struct front_counters, problems[4])},
     {"server_errors_total", offsetof(struct front_counters, problems[5])},
     {"connections_total", offsetof(struct front_counters, connections)},
+    {"event_clients", offsetof(struct front_counters, event_clients)},
+    {"event_frames_total", offsetof(struct front_counters, event_frames)},
+    {"events_coalesced_total", offsetof(struct front_counters, events_coalesced)},
+    {"events_replayed_total", offsetof(struct front_counters, events_replayed)},
+    {"event_gaps_total", offsetof(struct front_counters, event_gaps)},
+    {"event_snapshots_total", offsetof(struct front_counters, event_snapshots)},
+    {"event_clients_slow_total", offsetof(struct front_counters, event_clients_slow)},
 };
 
 static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)

@@ -124,6 +124,8 @@ struct config {
         char **origins;
         size_t num_origins;
         unsigned max_queued_frames, max_queued_kib, force_answer_ms;
+        unsigned heartbeat_ms;
+        unsigned max_clients, max_clients_per_token; /* streams, of all front threads together */
     } events;
     struct {
         char *url, *user, *password; /* url NULL: no Outbound */

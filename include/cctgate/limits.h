@@ -54,11 +54,25 @@
 #define CG_CONSUMER_CONNECTIONS_MAX 512
 #define CG_CONSUMER_FOREIGN_MAX                                                                    \
     32 /* connections from networks that are not allowed, to be told so */
-#define CG_CONSUMER_FOREIGN_BYTES   4096
-#define CG_CONSUMER_TIMEOUT_MS      60000
-#define CG_CLIENT_MESSAGE_BYTES_MAX 65536
-#define CG_CLIENT_SUBSCRIPTIONS_MAX 32
-#define CG_FILTER_MEMBERS_MAX       1000
+#define CG_CONSUMER_FOREIGN_BYTES    4096
+#define CG_CONSUMER_TIMEOUT_MS       60000
+#define CG_CLIENT_MESSAGE_BYTES_MAX  65536
+#define CG_CLIENT_SUBSCRIPTIONS_MAX  32
+#define CG_FILTER_MEMBERS_MAX        1000
+#define CG_SUBSCRIPTION_ID_BYTES_MAX 128
+#define CG_CLIENT_FRAGMENTS_MAX      1024 /* of one message */
+#define CG_CLIENT_CONTROLS_MAX       64   /* pings and the like in a tenth of a second */
+#define CG_CLIENT_CLOSE_MS           5000 /* from saying goodbye to cutting the connection */
+#define CG_TICKETS_MAX               10000
+#define CG_TICKET_LIFE_MS            30000
+
+/* why a WebSocket is closed, RFC 6455 section 7.4 */
+#define CG_CLOSE_UNSUPPORTED  1003
+#define CG_CLOSE_POLICY       1008
+#define CG_CLOSE_INTERNAL     1011
+#define CG_CLOSE_RESTART      1012 /* IANA's registry: the service restarts */
+#define CG_CLOSE_UNAUTHORIZED 4401
+#define CG_CLOSE_SLOW         4408
 
 /* lists */
 #define CG_PAGE_DEFAULT 100

@@ -33,6 +33,9 @@ const struct config *policy_config(const struct policy *policy);
 
 /* The access of a bearer token's bytes; NULL: unknown. The time it takes does not depend on how nearly the token fits. */
 const struct access *policy_find(const struct policy *policy, const char *token, size_t length);
+/* The same in two steps, for who must find the token again later and must not keep it. policy_digest: 1, or 0 without memory. */
+int policy_digest(const char *token, size_t length, uint8_t sha256[32]);
+const struct access *policy_find_digest(const struct policy *policy, const uint8_t sha256[32]);
 
 /*
  * Tokens that one thread has recognised lately under one policy: a client asks many times with the same one, and a digest costs

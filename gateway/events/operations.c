@@ -1,0 +1,179 @@
+/* What clients of a WebSocket may ask for: a table of operations, DESIGN section 10. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "gateway/events/client.h"
+#include "gateway/events/text.h"
+
+static void send_json(struct client *client, const char *op, json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    json_decref(json);
+    if (text == NULL)
+        abort();
+    client_send(client, frame_message(LABEL_WEBSOCKET, op, NULL, text, strlen(text)));
+    free(text);
+}
+
+static void send_error(struct client *client, const char *id, const struct message_error *error)
+{
+    json_t *problem = problem_json(error->problem, error->detail), *json = json_object();
+
+    if (error->pointer[0] != '\0')
+        json_object_set_new(problem, "pointer", json_string(error->pointer));
+    json_object_set_new(json, "id", id != NULL ? json_string(id) : json_null());
+    json_object_set_new(json, "problem", problem);
+    send_json(client, "error", json);
+}
+
+static int refuse(struct message_error *error, enum problem problem, const char *pointer,
+                  const char *detail)
+{
+    error->problem = problem;
+    snprintf(error->pointer, sizeof(error->pointer), "%s", pointer);
+    snprintf(error->detail, sizeof(error->detail), "%s", detail);
+    return CG_E_INVALID;
+}
+
+/* ---- subscribe, unsubscribe ---- */
+
+/* The id as JSON text with its quotes, which the caller frees; NULL with `error`. */
+static char *take_id(const struct client_message *message, struct message_error *error)
+{
+    const json_t *id = json_object_get(message->json, "id");
+    char *text;
+
+    if (!json_is_string(id) || json_string_length(id) == 0 ||
+        json_string_length(id) > CG_SUBSCRIPTION_ID_BYTES_MAX) {
+        refuse(error, PROBLEM_BAD_REQUEST, "/id", "expected a string of 1 to 128 bytes");
+        return NULL;
+    }
+    if ((text = json_dumps(id, JSON_ENCODE_ANY)) == NULL)
+        abort();
+    return text;
+}
+
+static int begin(struct client *client, const struct client_message *message, const char *id,
+                 struct subscribe *wanted, struct message_error *error)
+{
+    struct label *label;
+    int rc;
+
+    if (client->num_subscriptions >= CG_CLIENT_SUBSCRIPTIONS_MAX)
+        return refuse(error, PROBLEM_TOO_MANY, "",
+                      "the connection has as many subscriptions as it may");
+    if (client_subscription_find(client, id, strlen(id)) != NULL)
+        return refuse(error, PROBLEM_BAD_REQUEST, "/id", "a subscription of this id is open");
+    label = label_get(&client->hub->labels, LABEL_WEBSOCKET, id, strlen(id));
+    rc = client_subscribe(client, label, wanted);
+    label_unref(&label);
+    if (rc != CG_OK)
+        return refuse(error, PROBLEM_STORE, "", "the event log cannot be read");
+    send_json(client, "subscribed", json_pack("{s:s}", "id", message->id));
+    return CG_OK;
+}
+
+static int run_subscribe(struct client *client, const struct client_message *message,
+                         struct message_error *error)
+{
+    struct subscribe wanted;
+    char *id = take_id(message, error);
+    int rc;
+
+    if (id == NULL)
+        return CG_E_INVALID;
+    if ((rc = subscribe_parse(&wanted, message->json, error)) == CG_OK)
+        rc = begin(client, message, id, &wanted, error);
+    subscribe_release(&wanted);
+    free(id);
+    return rc;
+}
+
+static int run_unsubscribe(struct client *client, const struct client_message *message,
+                           struct message_error *error)
+{
+    char *id = take_id(message, error);
+    struct client_subscription *subscription;
+
+    if (id == NULL)
+        return CG_E_INVALID;
+    subscription = client_subscription_find(client, id, strlen(id));
+    free(id);
+    if (subscription == NULL)
+        return refuse(error, PROBLEM_NOT_FOUND, "/id", "no subscription of this id is open");
+    client_unsubscribe(client, subscription);
+    send_json(client, "unsubscribed", json_pack("{s:s}", "id", message->id));
+    return CG_OK;
+}
+
+/* ---- the rest ---- */
+
+static int run_ack(struct client *client, const struct client_message *message,
+                   struct message_error *error)
+{
+    const json_t *seq = json_object_get(message->json, "seq");
+
+    if (!json_is_integer(seq) || json_integer_value(seq) < 0)
+        return refuse(error, PROBLEM_BAD_REQUEST, "/seq", "expected the seq of an event");
+    client->acked = (uint64_t)json_integer_value(seq);
+    return CG_OK;
+}
+
+static int run_ping(struct client *client, const struct client_message *message,
+                    struct message_error *error)
+{
+    json_t *json = json_object(), *id = json_object_get(message->json, "id");
+
+    (void)error;
+    if (json_is_string(id) && json_string_length(id) <= CG_SUBSCRIPTION_ID_BYTES_MAX)
+        json_object_set(json, "id", id);
+    json_object_set_new(json, "seq", json_integer((json_int_t)client_seq(client)));
+    send_json(client, "pong", json);
+    return CG_OK;
+}
+
+static int run_nothing(struct client *client, const struct client_message *message,
+                       struct message_error *error)
+{
+    (void)client;
+    (void)message;
+    return refuse(error, PROBLEM_NOT_IMPLEMENTED, "/op",
+                  "the gateway knows the operation and does not have it yet");
+}
+
+static const struct {
+    const char *op;
+    int (*run)(struct client *client, const struct client_message *message,
+               struct message_error *error);
+} operations[] = {
+    {"subscribe", run_subscribe}, {"unsubscribe", run_unsubscribe}, {"ack", run_ack},
+    {"ping", run_ping},           {"renew", run_nothing},           {"bind", run_nothing},
+    {"command", run_nothing},
+};
+
+static int run(struct client *client, const struct client_message *message,
+               struct message_error *error)
+{
+    size_t i;
+    for (i = 0; i < sizeof(operations) / sizeof(operations[0]); ++i)
+        if (strcmp(operations[i].op, message->op) == 0)
+            return operations[i].run(client, message, error);
+    return refuse(error, PROBLEM_BAD_REQUEST, "/op",
+                  "expected subscribe, unsubscribe, ack, ping, renew, bind or command");
+}
+
+void client_message(struct client *client, const char *text, size_t length)
+{
+    struct client_message message;
+    struct message_error error;
+    int rc = client_message_parse(&message, text, length, &error);
+
+    if (rc == CG_OK)
+        rc = run(client, &message, &error);
+    if (rc != CG_OK)
+        send_error(client, message.id, &error);
+    client_message_release(&message);
+}
