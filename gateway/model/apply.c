@@ -117,20 +117,44 @@ static void note_transfer(struct applying *a, struct node *contact)
 
 /* ---- legs of calls ---- */
 
-static const char *missed(const struct applying *a, const struct node *leg)
+/* Each session keeps its own order; against another one it may lag, and then it tells what is over already. */
+static int is_late(const struct applying *a, const struct node *node)
+{
+    return node != NULL && a->payload.time_ms != 0 && a->payload.time_ms < node->told_ms;
+}
+
+static int is_own(const struct applying *a, const struct node *place)
+{
+    return place != NULL && node_has_user(place, a->user);
+}
+
+/* A leg that was never heard of may have been there before this user saw the call; not so the user's own. */
+static int may_be_older(const struct applying *a, const struct node *contact,
+                        const struct node *place)
+{
+    return !is_own(a, place) && !fact_is_fresh(a->model, contact, "connections");
+}
+
+/* Why something must have been missed; NULL: all fits. */
+static const char *missed(const struct applying *a, const struct node *leg,
+                          const struct node *contact, const struct node *place)
 {
     const char *known = leg != NULL ? node_state(leg) : NULL;
 
-    if (leg != NULL && a->payload.time_ms != 0 && a->payload.time_ms < leg->told_ms)
-        return "order";
+    if (!a->in_step)
+        return NULL;
+    if (is_late(a, leg))
+        return leg->told_by == a->user ? "order" : NULL;
     if (a->payload.previous_state == NULL)
         return NULL;
-    if (leg == NULL || known == NULL)
-        return ONE_OF(a->payload.previous_state, beginnings) ? NULL : "previousState";
+    if (known == NULL)
+        return ONE_OF(a->payload.previous_state, beginnings) || may_be_older(a, contact, place)
+                   ? NULL
+                   : "previousState";
     if (strcmp(known, a->payload.previous_state) == 0 ||
         (leg->told_at == 0 && strcmp(known, a->payload.new_state) == 0))
         return NULL; /* a read had seen it already */
-    return "previousState";
+    return leg->told_by == a->user || is_own(a, place) ? "previousState" : NULL;
 }
 
 static void link_leg(struct applying *a, const struct leg_row *row, struct node *leg,
@@ -180,6 +204,7 @@ static void set_state(struct applying *a, struct node *leg)
 {
     leg->told_at = a->clock;
     leg->told_ms = a->payload.time_ms;
+    leg->told_by = a->user;
     node_tell(leg, "state", json_string(a->payload.new_state), a->clock);
     if (json_is_boolean(json_object_get(a->payload.body, "IsRemote")))
         node_tell(leg, "remote", json_incref(json_object_get(a->payload.body, "IsRemote")),
@@ -189,10 +214,10 @@ static void set_state(struct applying *a, struct node *leg)
 static void end_leg(struct applying *a, struct node *leg, struct node *contact)
 {
     if (leg->kind == ENTITY_TERMINAL_CONNECTION) {
-        terminal_connection_over(a->model, leg, a->clock);
+        terminal_connection_over(a->model, leg, a->clock, a->user);
         return;
     }
-    connection_over(a->model, leg, a->clock);
+    connection_over(a->model, leg, a->clock, a->user);
     if (json_object_size(json_object_get(contact->facts, "connections")) == 0)
         contact->ended = 1;
 }
@@ -203,6 +228,7 @@ static void change_leg(struct applying *a, const struct leg_row *row, struct nod
     struct node *leg = take_node(a, row->leg);
 
     contact->told_at = a->clock;
+    contact->ended = 0;
     link_leg(a, row, leg, place, contact);
     dirty_call(a->model, contact, a->clock);
     set_state(a, leg);
@@ -222,7 +248,7 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
 {
     const char *id = a->payload.ids[row->leg];
     struct node *leg = graph_find(&a->model->graph, row->leg, id), *contact, *place;
-    const char *why = a->in_step ? missed(a, leg) : NULL;
+    const char *why;
     int is_final, is_new;
 
     if (id == NULL || a->payload.ids[ENTITY_CONTACT] == NULL || a->payload.new_state == NULL)
@@ -241,10 +267,12 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
         return;
     }
     if (leg == NULL && is_over(a->model, id, 0)) {
-        live_gap(a->model, contact, "order");
-        return;
+        if (!is_final && who_ended(a->model, id) == a->user)
+            live_gap(a->model, contact, "order");
+        return; /* it went with the leg that it was a part of, or another session was first */
     }
-    if (why == NULL || strcmp(why, "order") != 0)
+    why = missed(a, leg, contact, place);
+    if (!is_late(a, leg))
         change_leg(a, row, contact, place);
     if (why != NULL && !contact->ended)
         live_gap(a->model, contact, why);
@@ -406,7 +434,7 @@ static void apply_property(struct applying *a, enum entity kind)
 {
     struct node *node;
     const struct node *place;
-    int is_late, is_new;
+    int is_new;
 
     if (a->payload.ids[kind] == NULL)
         return;
@@ -424,12 +452,13 @@ static void apply_property(struct applying *a, enum entity kind)
             return;
         }
     }
-    is_late = a->payload.time_ms != 0 && a->payload.time_ms < node->told_ms;
-    if (is_late && a->in_step) {
-        live_gap(a->model, node, "order");
+    if (is_late(a, node)) {
+        if (a->in_step && node->told_by == a->user)
+            live_gap(a->model, node, "order");
         return;
     }
     node->told_ms = a->payload.time_ms;
+    node->told_by = a->user;
     node->told_at = a->clock;
     follow_all(a, node);
     take_properties(a, node);
@@ -577,6 +606,20 @@ static void apply_copy(struct applying *a, struct recent *entry)
         pending_tell_only(tell(a, about, NULL), a->user, users, count);
 }
 
+/* The same once more within a millisecond, but something came in between. */
+static int is_news(const struct applying *a)
+{
+    size_t i;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i) {
+        const struct node *leg =
+            graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg]);
+        if (leg_rows[i].type == a->payload.type && leg != NULL && node_state(leg) != NULL &&
+            a->payload.new_state != NULL)
+            return strcmp(node_state(leg), a->payload.new_state) != 0;
+    }
+    return 0;
+}
+
 static int is_copy(struct applying *a)
 {
     struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
@@ -591,8 +634,10 @@ static int is_copy(struct applying *a)
         apply_copy(a, entry);
         return 1;
     default:
+        if (is_news(a))
+            return 0;
         ++a->model->live->num_duplicates;
-        if ((about = object_of(a)) != NULL)
+        if ((about = object_of(a)) != NULL && a->payload.previous_state != NULL)
             notice_gap(a->model, about, "duplicate");
         return 1;
     }

@@ -416,8 +416,7 @@ static void forget_contact(struct model *model, struct node *contact)
         json_object_del(holdings_of(model, contact->users[i])->calls, contact->id);
     json_object_del(model->consult_of, contact->id);
     json_object_del(model->live->lineage, contact->id);
-    json_object_set_new(model->live->ended, contact->id,
-                        json_integer((json_int_t)live_clock(model)));
+    contact_is_over(model, contact->id);
     graph_remove(&model->graph, contact);
 }
 

@@ -33,6 +33,7 @@ struct node {
     uint64_t covered; /* subscription; 0: none */
     uint64_t told_at; /* arrival number of the last event about its state */
     int64_t told_ms;  /* the contact centre's time of that event; 0: none yet */
+    uint32_t told_by; /* the user whose session told it */
     uint32_t *users;  /* who own it or see it, ascending */
     size_t num_users;
     unsigned kept,

@@ -108,8 +108,11 @@ void merge_contact_over(struct model *model, struct node *contact, const char *r
 struct node *contact_of(struct model *model, const struct node *leg);
 const char *agent_at(struct model *model, const struct node *place); /* login id, NULL */
 void relate(struct model *model, struct node *parent, const char *field, const char *child_id);
-void connection_over(struct model *model, struct node *connection, uint64_t stamp);
-void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp);
+void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user);
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user);
+void contact_is_over(struct model *model, const char *id);
+uint32_t who_ended(const struct model *model,
+                   const char *id); /* the user whose session told it; 0: a read did */
 int is_over(const struct model *model, const char *id, uint64_t since);
 void contact_see(struct model *model, struct node *contact, uint32_t user);
 void dirty_call(struct model *model, struct node *contact, uint64_t stamp);

@@ -81,15 +81,26 @@ const char *agent_at(struct model *model, const struct node *place)
 
 /* ---- ends ---- */
 
-static void set_over(struct model *model, const char *id, uint64_t stamp)
+/* When, and who told it: arrival number and user in one. */
+#define OVER_BITS 16
+_Static_assert(SESSION_VIEWS_MAX <= 1 << OVER_BITS, "a user's number has room");
+
+static void set_over(struct model *model, const char *id, uint64_t stamp, uint32_t user)
 {
-    json_object_set_new(model->live->ended, id, json_integer((json_int_t)stamp));
+    json_object_set_new(model->live->ended, id,
+                        json_integer((json_int_t)(stamp << OVER_BITS | user)));
+}
+
+uint32_t who_ended(const struct model *model, const char *id)
+{
+    json_t *value = json_object_get(model->live->ended, id);
+    return (uint32_t)((uint64_t)json_integer_value(value) & ((1u << OVER_BITS) - 1));
 }
 
 int is_over(const struct model *model, const char *id, uint64_t since)
 {
     json_t *stamp = json_object_get(model->live->ended, id);
-    return stamp != NULL && (uint64_t)json_integer_value(stamp) > since;
+    return stamp != NULL && (uint64_t)json_integer_value(stamp) >> OVER_BITS >= since;
 }
 
 static void unlink_at(struct model *model, const struct node *leg, const char *fact,
@@ -103,10 +114,10 @@ static void unlink_at(struct model *model, const struct node *leg, const char *f
 }
 
 /* The graph lets go of it; whoever holds the pointer must not use it again. */
-static void remove_node(struct model *model, struct node *node, uint64_t stamp)
+static void remove_node(struct model *model, struct node *node, uint64_t stamp, uint32_t user)
 {
     struct node **at;
-    set_over(model, node->id, stamp);
+    set_over(model, node->id, stamp, user);
     for (at = &model->live->touched; node->touched && *at != NULL; at = &(*at)->next_touched) {
         if (*at == node) {
             *at = node->next_touched;
@@ -116,17 +127,22 @@ static void remove_node(struct model *model, struct node *node, uint64_t stamp)
     graph_remove(&model->graph, node);
 }
 
-void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp)
+void contact_is_over(struct model *model, const char *id)
+{
+    set_over(model, id, live_clock(model), 0);
+}
+
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user)
 {
     struct node *contact = contact_of(model, tc);
     unlink_at(model, tc, "terminal", ENTITY_TERMINAL, "terminalConnections", stamp);
     unlink_at(model, tc, "connection", ENTITY_CONNECTION, "terminalConnections", stamp);
     if (contact != NULL)
         touch(model, contact);
-    remove_node(model, tc, stamp);
+    remove_node(model, tc, stamp, user);
 }
 
-void connection_over(struct model *model, struct node *connection, uint64_t stamp)
+void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user)
 {
     json_t *legs = json_incref(json_object_get(connection->facts, "terminalConnections")), *entry;
     struct node *tc;
@@ -136,12 +152,12 @@ void connection_over(struct model *model, struct node *connection, uint64_t stam
     json_object_foreach_safe(legs, next, id, entry)
     {
         if ((tc = graph_find(&model->graph, ENTITY_TERMINAL_CONNECTION, id)) != NULL)
-            terminal_connection_over(model, tc, stamp);
+            terminal_connection_over(model, tc, stamp, user);
     }
     json_decref(legs);
     unlink_at(model, connection, "contact", ENTITY_CONTACT, "connections", stamp);
     unlink_at(model, connection, "address", ENTITY_ADDRESS, "connections", stamp);
-    remove_node(model, connection, stamp);
+    remove_node(model, connection, stamp, user);
 }
 
 /* ---- who sees a call ---- */
