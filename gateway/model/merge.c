@@ -228,6 +228,13 @@ static void cover(struct merging *merging, struct node *node)
     node->covered = covering;
 }
 
+/* Through whose session a fact was read. */
+static uint32_t read_by(const struct merging *merging, const struct node *found, const char *field)
+{
+    json_t *user = json_object_get(found->dirty, field);
+    return user != NULL ? (uint32_t)json_integer_value(user) : merging->fetch->user;
+}
+
 static void merge_node(struct merging *merging, const struct node *found)
 {
     struct model *model = merging->model;
@@ -244,7 +251,8 @@ static void merge_node(struct merging *merging, const struct node *found)
         json_t *value = json_object_get(found->facts, field);
         enum entity child = plan_child(found->kind, field);
         uint64_t since = (uint64_t)json_integer_value(stamp);
-        if (value == NULL)
+        if (value == NULL || (is_rights(field) && rights_user(model, node, merging->fetch->user) !=
+                                                      read_by(merging, found, field)))
             continue;
         if (child != ENTITY_NONE && json_is_array(value))
             changed |= merge_list(merging, node, field, child, value, since);
