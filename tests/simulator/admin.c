@@ -6,8 +6,10 @@
 #include "admin_state.h"
 #include "agents.h"
 #include "calls.h"
+#include "channel.h"
 #include "counters.h"
 #include "faults.h"
+#include "notify.h"
 #include "outbound.h"
 #include "sessions.h"
 #include "soap.h"
@@ -19,7 +21,7 @@ void admin_init(struct http_server *server)
     soap = server;
 }
 
-static void reply_json(struct http_conn *conn, int status, json_t *value)
+void admin_reply(struct http_conn *conn, int status, json_t *value)
 {
     struct buf body = {0};
     char *text = json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT);
@@ -31,14 +33,14 @@ static void reply_json(struct http_conn *conn, int status, json_t *value)
                          .status = status, .content_type = "application/json", .body = &body});
 }
 
-static void reply_ok(struct http_conn *conn)
+void admin_reply_ok(struct http_conn *conn)
 {
-    reply_json(conn, 200, json_pack("{s:b}", "ok", 1));
+    admin_reply(conn, 200, json_pack("{s:b}", "ok", 1));
 }
 
-static void reply_error(struct http_conn *conn, int status, const char *message)
+void admin_reply_error(struct http_conn *conn, int status, const char *message)
 {
-    reply_json(conn, status, json_pack("{s:s}", "error", message));
+    admin_reply(conn, status, json_pack("{s:s}", "error", message));
 }
 
 static json_t *violation_messages(void)
@@ -87,7 +89,8 @@ static void get_counters(struct http_conn *conn, json_t *body, const char *argum
         json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].value));
     json_object_set_new(o, "violationMessages", violation_messages());
     json_object_set_new(o, "operations", operation_counts());
-    reply_json(conn, 200, o);
+    json_object_set_new(o, "notify", admin_notify_counts());
+    admin_reply(conn, 200, o);
 }
 
 static void reset_counters(struct http_conn *conn, json_t *body, const char *argument)
@@ -96,24 +99,25 @@ static void reset_counters(struct http_conn *conn, json_t *body, const char *arg
     (void)argument;
     counters_reset();
     http_reset_counts(soap);
-    reply_ok(conn);
+    channels_reset_totals();
+    admin_reply_ok(conn);
 }
 
 static void get_state(struct http_conn *conn, json_t *body, const char *argument)
 {
     (void)body;
     (void)argument;
-    reply_json(conn, 200, admin_state());
+    admin_reply(conn, 200, admin_state());
 }
 
 static void get_health(struct http_conn *conn, json_t *body, const char *argument)
 {
     (void)body;
     (void)argument;
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
-static const char *text_of(json_t *body, const char *key, const char *otherwise)
+const char *admin_text(json_t *body, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(body, key));
     return text != NULL ? text : otherwise;
@@ -125,11 +129,11 @@ static void set_latency(struct http_conn *conn, json_t *body, const char *argume
     json_int_t ms = json_integer_value(json_object_get(body, "ms"));
     json_int_t jitter = json_integer_value(json_object_get(body, "jitterMs"));
     if (ms < 0 || jitter < 0) {
-        reply_error(conn, 400, "ms and jitterMs must not be negative");
+        admin_reply_error(conn, 400, "ms and jitterMs must not be negative");
         return;
     }
     soap_set_latency((uint64_t)ms, (uint64_t)jitter);
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
 static void get_faults(struct http_conn *conn, json_t *body, const char *argument)
@@ -144,24 +148,25 @@ static void get_faults(struct http_conn *conn, json_t *body, const char *argumen
                          f->service, "operation", f->operation, "left",
                          (json_int_t)(f->endless ? 0 : f->left), "execute", f->execute));
     }
-    reply_json(conn, 200, a);
+    admin_reply(conn, 200, a);
 }
 
 static void add_fault(struct http_conn *conn, json_t *body, const char *argument)
 {
     (void)argument;
-    int kind = faults_kind(text_of(body, "kind", ""));
+    int kind = faults_kind(admin_text(body, "kind", ""));
     if (kind < 0) {
-        reply_error(conn, 400, "no such kind of fault");
+        admin_reply_error(conn, 400, "no such kind of fault");
         return;
     }
     json_t *execute = json_object_get(body, "execute");
-    faults_add((enum fault_kind)kind, text_of(body, "service", "*"),
-               text_of(body, "operation", "*"), json_integer_value(json_object_get(body, "count")),
-               json_is_boolean(execute) ? json_is_true(execute) : -1, text_of(body, "fault", NULL),
-               text_of(body, "message", NULL));
+    faults_add((enum fault_kind)kind, admin_text(body, "service", "*"),
+               admin_text(body, "operation", "*"),
+               json_integer_value(json_object_get(body, "count")),
+               json_is_boolean(execute) ? json_is_true(execute) : -1,
+               admin_text(body, "fault", NULL), admin_text(body, "message", NULL));
     http_refuse(soap, faults_refuse());
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
 static void clear_faults(struct http_conn *conn, json_t *body, const char *argument)
@@ -170,16 +175,16 @@ static void clear_faults(struct http_conn *conn, json_t *body, const char *argum
     (void)argument;
     faults_clear();
     http_refuse(soap, false);
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
 static void kill_sessions(struct http_conn *conn, json_t *body, const char *argument)
 {
     (void)argument;
-    const char *user = text_of(body, "user", "*");
+    const char *user = admin_text(body, "user", "*");
     size_t ended = sessions_kill(user, json_is_true(json_object_get(body, "silently")));
     outbound_expire(user);
-    reply_json(conn, 200, json_pack("{s:I}", "ended", (json_int_t)ended));
+    admin_reply(conn, 200, json_pack("{s:I}", "ended", (json_int_t)ended));
 }
 
 static void add_data(struct contact *contact, json_t *data)
@@ -217,11 +222,11 @@ static bool answer_any(struct contact *contact)
 static void new_call(struct http_conn *conn, json_t *body, const char *argument)
 {
     (void)argument;
-    const char *to_name = text_of(body, "to", "");
-    struct address *from = world_dial(text_of(body, "from", "+35315550000"));
+    const char *to_name = admin_text(body, "to", "");
+    struct address *from = world_dial(admin_text(body, "from", "+35315550000"));
     struct address *to = world_dial(to_name);
     if (from == NULL || to == NULL || to->type == AT_OUT_OF_PROVIDER || from == to) {
-        reply_error(conn, 400, "'to' must be an agent id or an address, 'from' a number");
+        admin_reply_error(conn, 400, "'to' must be an agent id or an address, 'from' a number");
         return;
     }
     bool screened = json_is_true(json_object_get(body, "offered"));
@@ -233,7 +238,7 @@ static void new_call(struct http_conn *conn, json_t *body, const char *argument)
     add_data(contact, json_object_get(body, "data"));
     if (json_is_true(json_object_get(body, "answer")))
         answer_any(contact);
-    reply_json(conn, 200, admin_call(contact));
+    admin_reply(conn, 200, admin_call(contact));
 }
 
 static void end_call(struct http_conn *conn, json_t *body, const char *argument)
@@ -241,11 +246,11 @@ static void end_call(struct http_conn *conn, json_t *body, const char *argument)
     (void)body;
     struct contact *contact = world_contact(argument);
     if (contact == NULL) {
-        reply_error(conn, 404, "no such call");
+        admin_reply_error(conn, 404, "no such call");
         return;
     }
     contact_end(contact, "DEFAULT");
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
 static void answer_call(struct http_conn *conn, json_t *body, const char *argument)
@@ -253,21 +258,21 @@ static void answer_call(struct http_conn *conn, json_t *body, const char *argume
     (void)body;
     struct contact *contact = world_contact(argument);
     if (contact == NULL) {
-        reply_error(conn, 404, "no such call");
+        admin_reply_error(conn, 404, "no such call");
         return;
     }
     if (!answer_any(contact)) {
-        reply_error(conn, 409, "no leg of the call alerts");
+        admin_reply_error(conn, 409, "no leg of the call alerts");
         return;
     }
-    reply_json(conn, 200, admin_call(contact));
+    admin_reply(conn, 200, admin_call(contact));
 }
 
 static void change_readiness(struct agent *agent, json_t *body)
 {
     json_t *ready = json_object_get(body, "ready");
-    const char *reason = text_of(body, "reasonCode", NULL);
-    const char *activity = text_of(body, "activityCode", NULL);
+    const char *reason = admin_text(body, "reasonCode", NULL);
+    const char *activity = admin_text(body, "activityCode", NULL);
     if (json_is_boolean(ready) && json_is_true(ready) != agent->ready)
         agent_set_ready(agent, json_is_true(ready));
     if (reason != NULL && !agent->ready)
@@ -281,7 +286,7 @@ static void change_agent(struct http_conn *conn, json_t *body, const char *argum
     struct agent *agent = world_agent(argument);
     json_t *in = json_object_get(body, "loggedIn");
     if (agent == NULL) {
-        reply_error(conn, 404, "no such agent");
+        admin_reply_error(conn, 404, "no such agent");
         return;
     }
     if (json_is_false(in))
@@ -290,14 +295,10 @@ static void change_agent(struct http_conn *conn, json_t *body, const char *argum
         agent_login(agent, agent->terminals[0], json_is_true(json_object_get(body, "ready")));
     if (agent->logged_in)
         change_readiness(agent, body);
-    reply_ok(conn);
+    admin_reply_ok(conn);
 }
 
-static const struct {
-    const char *method;
-    const char *path; /* '*' stands for one segment, which is the handler's argument */
-    void (*handler)(struct http_conn *conn, json_t *body, const char *argument);
-} routes[] = {
+static const struct admin_route routes[] = {
     {"GET", "/counters", get_counters},
     {"POST", "/counters/reset", reset_counters},
     {"GET", "/state", get_state},
@@ -311,6 +312,7 @@ static const struct {
     {"POST", "/calls/*/end", end_call},
     {"POST", "/calls/*/answer", answer_call},
     {"POST", "/agents/*", change_agent},
+    {NULL, NULL, NULL},
 };
 
 /* Does `path` match? `*argument` is what stood for '*', to be freed. */
@@ -329,25 +331,32 @@ static bool match(const char *pattern, const char *path, char **argument)
     return true;
 }
 
+static bool dispatch(const struct admin_route *table, struct http_conn *conn,
+                     const struct http_request *request, json_t *body)
+{
+    for (; table->method != NULL; table++) {
+        char *argument = NULL;
+        if (strcmp(table->method, request->method) != 0 ||
+            !match(table->path, request->path, &argument))
+            continue;
+        table->handler(conn, body, argument);
+        free(argument);
+        return true;
+    }
+    return false;
+}
+
 void admin_on_request(struct http_conn *conn, const struct http_request *request)
 {
     json_t *body = request->body_len > 0 ? json_loadb(request->body, request->body_len, 0, NULL)
                                          : json_object();
     if (!json_is_object(body)) {
         json_decref(body);
-        reply_error(conn, 400, "the body is not a JSON object");
+        admin_reply_error(conn, 400, "the body is not a JSON object");
         return;
     }
-    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
-        char *argument = NULL;
-        if (strcmp(routes[i].method, request->method) != 0 ||
-            !match(routes[i].path, request->path, &argument))
-            continue;
-        routes[i].handler(conn, body, argument);
-        free(argument);
-        json_decref(body);
-        return;
-    }
+    if (!dispatch(routes, conn, request, body) && !dispatch(admin_live_routes, conn, request, body))
+        admin_reply_error(conn, 404, "no such resource");
+    notify_settle();
     json_decref(body);
-    reply_error(conn, 404, "no such resource");
 }

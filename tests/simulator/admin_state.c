@@ -1,5 +1,9 @@
 #include "admin_state.h"
 
+#include <stdlib.h>
+
+#include "caps.h"
+#include "channel.h"
 #include "events.h"
 #include "sessions.h"
 
@@ -15,12 +19,23 @@ static void set_bool(json_t *object, const char *key, bool on)
     json_object_set_new(object, key, json_boolean(on));
 }
 
+/* What a capability read of that user would answer; nothing when nobody in particular looks. */
+static void set_caps(json_t *object, const char *key, const struct user *viewer,
+                     const struct cap_block *block, uint32_t caps)
+{
+    json_t *o = viewer != NULL ? json_object() : NULL;
+    for (unsigned i = 0; o != NULL && i < block->count; i++)
+        set_bool(o, block->names[i], caps >> i & 1);
+    if (o != NULL)
+        json_object_set_new(object, key, o);
+}
+
 static const char *name_of(const struct agent *agent)
 {
     return agent != NULL ? agent->id : NULL;
 }
 
-static json_t *agent_json(const struct agent *agent)
+static json_t *agent_json(const struct agent *agent, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "id", agent->id);
@@ -40,6 +55,9 @@ static json_t *agent_json(const struct agent *agent)
     for (size_t i = 0; i < agent->terminal_count; i++)
         json_array_append_new(terminals, json_string(agent->terminals[i]->name));
     json_object_set_new(o, "terminals", terminals);
+    set(o, "seat", agent->seat != NULL ? agent->seat->name : NULL);
+    set(o, "state", agent->unmapped ? "UNMAPPED" : "MAPPED");
+    set_caps(o, "capabilities", viewer, &agent_caps, caps_of_agent(agent));
     return o;
 }
 
@@ -57,7 +75,7 @@ static json_t *forwarding_json(const struct forwarding_list *list)
     return a;
 }
 
-static json_t *terminal_json(const struct terminal *terminal)
+static json_t *terminal_json(const struct terminal *terminal, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "name", terminal->name);
@@ -75,10 +93,16 @@ static json_t *terminal_json(const struct terminal *terminal)
     for (size_t i = 0; i < terminal->address_count; i++)
         json_array_append_new(addresses, json_string(terminal->addresses[i]->name));
     json_object_set_new(o, "addresses", addresses);
+    set(o, "state", terminal->state);
+    set(o, "contactType", terminal->contact_type);
+    set_caps(o, "capabilities", viewer, &terminal_caps, caps_of_terminal(terminal));
+    if (terminal->type == TT_AGENT)
+        set_caps(o, "agentTerminalCapabilities", viewer, &agent_terminal_caps,
+                 caps_of_agent_terminal(terminal));
     return o;
 }
 
-static json_t *address_json(const struct address *address)
+static json_t *address_json(const struct address *address, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "name", address->name);
@@ -90,10 +114,18 @@ static json_t *address_json(const struct address *address)
     set_bool(o, "messageWaiting", address->message_waiting);
     set_bool(o, "controlled", address->controlled);
     json_object_set_new(o, "forwarding", forwarding_json(&address->forwarding));
+    json_object_set_new(o, "messages", json_integer(address->message_count));
+    set_bool(o, "acquired", !address->released);
+    set(o, "state", address->state);
+    char *uri = address_uri(address);
+    set(o, "uri", uri);
+    free(uri);
+    set(o, "presence", address_presence(address).activity);
+    set_caps(o, "capabilities", viewer, &address_caps, caps_of_address(address));
     return o;
 }
 
-static json_t *termconn_json(const struct termconn *t)
+static json_t *termconn_json(const struct termconn *t, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "id", t->id);
@@ -105,10 +137,16 @@ static json_t *termconn_json(const struct termconn *t)
     static const char *const kinds[] = {"consult", "transferConsult", "conferenceConsult"};
     for (size_t k = 0; k < CONSULT_KINDS; k++)
         set(o, kinds[k], t->consults[k] != NULL ? t->consults[k]->id : NULL);
+    if (viewer != NULL) {
+        json_object_set_new(o, "enteredMs", json_integer(t->entered_ms));
+        set_caps(o, "capabilities", viewer, &termconn_caps, caps_of_termconn(viewer, t));
+        set_caps(o, "agentTerminalConnectionCapabilities", viewer, &agent_termconn_caps,
+                 caps_of_agent_termconn(viewer, t));
+    }
     return o;
 }
 
-static json_t *connection_json(const struct connection *c)
+static json_t *connection_json(const struct connection *c, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "id", c->id);
@@ -121,9 +159,16 @@ static json_t *connection_json(const struct connection *c)
     const struct termconn *t;
     TAILQ_FOREACH(t, &c->termconns, of_connection)
     {
-        json_array_append_new(termconns, termconn_json(t));
+        json_array_append_new(termconns, termconn_json(t, viewer));
     }
     json_object_set_new(o, "terminalConnections", termconns);
+    if (viewer != NULL) {
+        json_object_set_new(o, "enteredMs", json_integer(c->entered_ms));
+        set_caps(o, "capabilities", viewer, &connection_caps, caps_of_connection(viewer, c));
+        if (c->address->type == AT_ROUTE_POINT)
+            set_caps(o, "routePointConnectionCapabilities", viewer, &route_point_caps,
+                     caps_of_route_point(viewer, c));
+    }
     return o;
 }
 
@@ -150,7 +195,7 @@ static void call_lineage(json_t *o, const struct contact *contact)
         contact->calling_terminal != NULL ? contact->calling_terminal->name : NULL);
 }
 
-json_t *admin_call(const struct contact *contact)
+static json_t *call_json(const struct contact *contact, const struct user *viewer)
 {
     json_t *o = json_object();
     set(o, "contactId", contact->id);
@@ -171,10 +216,21 @@ json_t *admin_call(const struct contact *contact)
     const struct connection *c;
     TAILQ_FOREACH(c, &contact->connections, of_contact)
     {
-        json_array_append_new(connections, connection_json(c));
+        json_array_append_new(connections, connection_json(c, viewer));
     }
     json_object_set_new(o, "connections", connections);
+    json_t *properties = json_object();
+    for (size_t i = 0; i < contact->extra_count; i++)
+        set(properties, contact->extras[i].key, contact->extras[i].value);
+    json_object_set_new(o, "properties", properties);
+    if (viewer != NULL)
+        set_caps(o, "capabilities", viewer, &contact_caps, caps_of_contact(viewer, contact));
     return o;
+}
+
+json_t *admin_call(const struct contact *contact)
+{
+    return call_json(contact, NULL);
 }
 
 static json_t *sessions_json(void)
@@ -192,7 +248,34 @@ static json_t *sessions_json(void)
     return a;
 }
 
-static json_t *subscriptions_json(void)
+static void set_counts(json_t *o, const struct channel_counts *counts)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {{"posts", counts->posts},
+                {"failedPosts", counts->failed_posts},
+                {"delivered", counts->delivered},
+                {"failed", counts->failed},
+                {"overflowed", counts->overflowed},
+                {"dropped", counts->dropped},
+                {"duplicated", counts->duplicated},
+                {"reordered", counts->reordered},
+                {"muted", counts->muted}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].value));
+}
+
+json_t *admin_notify_counts(void)
+{
+    json_t *o = json_object();
+    set_counts(o, &channel_totals);
+    json_object_set_new(o, "queued", json_integer((json_int_t)channels_queued()));
+    json_object_set_new(o, "inFlight", json_integer((json_int_t)channels_in_flight()));
+    return o;
+}
+
+json_t *admin_subscriptions(void)
 {
     json_t *a = json_array();
     const struct subscription *s;
@@ -200,11 +283,15 @@ static json_t *subscriptions_json(void)
     {
         json_t *o = json_object();
         set(o, "id", s->id);
+        set(o, "way", s->reference != NULL ? "UserService" : "NotificationProducer");
         set(o, "reference", s->reference);
         set(o, "consumer", s->consumer);
         set(o, "user", s->session->user->name);
         set(o, "sessionId", s->session->id);
         json_object_set_new(o, "endsMs", json_integer(s->ends_ms));
+        set_counts(o, channel_counts(s->channel));
+        json_object_set_new(o, "queued", json_integer((json_int_t)channel_queued(s->channel)));
+        json_object_set_new(o, "inFlight", json_integer((json_int_t)channel_in_flight(s->channel)));
         json_array_append_new(a, o);
     }
     return a;
@@ -219,30 +306,49 @@ static json_t *events_json(void)
     return o;
 }
 
-json_t *admin_state(void)
+/* The floor and its calls as far as `viewer` owns or sees them; NULL = all, without capabilities. */
+static json_t *floor_json(const struct user *viewer)
 {
     json_t *root = json_object();
     json_t *agents = json_array();
-    for (size_t i = 0; i < world.agent_count; i++)
-        json_array_append_new(agents, agent_json(&world.agents[i]));
+    for (size_t i = 0; i < world.agent_count; i++) {
+        if (viewer == NULL || user_owns_agent(viewer, &world.agents[i]))
+            json_array_append_new(agents, agent_json(&world.agents[i], viewer));
+    }
     json_t *terminals = json_array();
-    for (size_t i = 0; i < world.terminal_count; i++)
-        json_array_append_new(terminals, terminal_json(world.terminals[i]));
+    for (size_t i = 0; i < world.terminal_count; i++) {
+        if (viewer == NULL || user_owns_terminal(viewer, world.terminals[i]))
+            json_array_append_new(terminals, terminal_json(world.terminals[i], viewer));
+    }
     json_t *addresses = json_array();
-    for (size_t i = 0; i < world.address_count; i++)
-        json_array_append_new(addresses, address_json(world.addresses[i]));
+    for (size_t i = 0; i < world.address_count; i++) {
+        if (viewer == NULL || user_owns_address(viewer, world.addresses[i]))
+            json_array_append_new(addresses, address_json(world.addresses[i], viewer));
+    }
     json_t *calls = json_array();
     const struct contact *contact;
     TAILQ_FOREACH(contact, &world.contacts, link)
     {
-        json_array_append_new(calls, admin_call(contact));
+        if (viewer == NULL || user_sees_contact(viewer, contact))
+            json_array_append_new(calls, call_json(contact, viewer));
     }
     json_object_set_new(root, "agents", agents);
     json_object_set_new(root, "terminals", terminals);
     json_object_set_new(root, "addresses", addresses);
     json_object_set_new(root, "calls", calls);
+    return root;
+}
+
+json_t *admin_state(void)
+{
+    json_t *root = floor_json(NULL);
     json_object_set_new(root, "sessions", sessions_json());
-    json_object_set_new(root, "subscriptions", subscriptions_json());
+    json_object_set_new(root, "subscriptions", admin_subscriptions());
     json_object_set_new(root, "events", events_json());
     return root;
+}
+
+json_t *admin_truth(const struct user *viewer)
+{
+    return floor_json(viewer);
 }

@@ -316,3 +316,15 @@ size_t channels_in_flight(void)
     }
     return sum;
 }
+
+size_t channels_longest_queue(void)
+{
+    size_t longest = 0;
+    const struct channel *c;
+    TAILQ_FOREACH(c, &channels, link)
+    {
+        if (c->queued > longest)
+            longest = c->queued;
+    }
+    return longest;
+}

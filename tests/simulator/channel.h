@@ -33,6 +33,7 @@ extern struct channel_counts channel_totals;
 void channels_reset_totals(void);
 size_t channels_queued(void);
 size_t channels_in_flight(void);
+size_t channels_longest_queue(void);
 /* Starts what can be started and frees what is done; a hook of the loop. */
 void channels_run(void);
 void channels_free(void);

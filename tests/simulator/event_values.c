@@ -136,6 +136,16 @@ static bool has_value(const struct sim_event *e)
     return true;
 }
 
+/* What a text property says when no injected event has said it before. */
+static const char *usual_text(const struct sim_event *e)
+{
+    if (strcmp(e->property, "SPEXTERNAL_ID") == 0)
+        return e->contact->external_id;
+    if (strcmp(e->property, "NETWORK_DIALED_ADDRESS") == 0)
+        return e->contact->called->name;
+    return strcmp(e->property, "CCM_ID") == 0 ? "0" : "";
+}
+
 void xml_contact_value(struct buf *b, const struct sim_event *e, const struct address *address)
 {
     for (size_t i = 0; i < sizeof(contact_values) / sizeof(*contact_values); i++) {
@@ -143,7 +153,7 @@ void xml_contact_value(struct buf *b, const struct sim_event *e, const struct ad
             continue;
         xml_open(b, contact_values[i].element);
         if (contact_values[i].text != NULL)
-            xml_text(b, contact_values[i].text, e->text);
+            xml_text(b, contact_values[i].text, e->text != NULL ? e->text : usual_text(e));
         else
             contact_values[i].write(b, e, address);
         xml_close(b, contact_values[i].element);

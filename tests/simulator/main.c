@@ -16,6 +16,7 @@
 #include "counters.h"
 #include "faults.h"
 #include "http.h"
+#include "load.h"
 #include "loop.h"
 #include "mischief.h"
 #include "notify.h"
@@ -61,6 +62,16 @@ static const char usage[] =
     "  --message-waiting        message waiting works (otherwise: not supported by any provider)\n"
     "  --priority               AppendContactsToCampaign with the priority field\n"
     "  --outbound-rate-limit    append and close once per second at most\n"
+    "  --notify-batch N         messages per Notify at most (default 20)\n"
+    "  --notify-parallel N      posts at a time to one consumer, 1 to 16 (default 1: order is "
+    "kept)\n"
+    "  --notify-queue N         messages that wait for one consumer at most (default 20000)\n"
+    "  --notify-timeout-ms N    until a post has failed (default 10000)\n"
+    "  --notify JSON            as POST /notify\n"
+    "  --lease-max-ms N         longest lease of a subscription (default ten years)\n"
+    "  --imminent-ms N          how long before its end a session or lease announces it (default "
+    "0: "
+    "not)\n"
     "\n"
     "When ready it prints one line: {\"event\":\"listening\",\"port\":P,\"adminPort\":A}. SIGTERM "
     "and SIGINT end it.\n"
@@ -96,12 +107,32 @@ static const char usage[] =
     "    `execute` says whether the operation is carried out all the same; the default is yes for "
     "truncate, drip, huge,\n"
     "    doctype, wrongType and wrongElement, no for the others.\n"
-    "  POST /sessions/kill {\"user\":\"*\"}\n"
+    "  POST /sessions/kill {\"user\":\"*\",\"silently\":false}\n"
     "  POST /calls {\"from\":number,\"to\":agent or "
     "address,\"data\":{},\"answer\":bool,\"offered\":bool}; offered: stays OFFERED;\n"
     "    POST /calls/<id>/answer, POST /calls/<id>/end\n"
     "  POST /agents/<id> "
-    "{\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n";
+    "{\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n"
+    "  GET /subscriptions, GET /truth (as admin sees it), GET /truth/<user>: with all "
+    "capabilities\n"
+    "  GET, POST, DELETE /notify {\"drop\":p,\"dropNext\":N,\"duplicate\":p,\"duplicateNext\":N,"
+    "\"reorder\":p,\n"
+    "    \"reorderNext\":N,\"type\":event type,\"user\":name,\"mute\":[user],\"delayMs\":N,"
+    "\"jitterMs\":N,\"batch\":N,\n"
+    "    \"parallel\":N,\"seed\":S}: what is done wrong to notifications; p from 0 to 1\n"
+    "  POST /events {\"type\":event type,\"address\" | \"terminal\" | \"agent\" | \"contact\" | "
+    "\"provider\":key,\n"
+    "    \"property\":P,\"value\":V,\"state\":S,\"reason\":R,\"end\":bool}: changes what the "
+    "simulator has a state for, and tells\n"
+    "  POST /system {\"event\":system event,\"user\":\"*\" or \"subscription\":id,"
+    "\"remainingMs\":N,\"reason\":R,\n"
+    "    \"info\":text,\"true\":true}: \"true\":false only says it\n"
+    "  POST, GET /burst {\"events\":N,\"perSecond\":R,\"kind\":\"ready\" | \"calls\" | "
+    "\"mixed\"}\n"
+    "  POST, GET /traffic {\"steps\":N,\"seed\":S,\"perSecond\":R}; \"quiet\" in the answer: all "
+    "is "
+    "done and told;\n"
+    "    DELETE /traffic stops both\n";
 
 static void fail(const char *what, const char *value)
 {
@@ -135,6 +166,13 @@ enum {
     O_MESSAGE_WAITING,
     O_PRIORITY,
     O_RATE_LIMIT,
+    O_NOTIFY_BATCH,
+    O_NOTIFY_PARALLEL,
+    O_NOTIFY_QUEUE,
+    O_NOTIFY_TIMEOUT,
+    O_NOTIFY,
+    O_LEASE_MAX,
+    O_IMMINENT,
     O_HELP
 };
 
@@ -155,6 +193,13 @@ static const struct option long_options[] = {
     {"message-waiting", no_argument, NULL, O_MESSAGE_WAITING},
     {"priority", no_argument, NULL, O_PRIORITY},
     {"outbound-rate-limit", no_argument, NULL, O_RATE_LIMIT},
+    {"notify-batch", required_argument, NULL, O_NOTIFY_BATCH},
+    {"notify-parallel", required_argument, NULL, O_NOTIFY_PARALLEL},
+    {"notify-queue", required_argument, NULL, O_NOTIFY_QUEUE},
+    {"notify-timeout-ms", required_argument, NULL, O_NOTIFY_TIMEOUT},
+    {"notify", required_argument, NULL, O_NOTIFY},
+    {"lease-max-ms", required_argument, NULL, O_LEASE_MAX},
+    {"imminent-ms", required_argument, NULL, O_IMMINENT},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0}};
 
@@ -188,8 +233,43 @@ static void take_flag(int option)
     }
 }
 
+/* The options about notifications; false for others. */
+static bool take_notify_option(int option, const char *value)
+{
+    switch (option) {
+    case O_NOTIFY_BATCH:
+        options.notify_batch = (unsigned)number("bad batch", value, 100000);
+        break;
+    case O_NOTIFY_PARALLEL:
+        options.notify_parallel = (unsigned)number("bad number of posts", value, PARALLEL_MAX);
+        break;
+    case O_NOTIFY_QUEUE:
+        options.notify_queue = number("bad queue", value, 10000000);
+        break;
+    case O_NOTIFY_TIMEOUT:
+        options.notify_timeout_ms = number("bad time-out", value, 3600000);
+        break;
+    case O_NOTIFY:
+        options.notify = value;
+        break;
+    case O_LEASE_MAX:
+        options.lease_max_ms = number("bad lease", value, UINT32_MAX);
+        break;
+    case O_IMMINENT:
+        options.imminent_ms = number("bad time", value, 3600000);
+        break;
+    default:
+        return false;
+    }
+    if (options.notify_batch == 0 || options.notify_parallel == 0 || options.notify_queue == 0)
+        fail("must not be", value);
+    return true;
+}
+
 static void take_option(int option, const char *value)
 {
+    if (take_notify_option(option, value))
+        return;
     switch (option) {
     case O_PORT:
         options.port = (int)number("bad port", value, 65535);
@@ -289,6 +369,19 @@ static int serve(void)
     return rc;
 }
 
+/* --notify takes what POST /notify takes. */
+static bool start_mischief(void)
+{
+    const char *why = "not a JSON object";
+    mischief_init(options.seed);
+    json_t *body = options.notify != NULL ? json_loads(options.notify, 0, NULL) : json_object();
+    bool ok = json_is_object(body) && mischief_set(body, &why);
+    json_decref(body);
+    if (!ok)
+        fprintf(stderr, "cctsim: bad --notify: %s\n", why);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     int option;
@@ -310,7 +403,8 @@ int main(int argc, char **argv)
     soap_set_latency(options.latency_ms, options.jitter_ms);
     loop_init();
     watch_signals();
-    mischief_init(options.seed);
+    if (!start_mischief())
+        return 2;
     notify_init();
     loop_on_turn_end(calls_reap); /* after the notifications, which name what is reaped */
     world_build((size_t)options.agents, options.seed);
@@ -320,6 +414,7 @@ int main(int argc, char **argv)
     sessions_init();
     int rc = serve();
     faults_clear();
+    load_stop();
     sessions_free();
     notify_free();
     mischief_clear();

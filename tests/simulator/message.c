@@ -49,12 +49,20 @@ static void open_message(struct buf *b, const struct subscription *s, enum event
     xml_text(b, "b:EventType", sim_event_kind_name(kind));
 }
 
-static void close_message(struct buf *b, const struct subscription *s)
+/* A state has been entered at a time that reads tell too; anything else is as of now. */
+static int64_t time_of(const struct sim_event *e)
+{
+    if (e->kind == EVENT_CONNECTION_STATE)
+        return e->connection->entered_ms;
+    return e->kind == EVENT_TERMINAL_CONNECTION_STATE ? e->termconn->entered_ms : loop_wall_ms();
+}
+
+static void close_message(struct buf *b, const struct subscription *s, int64_t at_ms)
 {
     xml_close(b, "b:Message");
     xml_text(b, "b:SessionId", s->session->id);
     xml_text(b, "b:SubscriptionId", s->id);
-    put_time(b, loop_wall_ms());
+    put_time(b, at_ms);
     xml_close(b, "n:NotificationMessage");
 }
 
@@ -289,7 +297,7 @@ struct message *message_new(const struct view *view, const struct sim_event *e)
     xml_open(&scratch, form->element);
     size_t split = form->write(&scratch, view, e);
     xml_close(&scratch, form->element);
-    close_message(&scratch, view->subscription);
+    close_message(&scratch, view->subscription, time_of(e));
     struct message *m = keep(view->subscription, e->kind, split);
     m->block = form->block;
     m->caps_element = form->caps_element;
@@ -310,7 +318,7 @@ struct message *message_new_connection_failure(struct subscription *s, int64_t d
     xml_number(&scratch, "c:consecutiveFailures", (long long)consecutive);
     xml_close(&scratch, "f:SystemEventConnectionFailure");
     xml_close(&scratch, "b:SystemEvent");
-    close_message(&scratch, s);
+    close_message(&scratch, s, loop_wall_ms());
     return keep(s, EVENT_SYSTEM, scratch.len);
 }
 

@@ -141,11 +141,16 @@ static int renew(struct rq *rq)
         buf_str(&rq->fault_extra,
                 "<n:MinimumTime xmlns:n=\"http://www.nortel.com/soa/oi/cct/notification\">");
         soap_write_time(&rq->fault_extra, now + 1000);
-        buf_str(&rq->fault_extra, "</n:MinimumTime>");
+        buf_str(&rq->fault_extra,
+                "</n:MinimumTime>"
+                "<n:MaximumTime xmlns:n=\"http://www.nortel.com/soa/oi/cct/notification\">");
+        soap_write_time(&rq->fault_extra, latest);
+        buf_str(&rq->fault_extra, "</n:MaximumTime>");
         return rq_fail_as(rq, "UnacceptableTerminationTimeFault",
                           "The termination time cannot be granted");
     }
     s->ends_ms = ends_ms;
+    s->warned = false;
     buf_str(&rq->out, "<r:TerminationTime>");
     soap_write_time(&rq->out, ends_ms);
     buf_str(&rq->out, "</r:TerminationTime><r:CurrentTime>");

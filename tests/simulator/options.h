@@ -24,6 +24,7 @@ struct options {
     unsigned notify_parallel; /* posts at a time to one consumer */
     uint64_t notify_queue;    /* messages that may wait for one consumer */
     uint64_t notify_timeout_ms;
+    const char *notify;    /* JSON as for POST /notify; NULL = none */
     uint64_t lease_max_ms; /* 0 = ten years */
     uint64_t imminent_ms;  /* how long before an end it is announced; 0 = not */
     bool priority;

@@ -16,6 +16,8 @@ import time
 import unittest
 
 from cases_faults import Faults, Violations, Wsdl  # noqa: F401 - unittest finds them here
+from cases_notify import (NotifyEnds, NotifyEvents, NotifyFilters, NotifyMischief, NotifySessionTimer, NotifyTimeout,  # noqa: F401
+                          NotifyTraffic, NotifyTransport)
 from cases_operations import EveryOperation  # noqa: F401
 from cases_outbound import Outbound, OutboundPriority, OutboundRateLimit  # noqa: F401
 from simdrive import (ADR, AGT, AGTT, CNT, CON, GUID, NP, RPA, SES, TC, TER, USR, Raw, Sim, SimCase, address, agent,
