@@ -355,7 +355,7 @@ static void on_unsubscribed(void *data, struct session *session, const char *why
 {
     struct owner *owner = data;
     model_on_unsubscribed(owner->model, session, why);
-    if (session_is_up(session) && !model_has_read(owner->model, session_number(session)))
+    if (session_is_up(session))
         read_lists(owner, session);
 }
 

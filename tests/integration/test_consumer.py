@@ -239,6 +239,21 @@ class Networks(Taking):
         self.count(consumer_accepted=1)
 
 
+class Outage(Taking):
+    gateway_options = {"users": USERS, "consumer": CONSUMER, "upstream": {"heartbeatMs": 500}}
+
+    def test_a_session_that_outlives_an_outage_is_subscribed_anew(self):
+        s = self.subscription()
+        self.sim.fault("refuse")
+        eventually(lambda: self.gate.metric("subscriptions_active") == 0, "not live")
+        self.sim.no_faults()
+        self.gate.wait_ready()
+        fresh = self.subscription(other_than=s["id"])
+        # the token was proven, not given up: nothing but the subscription is new, and the old one is ended
+        self.assertEqual(self.sim.counters()["logins"], 1)
+        eventually(lambda: [x["id"] for x in self.sim.state()["subscriptions"]] == [fresh["id"]], "one is left")
+
+
 class Between:
     """Stands between the gateway and the simulator: each request may be answered, held or looked at on its way."""
 
