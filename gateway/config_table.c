@@ -222,8 +222,7 @@ static const struct config_row events[] = {
     MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)),
     MILLISECONDS("heartbeatMs", 100, HOUR_MS, "15000", AT(events.heartbeat_ms)),
     INTEGER("maxClients", 1, CG_CONNECTIONS_MAX, "10000", AT(events.max_clients)),
-    INTEGER("maxClientsPerToken", 1, CG_CONNECTIONS_MAX, "5000",
-            AT(events.max_clients_per_token)),
+    INTEGER("maxClientsPerToken", 1, CG_CONNECTIONS_MAX, "5000", AT(events.max_clients_per_token)),
     END};
 
 static const struct config_row outbound[] = {

@@ -130,8 +130,7 @@ void client_flush(struct client *client)
 
     if (client->state == CLIENT_ENDED || client->sock == NULL)
         return;
-    count =
-        queue_take(&client->queue, vectors, WRITE_VECTORS, WRITE_BYTES, client->hub->epoch);
+    count = queue_take(&client->queue, vectors, WRITE_VECTORS, WRITE_BYTES, client->hub->epoch);
     if (count == 0)
         return;
     client->writing_since_ms = clock_monotonic_ms();
@@ -238,8 +237,8 @@ void client_start(struct client *client, h2o_socket_t *sock, size_t request_byte
 
 uint64_t client_seq(const struct client *client)
 {
-    uint64_t published = client->hub->last_seq > client->first_seq ? client->hub->last_seq
-                                                                   : client->first_seq;
+    uint64_t published =
+        client->hub->last_seq > client->first_seq ? client->hub->last_seq : client->first_seq;
     uint64_t seq = UINT64_MAX;
     unsigned i;
 

@@ -47,9 +47,9 @@ struct client_subscription {
     struct label *label;
     struct event_filter filter;
     enum subscription_state state;
-    uint64_t position;         /* events up to here have been told, or are older than the subscription */
+    uint64_t position; /* events up to here have been told, or are older than the subscription */
     struct snapshot *snapshot; /* SUBSCRIPTION_SNAPSHOT */
-    const char *gap;           /* why there is a hole that has not been told yet; NULL: there is none */
+    const char *gap; /* why there is a hole that has not been told yet; NULL: there is none */
 };
 
 enum client_kind { CLIENT_WEBSOCKET, CLIENT_SSE };
@@ -74,8 +74,8 @@ struct client {
         wslay_event_context_ptr parser; /* of what comes in, nothing else */
         int peer_closed;                /* its close frame was here */
         int close_sent;
-        int ping_open;   /* not answered */
-        uint64_t ping_at; /* `passed` of the queue when it has left */
+        int ping_open;     /* not answered */
+        uint64_t ping_at;  /* `passed` of the queue when it has left */
         int64_t pinged_ms; /* when it was seen to have left; 0: not yet */
         unsigned fragments, controls;
         size_t feed; /* what the parser may still take in this turn */

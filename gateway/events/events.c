@@ -39,8 +39,9 @@ static void look_at_headers(struct arrival *arrival)
     const h2o_headers_t *headers = &req->headers;
     ssize_t at = -1;
 
-    arrival->is_websocket = req->upgrade.base != NULL &&
-                            h2o_lcstris(req->upgrade.base, req->upgrade.len, H2O_STRLIT("websocket"));
+    arrival->is_websocket =
+        req->upgrade.base != NULL &&
+        h2o_lcstris(req->upgrade.base, req->upgrade.len, H2O_STRLIT("websocket"));
     while ((at = h2o_find_header(headers, H2O_TOKEN_ACCEPT, at)) != -1)
         if (handshake_accepts(headers->entries[at].value.base, headers->entries[at].value.len,
                               "text/event-stream"))
@@ -294,9 +295,8 @@ static void let_in(struct arrival *arrival)
 {
     struct request *request = arrival->request;
     struct hub *hub = request->front->hub;
-    struct client *client =
-        client_new(hub, arrival->is_websocket ? CLIENT_WEBSOCKET : CLIENT_SSE,
-                   viewer_get(hub, arrival->sha256));
+    struct client *client = client_new(hub, arrival->is_websocket ? CLIENT_WEBSOCKET : CLIENT_SSE,
+                                       viewer_get(hub, arrival->sha256));
 
     if (arrival->is_websocket) {
         websocket_upgrade(request, client, arrival->key, arrival->protocols.ours);

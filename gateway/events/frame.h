@@ -16,7 +16,7 @@
 enum label_kind {
     LABEL_WEBSOCKET, /* {"op":"event","id":<id>,"event":...} */
     LABEL_SSE,       /* id:, event:, data: */
-    LABEL_SSE_NO_ID  /* the same without id:, while a client that comes back could not go on there */
+    LABEL_SSE_NO_ID /* the same without id:, while a client that comes back could not go on there */
 };
 
 struct label {

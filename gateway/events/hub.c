@@ -73,8 +73,7 @@ static const unsigned char *visible_to(struct viewer *viewer, const struct label
         viewer->capacity = batch->num_events;
     }
     for (i = 0; i < batch->num_events; ++i)
-        viewer->visible[i] =
-            (unsigned char)event_is_visible(batch->events[i], viewer->access);
+        viewer->visible[i] = (unsigned char)event_is_visible(batch->events[i], viewer->access);
     viewer->batch = batch->number;
     return viewer->visible;
 }
@@ -179,8 +178,8 @@ void fronts_publish(struct fronts *fronts, struct event *const *events, size_t n
 
     if (num_events == 0)
         return;
-    publication = calloc(1, sizeof(*publication) +
-                                fronts->num_fronts * sizeof(publication->deliveries[0]));
+    publication =
+        calloc(1, sizeof(*publication) + fronts->num_fronts * sizeof(publication->deliveries[0]));
     if (publication == NULL ||
         (publication->events = calloc(num_events, sizeof(*publication->events))) == NULL)
         abort();

@@ -115,8 +115,8 @@ int queue_push(struct queue *queue, struct frame *frame)
         coalesced = supersede(queue, frame);
         queue->coalesced += coalesced;
     }
-    if (queue->frames > 0 && (queue->frames >= queue->frames_max ||
-                              queue->bytes + frame->length > queue->bytes_max))
+    if (queue->frames > 0 &&
+        (queue->frames >= queue->frames_max || queue->bytes + frame->length > queue->bytes_max))
         return CG_E_BUSY;
     append(queue, frame, coalesced, 0);
     return CG_OK;

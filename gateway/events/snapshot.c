@@ -185,7 +185,7 @@ static int add_page(struct snapshot *snapshot, const struct snapshot_view *view,
     page_collect(&page, snapshot->after_length > 0 ? snapshot->after : NULL,
                  snapshot->after_length);
     count = page.count;
-    for (i = 0; i < count && items->length < bytes_max && *records > 0; ++i, --*records) {
+    for (i = 0; i < count && items->length<bytes_max && * records> 0; ++i, --*records) {
         add_item(snapshot, view, &page.ids[i], items);
         go_on_after(snapshot, &page.ids[i]);
     }

@@ -179,8 +179,7 @@ static int on_entry(void *data, uint64_t seq, const void *entry, size_t length)
     struct client_subscription *subscription = step->subscription;
     struct event *event;
 
-    if (step->bytes >= STEP_BYTES || step->frames >= STEP_FRAMES ||
-        step->entries >= STEP_ENTRIES) {
+    if (step->bytes >= STEP_BYTES || step->frames >= STEP_FRAMES || step->entries >= STEP_ENTRIES) {
         step->is_full = 1;
         return 1;
     }
@@ -250,8 +249,8 @@ static int snapshot_parts(struct step *step)
 
     while (!is_last && step->bytes < STEP_BYTES && records > 0) {
         struct text items = {NULL, 0, 0};
-        is_last = snapshot_next(step->subscription->snapshot, &view, &items, MESSAGE_BYTES,
-                                &records);
+        is_last =
+            snapshot_next(step->subscription->snapshot, &view, &items, MESSAGE_BYTES, &records);
         if (is_last || items.length > 0)
             push_part(step, &items, is_last);
         text_release(&items);

@@ -216,7 +216,8 @@ static int fill(struct reading *reading, struct sum *sum, struct page *page)
 static void step(struct reading *reading)
 {
     struct request *request = reading->request;
-    struct page page = {NULL, 0, 0, viewpoint_of(request), request->route->kind, request->limit + 1};
+    struct page page = {
+        NULL, 0, 0, viewpoint_of(request), request->route->kind, request->limit + 1};
     struct sum sum = {NULL, UINT64_C(14695981039346656037), INT64_MAX, -1, 0, 0, 0};
     enum record_kind list = page.kind == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown = 0;

@@ -47,8 +47,7 @@ char *put_resource(char *at, enum record_kind kind, const struct record *record,
 static h2o_iovec_t body_of(const struct request *request, const struct record *record,
                            const struct freshness *f)
 {
-    char *body =
-        h2o_mem_alloc_pool(&request->h2o->pool, record->body_length + CG_SYNC_BYTES_MAX);
+    char *body = h2o_mem_alloc_pool(&request->h2o->pool, record->body_length + CG_SYNC_BYTES_MAX);
     char *end = put_resource(body, request->route->kind, record, f);
 
     return h2o_iovec_init(body, (size_t)(end - body));

@@ -117,8 +117,8 @@ static int authorize(struct request *request)
     if (request->route->roles == 0)
         return CG_OK;
     token = request_bearer(request);
-    if (token.len == 0 ||
-        (request->access = policy_recall(request->policy, &request->front->memo, token.base, token.len)) == NULL) {
+    if (token.len == 0 || (request->access = policy_recall(request->policy, &request->front->memo,
+                                                           token.base, token.len)) == NULL) {
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;
     }

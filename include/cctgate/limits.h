@@ -46,17 +46,17 @@
 #define CG_EVENT_USERS_MAX 65536
 #define CG_EVENT_ENTRY_BYTES_MAX                                                                   \
     (2u * 1024 * 1024) /* of the log: an event with what goes with it */
-#define CG_NOTIFY_BYTES_MAX         (4u * 1024 * 1024)
-#define CG_NOTIFY_QUEUE_BYTES_MAX   (256u * 1024 * 1024) /* taken and not yet applied */
-#define CG_CLIENT_MESSAGE_BYTES_MAX 65536
-#define CG_CLIENT_SUBSCRIPTIONS_MAX 32
-#define CG_FILTER_MEMBERS_MAX       1000
+#define CG_NOTIFY_BYTES_MAX          (4u * 1024 * 1024)
+#define CG_NOTIFY_QUEUE_BYTES_MAX    (256u * 1024 * 1024) /* taken and not yet applied */
+#define CG_CLIENT_MESSAGE_BYTES_MAX  65536
+#define CG_CLIENT_SUBSCRIPTIONS_MAX  32
+#define CG_FILTER_MEMBERS_MAX        1000
 #define CG_SUBSCRIPTION_ID_BYTES_MAX 128
-#define CG_CLIENT_FRAGMENTS_MAX     1024 /* of one message */
-#define CG_CLIENT_CONTROLS_MAX      64   /* pings and the like in a tenth of a second */
-#define CG_CLIENT_CLOSE_MS          5000 /* from saying goodbye to cutting the connection */
-#define CG_TICKETS_MAX              10000
-#define CG_TICKET_LIFE_MS           30000
+#define CG_CLIENT_FRAGMENTS_MAX      1024 /* of one message */
+#define CG_CLIENT_CONTROLS_MAX       64   /* pings and the like in a tenth of a second */
+#define CG_CLIENT_CLOSE_MS           5000 /* from saying goodbye to cutting the connection */
+#define CG_TICKETS_MAX               10000
+#define CG_TICKET_LIFE_MS            30000
 
 /* why a WebSocket is closed, RFC 6455 section 7.4 */
 #define CG_CLOSE_UNSUPPORTED  1003
