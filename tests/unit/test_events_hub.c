@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ static void write_config(const struct fixture *f, unsigned threads, const char *
         for (j = 0; j < 32; ++j)
             snprintf(digests[i] + 2 * j, 3, "%02x", sha256[j]);
     }
+    umask(077);
     snprintf(file, size, "%s/password", f->directory);
     assert_non_null(out = fopen(file, "w"));
     fputs("secret", out);
