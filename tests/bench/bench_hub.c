@@ -2,7 +2,7 @@
  * What one front thread does for WebSocket clients: memory of an idle one, messages a second and CPU per message, time from publishing
  * to the last client, replay from the log. The clients are a process of their own. Numbers as JSON on standard output.
  *
- * bench_hub [clients [events [events in a batch]]]
+ * bench_hub [clients [events]]
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,6 +34,8 @@
 #define MESSAGE_BYTES 250
 #define PACED_EVENTS  200
 #define REPLAYED      100000
+#define BATCH_MAX     1000
+#define STUCK         10 /* that do not read, beside those that do */
 
 static void die(const char *what)
 {
@@ -92,6 +94,8 @@ static void open_peer(struct peer *peer, unsigned port, const char *subscribe)
 /* Counts frames; nothing longer than 65535 bytes comes. */
 static void consume(struct peer *peer, const unsigned char *at, size_t n)
 {
+    static const unsigned char pong[6] = {0x8a, 0x80};
+
     while (n > 0) {
         size_t take = peer->skip < n ? peer->skip : n;
         at += take;
@@ -108,6 +112,8 @@ static void consume(struct peer *peer, const unsigned char *at, size_t n)
                                      : (size_t)(peer->head[1] & 0x7f);
             peer->have = 0;
             peer->frames += (peer->head[0] & 15) == 1;
+            if ((peer->head[0] & 15) == 9 && write(peer->fd, pong, sizeof(pong)) < 0)
+                die("pong");
             if (peer->skip == 0)
                 continue;
         }
@@ -306,18 +312,8 @@ static struct event *make_event(struct gateway *g)
     return event;
 }
 
-static void publish(struct gateway *g, size_t count)
-{
-    struct event *events[1024];
-    size_t i;
-    for (i = 0; i < count; ++i)
-        events[i] = make_event(g);
-    fronts_publish(g->fronts, events, count);
-    for (i = 0; i < count; ++i)
-        event_unref(&events[i]);
-}
-
-static void append_to_log(struct gateway *g, size_t count)
+/* As the owner does: into the log, then out. */
+static void append(struct gateway *g, struct event **events, size_t count)
 {
     struct store_txn *txn;
     size_t i, length;
@@ -326,15 +322,27 @@ static void append_to_log(struct gateway *g, size_t count)
     if (store_begin(g->store, &txn) != CG_OK)
         die("store_begin");
     for (i = 0; i < count; ++i) {
-        struct event *event = make_event(g);
-        void *entry = event_encode(event, &length);
-        if (entry == NULL || store_log_append(txn, entry, length, &seq) != CG_OK)
+        void *entry;
+        events[i] = make_event(g);
+        if ((entry = event_encode(events[i], &length)) == NULL ||
+            store_log_append(txn, entry, length, &seq) != CG_OK)
             die("store_log_append");
         free(entry);
-        event_unref(&event);
     }
     if (store_commit(&txn) != CG_OK)
         die("store_commit");
+}
+
+static void publish(struct gateway *g, size_t count, int only_log)
+{
+    struct event *events[BATCH_MAX];
+    size_t i;
+
+    append(g, events, count);
+    if (!only_log)
+        fronts_publish(g->fronts, events, count);
+    for (i = 0; i < count; ++i)
+        event_unref(&events[i]);
 }
 
 static uint64_t counter(const struct gateway *g, size_t offset)
@@ -382,7 +390,7 @@ static void measure_rate(struct gateway *g, struct clients *clients, size_t coun
         /* no further ahead than a quarter of a client's queue: the rate is measured, not the queues */
         while (COUNTER(g, event_frames) + 256 * count < (g->seq - REPLAYED) * count)
             usleep(200);
-        publish(g, batch);
+        publish(g, batch, 0);
     }
     to = answer(clients);
     cpu = front_cpu_us(g) - cpu;
@@ -394,26 +402,27 @@ static void measure_rate(struct gateway *g, struct clients *clients, size_t coun
 static void measure_latency(struct gateway *g, struct clients *clients, uint64_t *frames)
 {
     int64_t took[PACED_EVENTS], cpu = front_cpu_us(g), began = now_us();
+    const size_t middle = PACED_EVENTS / 2, last = PACED_EVENTS * 99 / 100;
     size_t i;
 
     for (i = 0; i < PACED_EVENTS; ++i) {
         int64_t from;
         ask(clients, ++*frames);
         from = now_us();
-        publish(g, 1);
+        publish(g, 1, 0);
         took[i] = answer(clients) - from;
         usleep((useconds_t)(50000 > took[i] ? 50000 - took[i] : 0));
     }
     cpu = front_cpu_us(g) - cpu;
     qsort(took, PACED_EVENTS, sizeof(took[0]), by_value);
     printf(" \"at20PerSecond\": {\"p50Ms\": %.2f, \"p99Ms\": %.2f, \"cpuPercent\": %.1f},\n",
-           (double)took[PACED_EVENTS / 2] / 1000, (double)took[PACED_EVENTS * 99 / 100] / 1000,
+           (double)took[middle] / 1000, (double)took[last] / 1000,
            (double)cpu * 100 / (double)(now_us() - began));
 }
 
 static void measure_replay(struct gateway *g, uint64_t epoch)
 {
-    struct clients one;
+    struct clients one = {0};
     char subscribe[120];
     int64_t from = now_us();
 
@@ -448,14 +457,15 @@ int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
     size_t events = argc > 2 ? strtoul(argv[2], NULL, 10) : 4000;
-    struct clients clients;
+    struct clients clients = {0}, stuck = {0};
     struct gateway g;
     uint64_t frames = 2; /* hello, subscribed */
     size_t before;
 
     signal(SIGPIPE, SIG_IGN);
     start_gateway(&g);
-    append_to_log(&g, REPLAYED);
+    while (g.seq < REPLAYED)
+        publish(&g, BATCH_MAX, 1);
     printf("{\"clients\": %zu,\n", count);
     measure_replay(&g, epoch_of(&g));
     usleep(100000);
@@ -467,11 +477,22 @@ int main(int argc, char **argv)
     malloc_trim(0);
     printf(" \"bytesPerIdleClient\": %zu,\n", (resident_bytes() - before) / count);
     measure_latency(&g, &clients, &frames);
-    /* what was written before the rate is measured does not count for its pace */
     measure_rate(&g, &clients, count, events, 1, &frames);
     measure_rate(&g, &clients, count, events, 8, &frames);
+    start_clients(&stuck, g.port, STUCK, "{\"op\":\"subscribe\",\"id\":\"a\"}");
+    ask(&stuck, 2);
+    answer(&stuck);
+    kill(stuck.pid, SIGSTOP);
+    before = resident_bytes();
+    measure_rate(&g, &clients, count, events * 4, 1, &frames);
+    measure_latency(&g, &clients, &frames);
+    printf(" \"stuckClients\": %d, \"grownByBytes\": %zd,\n", STUCK,
+           (ssize_t)(resident_bytes() - before));
     printf(" \"slow\": %" PRIu64 ", \"overruns\": %" PRIu64 "}\n", COUNTER(&g, event_clients_slow),
            COUNTER(&g, event_overruns));
+    kill(stuck.pid, SIGCONT);
+    kill(stuck.pid, SIGTERM);
+    stop_clients(&stuck);
     stop_clients(&clients);
     fronts_stop(g.fronts, 1000);
     fronts_free(&g.fronts);
