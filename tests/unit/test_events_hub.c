@@ -121,7 +121,7 @@ static void start(struct fixture *f, unsigned threads, const char *events)
     assert_non_null(f->policy = policy_new(f->config, numbers));
     atomic_store(&session_views[1].configured, 1);
     atomic_store(&session_views[2].configured, 1);
-    struct fronts_settings settings = {f->config, NULL, f->store};
+    struct fronts_settings settings = {.config = f->config, .store = f->store};
     assert_int_equal(fronts_new(&f->fronts, &settings, error, sizeof(error)), CG_OK);
     assert_int_equal(getsockname(f->fronts->listen_fds[0], (struct sockaddr *)&sin, &length), 0);
     f->port = ntohs(sin.sin_port);
