@@ -52,6 +52,8 @@ static int64_t now_us(void)
 
 /* ---- the clients' process ---- */
 
+static int receive_buffer; /* 0: as the system has it */
+
 struct peer {
     int fd;
     size_t have, skip; /* bytes of a frame's head; of its payload, still to come */
@@ -78,8 +80,11 @@ static void open_peer(struct peer *peer, unsigned port, const char *subscribe)
 
     memset(peer, 0, sizeof(*peer));
     sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if ((peer->fd = socket(AF_INET, SOCK_STREAM, 0)) < 0 ||
-        connect(peer->fd, (struct sockaddr *)&sin, sizeof(sin)) != 0 ||
+    if ((peer->fd = socket(AF_INET, SOCK_STREAM, 0)) < 0)
+        die("socket");
+    if (receive_buffer > 0)
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+    if (connect(peer->fd, (struct sockaddr *)&sin, sizeof(sin)) != 0 ||
         write(peer->fd, head, sizeof(head) - 1) < 0)
         die("connect");
     while (memcmp(last, "\r\n\r\n", 4) != 0) {
@@ -249,7 +254,7 @@ static void load_config(struct gateway *g)
             "\"upstream\":{\"endpoints\":[{\"name\":\"x\",\"url\":\"http://127.0.0.1:1/\"}]},"
             "\"sessions\":[{\"user\":\"a\",\"domain\":\"D\",\"password\":{\"file\":\"password\"}}],"
             "\"tokens\":[{\"application\":\"a\",\"sha256\":\"%s\",\"users\":[\"a\"],\"roles\":["
-            "\"viewer\"]}]}",
+            "\"viewer\"]}],\"events\":{\"heartbeatMs\":3600000}}",
             digest);
     fclose(out);
     if (config_load(&g->config, file, &error) != CG_OK)
@@ -479,12 +484,13 @@ int main(int argc, char **argv)
     measure_latency(&g, &clients, &frames);
     measure_rate(&g, &clients, count, events, 1, &frames);
     measure_rate(&g, &clients, count, events, 8, &frames);
+    receive_buffer = 4096;
     start_clients(&stuck, g.port, STUCK, "{\"op\":\"subscribe\",\"id\":\"a\"}");
     ask(&stuck, 2);
     answer(&stuck);
     kill(stuck.pid, SIGSTOP);
     before = resident_bytes();
-    measure_rate(&g, &clients, count, events * 4, 1, &frames);
+    measure_rate(&g, &clients, count, events * 8, 1, &frames);
     measure_latency(&g, &clients, &frames);
     printf(" \"stuckClients\": %d, \"grownByBytes\": %zd,\n", STUCK,
            (ssize_t)(resident_bytes() - before));
