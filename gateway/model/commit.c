@@ -419,6 +419,8 @@ static int write_touched(struct commit *commit)
     struct node *node;
 
     for (node = commit->model->live->touched; node != NULL; node = node->next_touched) {
+        if (node->removed)
+            continue;
         if (node->kind == ENTITY_CONTACT && node->ended)
             commit->rc = forget_call(commit, node);
         else if (node->kind == ENTITY_CONTACT)
@@ -574,7 +576,7 @@ static void forget_contact(struct model *model, struct node *contact)
     graph_remove(&model->graph, contact);
 }
 
-static void untouch(struct model *model)
+void commit_untouch(struct model *model)
 {
     struct node *node;
     while ((node = model->live->touched) != NULL) {
@@ -582,7 +584,9 @@ static void untouch(struct model *model)
         node->touched = 0;
         node->next_touched = NULL;
         node->num_former = 0;
-        if (node->kind == ENTITY_CONTACT && node->ended)
+        if (node->removed)
+            node_free(node);
+        else if (node->kind == ENTITY_CONTACT && node->ended)
             forget_contact(model, node);
     }
 }
@@ -619,12 +623,12 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
         rc = try_commit(&commit);
     if (rc == CG_OK) {
         publish(model);
-        untouch(model);
+        commit_untouch(model);
     } else if (live_coverage(model, fetch != NULL ? fetch->covering : 0) != NULL ||
                model->live->active != NULL) {
         lose_step(model, rc);
     }
     if (rc != CG_OK)
-        untouch(model);
+        commit_untouch(model);
     return rc;
 }

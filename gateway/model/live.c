@@ -356,6 +356,7 @@ void live_free(struct model *model)
     if (live == NULL)
         return;
     force_answer_free(live);
+    commit_untouch(model);
     HASH_CLEAR(by_number, live->active);
     HASH_ITER(hh, live->users, coverage, next)
     {

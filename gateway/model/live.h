@@ -137,6 +137,7 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
 void model_commit_later(struct model *model);
 void commit_erase_ended(struct model *model, int64_t now_ms);
 void commit_forget_ended(struct live *live);
+void commit_untouch(struct model *model); /* what was touched is written, or lost */
 int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */

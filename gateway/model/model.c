@@ -67,8 +67,8 @@ void model_free(struct model **in)
         fetch_end(model->fetches, outcome);
         fetch_outcome_unref(&outcome);
     }
-    holdings_free(model);
     live_free(model);
+    holdings_free(model);
     graph_free(&model->graph);
     json_decref(model->consult_of);
     json_decref(model->agent_states);
