@@ -15,12 +15,11 @@
  *   pause, resume        the slow ones stop reading, and go on
  *   closes               close codes so far
  */
-#include <arpa/inet.h>
+#include "tests/bench/ws_clients.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,15 +31,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROOM          (1u << 20) /* of what is read at once, with what was left of a frame */
-#define CLIENTS_MAX   4096
-#define OPENING_MAX   64
-#define EVENTS_MAX    256
-#define CODES_MAX     16
-#define KEY           "dGhlIHNhbXBsZSBub25jZQ==" /* RFC 6455 section 1.3, with its answer */
-#define ACCEPT        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-#define NANOSECONDS   1000000000
-#define NOT_CONNECTED -1
+#define ROOM        (1u << 20) /* of what is read at once, with what was left of a frame */
+#define CLIENTS_MAX 4096
+#define OPENING_MAX 64
+#define EVENTS_MAX  256
+#define CODES_MAX   16
+#define KEY         "dGhlIHNhbXBsZSBub25jZQ==" /* RFC 6455 section 1.3, with its answer */
+#define ACCEPT      "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 enum opcode { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10 };
 
@@ -53,8 +50,8 @@ struct client {
 };
 
 static struct {
-    int epoll, port, consumer_port;
-    const char *token, *path;
+    int epoll, port;
+    const char *token;
     struct client *clients[CLIENTS_MAX];
     size_t num_clients, num_open, num_opening, num_wanted;
     int receive_buffer;
@@ -63,24 +60,6 @@ static struct {
         unsigned code, count;
     } codes[CODES_MAX];
 } load = {.num_clients = 0};
-
-/* Each event's readers so far, and each body's place among the events. */
-static struct {
-    int is_running, awaits_answer;
-    char *file;
-    size_t num_bodies, num_posted, num_events, num_complete, num_watchers;
-    struct body {
-        const char *bytes;
-        size_t length, last; /* number of events up to and with it */
-        int64_t posted_ns;
-    } * bodies;
-    uint32_t *readers;
-    int64_t *complete_ns;
-    uint64_t messages, bytes;
-    double rate;
-    size_t window;
-    int64_t began_ns, cpu_ns;
-} job;
 
 static struct {
     struct client *client;
@@ -91,73 +70,7 @@ static struct {
     uint64_t bytes;
 } replay;
 
-static int poster = NOT_CONNECTED;
-
-static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-static void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("ws_clients: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void *take(size_t count, size_t size)
-{
-    void *memory = calloc(count + 1, size);
-    if (memory == NULL)
-        die("out of memory");
-    return memory;
-}
-
-static int64_t now_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * NANOSECONDS + now.tv_nsec;
-}
-
 /* ---- connections ---- */
-
-static int open_socket(int port, int receive_buffer)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0)
-        die("socket: %s", strerror(errno));
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (receive_buffer > 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-        die("port %d: %s", port, strerror(errno));
-    return fd;
-}
-
-static void watch(int fd, void *who, int operation)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = who};
-    if (epoll_ctl(load.epoll, operation, fd, &event) != 0)
-        die("epoll: %s", strerror(errno));
-}
-
-/* What is sent is small, and the gateway reads it at once. */
-static void send_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            die("send: %s", strerror(errno));
-        bytes += n;
-        length -= (size_t)n;
-    }
-}
 
 static void send_frame(const struct client *client, enum opcode opcode, const char *payload,
                        size_t length)
@@ -200,7 +113,7 @@ static void client_open(int is_replaying)
     load.clients[load.num_clients++] = client;
     ++load.num_opening;
     send_all(client->fd, request, (size_t)length);
-    watch(client->fd, client, EPOLL_CTL_ADD);
+    watch(load.epoll, client->fd, client, EPOLL_CTL_ADD);
     if (is_replaying)
         replay.client = client;
 }
@@ -232,169 +145,6 @@ static void subscribe(const struct client *client)
     send_frame(client, TEXT, text, (size_t)length);
 }
 
-/* ---- posting ---- */
-
-static void post_next(void)
-{
-    struct body *body = &job.bodies[job.num_posted++];
-    char head[512];
-    int length = snprintf(head, sizeof(head),
-                          "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-                          "Content-Type: text/xml; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
-                          load.path, load.consumer_port, body->length);
-
-    if (poster == NOT_CONNECTED) {
-        poster = open_socket(load.consumer_port, 0);
-        watch(poster, &poster, EPOLL_CTL_ADD);
-    }
-    body->posted_ns = now_ns(CLOCK_MONOTONIC);
-    job.awaits_answer = 1;
-    send_all(poster, head, (size_t)length);
-    send_all(poster, body->bytes, body->length);
-}
-
-/* When the next body is due, in nanoseconds from now; -1: not before something comes. */
-static int64_t post_due_ns(void)
-{
-    size_t last;
-    int64_t due;
-
-    if (!job.is_running || job.awaits_answer || job.num_posted == job.num_bodies)
-        return -1;
-    last = job.bodies[job.num_posted].last;
-    if (job.window > 0 && job.num_posted > 0 && last > job.num_complete + job.window)
-        return -1;
-    if (job.rate <= 0)
-        return 0;
-    due = job.began_ns + (int64_t)((double)job.num_posted / job.rate * NANOSECONDS) -
-          now_ns(CLOCK_MONOTONIC);
-    return due > 0 ? due : 0;
-}
-
-static void read_answer(void)
-{
-    char answer[4096];
-    ssize_t n = recv(poster, answer, sizeof(answer) - 1, 0);
-
-    if (n <= 0 && !job.awaits_answer) { /* nothing was posted for a while */
-        close(poster);
-        poster = NOT_CONNECTED;
-        return;
-    }
-    if (n <= 0)
-        die("the consumer closed the connection");
-    answer[n] = '\0';
-    if (strncmp(answer, "HTTP/1.1 202 ", 13) != 0 || strstr(answer, "\r\n\r\n") == NULL)
-        die("the consumer says: %.60s", answer);
-    job.awaits_answer = 0;
-}
-
-static int order(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static void job_report(void)
-{
-    int64_t *latencies = take(job.num_bodies, sizeof(*latencies)), end = job.began_ns;
-    size_t i;
-    double busy, seconds;
-
-    for (i = 0; job.num_watchers > 0 && i < job.num_bodies; ++i) {
-        int64_t at = job.bodies[i].last > 0 ? job.complete_ns[job.bodies[i].last - 1] : 0;
-        latencies[i] = at - job.bodies[i].posted_ns;
-        end = at > end ? at : end;
-    }
-    if (job.num_watchers == 0)
-        end = now_ns(CLOCK_MONOTONIC);
-    qsort(latencies, job.num_bodies, sizeof(*latencies), order);
-    seconds = (double)(end - job.began_ns) / NANOSECONDS;
-    busy = (double)(now_ns(CLOCK_PROCESS_CPUTIME_ID) - job.cpu_ns) / NANOSECONDS / seconds;
-    printf("{\"job\":\"post\",\"clients\":%zu,\"notifies\":%zu,\"events\":%zu,\"seconds\":%.4f,"
-           "\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64
-           ",\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,\"loadBusy\":%.3f}\n",
-           job.num_watchers, job.num_bodies, job.num_events, seconds, job.messages, job.bytes,
-           (double)latencies[job.num_bodies / 2] / 1e6,
-           (double)latencies[job.num_bodies * 99 / 100] / 1e6,
-           (double)latencies[job.num_bodies - 1] / 1e6, busy);
-    free(latencies);
-    free(job.file);
-    free(job.bodies);
-    free(job.readers);
-    free(job.complete_ns);
-    memset(&job, 0, sizeof(job));
-}
-
-static void job_end_if_complete(void)
-{
-    if (job.is_running && job.num_posted == job.num_bodies && !job.awaits_answer &&
-        (job.num_watchers == 0 || job.num_complete == job.num_events))
-        job_report();
-}
-
-static char *load_file(const char *name, size_t *length)
-{
-    FILE *file = fopen(name, "rb");
-    struct stat status;
-    char *bytes;
-
-    if (file == NULL || fstat(fileno(file), &status) != 0)
-        die("%s: %s", name, strerror(errno));
-    *length = (size_t)status.st_size;
-    bytes = take(*length, 1);
-    if (fread(bytes, 1, *length, file) != *length)
-        die("%s: %s", name, strerror(errno));
-    fclose(file);
-    return bytes;
-}
-
-static void index_bodies(size_t length)
-{
-    const char *at = job.file, *end = job.file + length;
-    size_t capacity = 0;
-
-    while (at < end) {
-        char *next;
-        struct body body = {.length = strtoul(at, &next, 10)};
-        job.num_events += strtoul(next, &next, 10);
-        body.last = job.num_events;
-        body.bytes = next + 1;
-        if (*next != '\n' || body.length > (size_t)(end - body.bytes))
-            die("the file of bodies is damaged");
-        if (job.num_bodies == capacity) {
-            capacity = capacity * 2 + 64;
-            if ((job.bodies = reallocarray(job.bodies, capacity, sizeof(*job.bodies))) == NULL)
-                die("out of memory");
-        }
-        job.bodies[job.num_bodies++] = body;
-        at = body.bytes + body.length;
-    }
-    if (job.num_bodies == 0)
-        die("no bodies");
-}
-
-static void job_start(const char *name, double rate, size_t window)
-{
-    size_t length, i;
-
-    if (job.is_running)
-        die("a job is running");
-    job.file = load_file(name, &length);
-    index_bodies(length);
-    job.readers = take(job.num_events, sizeof(*job.readers));
-    job.complete_ns = take(job.num_events, sizeof(*job.complete_ns));
-    for (i = 0; i < load.num_clients; ++i) {
-        load.clients[i]->events = 0;
-        job.num_watchers += load.clients[i]->is_open && !load.clients[i]->is_slow;
-    }
-    job.rate = rate;
-    job.window = job.num_watchers > 0 ? window : 0;
-    job.is_running = 1;
-    job.began_ns = now_ns(CLOCK_MONOTONIC);
-    job.cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-}
-
 /* ---- what comes to a client ---- */
 
 static void count_close(unsigned code)
@@ -424,14 +174,8 @@ static void on_event(struct client *client, size_t length, int64_t at_ns)
         replay.bytes += length;
         return;
     }
-    if (!job.is_running || client->is_slow || number >= job.num_events)
-        return;
-    ++job.messages;
-    job.bytes += length;
-    if (++job.readers[number] < job.num_watchers)
-        return;
-    job.complete_ns[number] = at_ns;
-    job.num_complete = number + 1; /* each client gets them in order */
+    if (!client->is_slow)
+        posting_seen(number, length, at_ns);
 }
 
 static int starts_with(const char *payload, size_t length, const char *beginning)
@@ -573,6 +317,17 @@ static void open_more(void)
     }
 }
 
+static void run_post(const char *file, double rate, size_t window)
+{
+    size_t num_watchers = 0, i;
+
+    for (i = 0; i < load.num_clients; ++i) {
+        load.clients[i]->events = 0;
+        num_watchers += load.clients[i]->is_open && !load.clients[i]->is_slow;
+    }
+    posting_start(file, rate, window, num_watchers);
+}
+
 static void run_drop(size_t count)
 {
     for (; count > 0 && load.num_clients > 0; --count) {
@@ -589,7 +344,7 @@ static void run_pause(int is_paused)
     for (i = 0; i < load.num_clients; ++i) {
         struct client *client = load.clients[i];
         if (client->is_slow && client->fd != NOT_CONNECTED && client->is_paused != is_paused)
-            watch(client->fd, client, is_paused ? EPOLL_CTL_DEL : EPOLL_CTL_ADD);
+            watch(load.epoll, client->fd, client, is_paused ? EPOLL_CTL_DEL : EPOLL_CTL_ADD);
         client->is_paused = is_paused;
     }
     printf("{\"job\":\"%s\"}\n", is_paused ? "pause" : "resume");
@@ -616,7 +371,7 @@ static void run_command(char *line)
         load.receive_buffer = size;
         open_more();
     } else if (sscanf(line, "post %255s %lf %lu", name, &rate, &window) == 3) {
-        job_start(name, rate, window);
+        run_post(name, rate, window);
     } else if (sscanf(line, "replay %63s %lu", replay.place_text, &count) == 2) {
         replay.place = replay.place_text;
         replay.wanted = count;
@@ -654,20 +409,20 @@ static void read_commands(void)
 
 static void turn(struct epoll_event *events)
 {
-    int64_t due_ns = post_due_ns();
+    int64_t due_ns = posting_due_ns();
     int i, count;
 
     if (due_ns == 0) {
-        post_next();
-        due_ns = post_due_ns();
+        posting_next();
+        due_ns = posting_due_ns();
     }
     count = epoll_wait(load.epoll, events, EVENTS_MAX,
                        due_ns < 0 ? -1 : (int)((due_ns + 999999) / 1000000));
     for (i = 0; i < count; ++i) {
         if (events[i].data.ptr == &load)
             read_commands();
-        else if (events[i].data.ptr == &poster)
-            read_answer();
+        else if (events[i].data.ptr == &posting_place)
+            posting_read();
         else if (((struct client *)events[i].data.ptr)->fd != NOT_CONNECTED)
             client_read(events[i].data.ptr);
     }
@@ -696,17 +451,16 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &files);
     load.port = (int)strtol(argv[1], NULL, 10);
     load.token = argv[2];
-    load.consumer_port = (int)strtol(argv[3], NULL, 10);
-    load.path = argv[4];
     load.room = take(ROOM, 1);
     if ((load.epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
         die("epoll: %s", strerror(errno));
-    watch(STDIN_FILENO, &load, EPOLL_CTL_ADD);
+    posting_init(load.epoll, (int)strtol(argv[3], NULL, 10), argv[4]);
+    watch(load.epoll, STDIN_FILENO, &load, EPOLL_CTL_ADD);
     for (;;) {
         turn(events);
         open_more();
         report_connected();
-        job_end_if_complete();
+        posting_report_if_complete();
         fflush(stdout);
     }
 }
