@@ -5,7 +5,7 @@ The gateway has one front thread and one core; ws_clients, which is both the con
 other. What is posted is what the simulator would have delivered: its deliveries are recorded (the gateway's consumer.publicUrl is the
 recorder), taken apart into messages and posted in their order, so that the model follows them without a gap. "events" are agents that
 become ready and not ready and calls that ring, are answered and end, on a floor of 200 agents; "short events" are AGENT_STATE, the
-shortest kind. Each figure is the median of several rounds. The exit code does not depend on the figures.
+shortest kind. Figures are medians of several rounds. The exit code does not depend on the figures.
 """
 import argparse
 import collections
@@ -17,6 +17,7 @@ import json
 import operator
 import os
 import re
+import resource
 import socket
 import statistics
 import subprocess
@@ -38,6 +39,7 @@ STEADY = 700  # events a second
 SLOW = 10
 SLOW_PACE = 40
 SLOW_ROOM = 4096
+QUIET = 0.03  # of the processors, for others
 # What is wanted: figure, comparison, bound
 TARGETS = (("latency p99 ms", "<", 25), ("messages/s, short events, 20 a Notify", ">=", 100000),
            ("messages/s, short events, 1 a Notify", ">=", 100000), ("KB per idle WebSocket", "<=", 12),
@@ -271,6 +273,29 @@ def cpu_of(floor, figures):
     figures["busy"] = figures["cpuSeconds"] / (time.monotonic() - began)
 
 
+def machine_ticks():
+    """Of all processors since boot: busy, and what the hypervisor gave to others."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return user + nice + system + irq + softirq, steal
+
+
+def own_seconds():
+    """Of this program and of all that it started and that has ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+@contextlib.contextmanager
+def machine(figures):
+    """Who else used the processors meanwhile."""
+    before, own, began = machine_ticks(), own_seconds(), time.monotonic()
+    yield
+    after, whole = machine_ticks(), (time.monotonic() - began) * os.cpu_count()
+    busy, steal = ((b - a) / TICKS_PER_SECOND for a, b in zip(before, after))
+    figures.update(others=round((busy - own_seconds() + own) / whole, 3), stolen=round(steal / whole, 3))
+
+
 def medians(rounds):
     return {key: statistics.median(r[key] for r in rounds) for key in rounds[0] if not isinstance(rounds[0][key], str)}
 
@@ -491,17 +516,21 @@ def main():
     for tool in ("cctgate", "cctsim", "tests/bench/ws_clients"):
         if not os.access(os.path.join(OUT, tool), os.X_OK):
             sys.exit("bench: %s is missing" % tool)
-    with contextlib.ExitStack() as stack:
+    quiet = {}
+    with machine(quiet), contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="cctgate-bench-"))
         floor = Floor(directory, stack)
         results = measure(floor, Load(floor, stack), options)
     found = verdicts(results)
     print_table(results)
+    if quiet["others"] > QUIET or quiet["stolen"] > QUIET:
+        print("\nNot a quiet machine: other programs took %.0f%% of the processors, the hypervisor %.0f%%. Measure again." % (
+            quiet["others"] * 100, quiet["stolen"] * 100))
     print("\n== what is wanted")
     for v in found:
         print("  %-44s %s, wanted %s: %s" % (v["figure"], v["value"], v["wanted"], "holds" if v["holds"] else "DOES NOT HOLD"))
     with open(OUT + "/bench_events.json", "w") as file:
-        json.dump({"cores": os.cpu_count(), "agents": AGENTS, "results": results, "targets": found}, file, indent=1)
+        json.dump({"cores": os.cpu_count(), "agents": AGENTS, "machine": quiet, "results": results, "targets": found}, file, indent=1)
     print("\nall of it: %s/bench_events.json" % OUT)
 
 
