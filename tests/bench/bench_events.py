@@ -192,7 +192,7 @@ class Floor:
         return json.loads(text)
 
     def record(self, count, kind="mixed"):
-        """What comes of about so many events."""
+        """What comes of about so many events; to be posted whole, or the gateway would miss the rest."""
         del self.recorder.messages[:]
         self.admin("POST", "/burst", {"events": count, "perSecond": 0, "kind": kind})
         until(lambda: self.admin("GET", "/burst")["quiet"], "a recorded burst")
@@ -304,7 +304,7 @@ def medians(rounds):
 
 def latency(floor, load, options):
     """One event a Notify, at a calm pace."""
-    return [load.post(floor.record(PACE * options.seconds)[:PACE * options.seconds], 1, rate=PACE) for _ in range(options.rounds)]
+    return [load.post(floor.record(PACE * options.seconds), 1, rate=PACE) for _ in range(options.rounds)]
 
 
 def fan_out(load, events, batch):
@@ -320,7 +320,6 @@ def fan_out(load, events, batch):
 def fan_outs(floor, load, clients, options):
     found = {}
     count = 800 * CLIENTS // clients
-    floor.record(1)
     for name, batch, make in (("short events, %d a Notify" % BATCH, BATCH, floor.short_events),
                               ("short events, 1 a Notify", 1, floor.short_events),
                               ("events, %d a Notify" % BATCH, BATCH, floor.record)):
@@ -377,13 +376,13 @@ def replay(floor, load, options):
 
 def slow_consumers(floor, load, options):
     """The same pace without and with ten that do not read; they read on when the gateway has given them up, and are told why."""
-    events = floor.record(SLOW_PACE * options.slow)[:SLOW_PACE * options.slow]
+    events = floor.record(SLOW_PACE * options.slow)
     without = load.post(events, 1, rate=SLOW_PACE)
     load.connect(SLOW, SLOW_ROOM)
     load.say("pause")
     load.answer("pause")
     before, most, given_up = floor.rss_kb(), 0, floor.metrics()["event_clients_slow_total"]
-    events = floor.record(SLOW_PACE * options.slow)[:SLOW_PACE * options.slow]
+    events = floor.record(SLOW_PACE * options.slow)
     began, seconds = time.monotonic(), None
     load.start_post(events, 1, rate=SLOW_PACE)
     while time.monotonic() < began + options.slow:

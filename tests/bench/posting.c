@@ -104,6 +104,11 @@ static int order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double ms_of(const int64_t *latencies, size_t index)
+{
+    return (double)latencies[index] / 1e6;
+}
+
 static void job_report(void)
 {
     int64_t *latencies = take(job.num_bodies, sizeof(*latencies)), end = job.began_ns;
@@ -124,9 +129,8 @@ static void job_report(void)
            "\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64
            ",\"p50Ms\":%.3f,\"p99Ms\":%.3f,\"maxMs\":%.3f,\"loadBusy\":%.3f}\n",
            job.num_watchers, job.num_bodies, job.num_events, seconds, job.messages, job.bytes,
-           (double)latencies[job.num_bodies / 2] / 1e6,
-           (double)latencies[job.num_bodies * 99 / 100] / 1e6,
-           (double)latencies[job.num_bodies - 1] / 1e6, busy);
+           ms_of(latencies, job.num_bodies / 2), ms_of(latencies, job.num_bodies * 99 / 100),
+           ms_of(latencies, job.num_bodies - 1), busy);
     free(latencies);
     free(job.file);
     free(job.bodies);
