@@ -510,7 +510,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="of each round of latency")
-    parser.add_argument("--ingest", type=int, default=35000, help="events of each round")
+    parser.add_argument("--ingest", type=int, default=40000, help="events of each round")
     parser.add_argument("--replay", type=int, default=100000, help="events")
     parser.add_argument("--slow", type=int, default=20, help="seconds with those that do not read")
     parser.add_argument("--parts", default="idle,ingest,fanout,latency,slow")
