@@ -39,11 +39,12 @@ MAIN_SOURCES := $(wildcard gateway/main.c)
 SIM_SOURCES  := $(sort $(wildcard tests/simulator/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
-BENCH_SOURCES := $(sort $(wildcard tests/bench/*.c))
+BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c tests/bench/ws_clients.c))
+BENCH_HELPERS := $(sort $(filter-out $(BENCH_SOURCES),$(wildcard tests/bench/*.c)))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py))
 
-ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(FUZZ_SOURCES)
+ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
 SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
@@ -61,7 +62,7 @@ TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build run test tests-of-variant bench benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
+.PHONY: all build run test tests-of-variant bench bench-events benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
 all: build
 
 build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
@@ -90,10 +91,15 @@ tsan: ## run all tests under ThreadSanitizer
 
 tests-of-variant: build $(UNITS)
 
-bench: ## measure the gateway against nginx and Varnish, and the store and the codec alone
+bench: ## measure the store and the codec alone, the gateway against nginx and Varnish, and its events
 	@deploy/install-deps.sh bench
 	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build benches
 	@OUT=$(BUILD)/release tests/bench/run.sh
+
+bench-events: ## the part of bench that measures events, with 1,000 WebSocket clients
+	@deploy/install-deps.sh bench
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build benches
+	@OUT=$(BUILD)/release tests/bench/run.sh --events
 
 benches: $(BENCHES)
 
@@ -177,7 +183,7 @@ $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 
-$(BENCHES): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
+$(BENCHES): $(OUT)/%: $(OUT)/%.o $(call objects,$(BENCH_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

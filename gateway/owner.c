@@ -591,8 +591,9 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
                                          .data = owner};
-    struct model_settings model = {&owner->loop, owner->store, owner->contract, owner->config,
-                                   owner->opened.epoch};
+    struct model_settings model = {&owner->loop,        owner->store,
+                                   owner->contract,     owner->config,
+                                   owner->opened.epoch, !owner->opened.cache_was_empty};
     int rc;
 
     if ((rc = start_upstream(owner, error, error_size)) != CG_OK)

@@ -14,6 +14,8 @@
 #define WRITE_BYTES     65536
 #define STALL_MS_MIN    20000 /* no write comes to its end in this time: the peer does not read */
 #define HEARTBEATS_MISS 2
+/* What the kernel takes of a client that does not read; more than a write, so that one that reads never waits for it. */
+#define UNSENT_BYTES (2 * WRITE_BYTES)
 
 #define ADD(front, name, value)                                                                    \
     atomic_store_explicit(&(front)->counters.name,                                                 \
@@ -248,9 +250,10 @@ static void on_read(h2o_socket_t *sock, const char *err)
 static void set_timeouts(const struct client *client, int fd)
 {
     unsigned ms = stall_ms(client);
-    int on = 1;
+    int on = 1, unsent = UNSENT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
 void client_start(struct client *client, h2o_socket_t *sock, size_t request_bytes)

@@ -56,8 +56,8 @@ static struct node *take_node(struct applying *a, enum entity kind)
         id != NULL ? graph_get(&a->model->graph, kind, id, a->payload.handles[kind]) : NULL;
     uint64_t subscription = live_subscription(a->model, a->user);
 
-    if (node != NULL && live_coverage(a->model, node->covered) == NULL && subscription != 0 &&
-        json_object_size(node->facts) == 0)
+    if (node != NULL && !may_cover(a->model, node, node->covered) &&
+        may_cover(a->model, node, subscription) && json_object_size(node->facts) == 0)
         node->covered = subscription;
     return node;
 }
@@ -287,9 +287,14 @@ static void tell_leg(struct applying *a, const struct node *contact, const struc
 static int is_past(struct applying *a, struct node *contact, const struct node *leg,
                    const char *leg_id, int is_new, int is_final)
 {
-    if ((is_new && is_final && leg == NULL) ||
-        ((is_new || contact->ended) && is_over(a->model, contact->id, 0))) {
+    if ((is_new || contact->ended) && is_over(a->model, contact->id, 0)) {
         contact->ended = 1;
+        touch(a->model, contact);
+        return 1;
+    }
+    if (is_new && is_final &&
+        leg == NULL) { /* the rest of the call, if there is one, will be heard of */
+        contact->ended = contact->unseen = 1;
         touch(a->model, contact);
         return 1;
     }
@@ -513,6 +518,8 @@ static void apply_property(struct applying *a, enum entity kind)
     follow_all(a, node);
     take_properties(a, node);
     take_capabilities(a, node, kind == ENTITY_CONTACT ? NULL : place);
+    if (kind == ENTITY_AGENT && json_object_get(node->facts, "loggedIn") != NULL)
+        json_object_set(a->model->agent_states, node->id, json_object_get(node->facts, "loggedIn"));
     if (kind == ENTITY_TERMINAL)
         note_status(a, node, EVENT_TERMINAL_STATE);
     if (kind == ENTITY_ADDRESS)
@@ -562,7 +569,7 @@ static void apply_system(struct applying *a)
 
     notice_about_user(a->model, EVENT_SYSTEM, a->user, payload_data(&a->payload));
     if (what != NULL && strcmp(what, DELIVERY_FAILED) == 0)
-        live_lost_events(live_user(a->model, a->user));
+        live_lost_events(live_user(a->model, a->user), "deliveryFailed");
 }
 
 static void apply_payload(struct applying *a)

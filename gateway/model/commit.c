@@ -9,6 +9,10 @@
 
 #define EVICT_RECORDS 1000
 #define TRIM_ENTRIES  4096
+#define LOG_SHARE     3      /* of the map, for the log at most: one part of so many */
+#define LOG_GIVES     10     /* when the map is full: one part of so many */
+#define PENDING_MAX   100000 /* events that wait for a store that refuses */
+#define RETRY_MS      1000
 
 static const enum config_ttl ttl_of_kind[RECORD_KINDS] = {
     [RECORD_AGENT] = TTL_AGENT,
@@ -93,8 +97,8 @@ static void describe_cover(struct commit *commit, struct node *root, enum record
 {
     const struct coverage *coverage = live_coverage(commit->model, root->covered);
 
-    if (coverage == NULL)
-        return;
+    if (coverage == NULL || kind == RECORD_CALL_MESSAGES)
+        return; /* no event tells of messages: they have a time-to-live */
     if (kind == RECORD_USER_CALLS || resource_is_complete(commit->model, kind, root)) {
         record->covered = root->covered;
         record->user = coverage->user;
@@ -203,6 +207,14 @@ static int spoil(struct commit *commit, struct node *root, enum record_kind kind
     return rc;
 }
 
+static int give_up(struct commit *commit, struct node *root, enum record_kind kind)
+{
+    log_write(LOG_LEVEL_WARNING, "recordTooLarge", "A resource is too large to be kept",
+              LOG_S("id", root->id), LOG_I("recordKind", kind));
+    root->kept &= ~BIT(kind);
+    return store_delete(commit->txn, kind, root->id, strlen(root->id));
+}
+
 static int is_the_fetchs(const struct commit *commit, const struct node *root,
                          enum record_kind kind)
 {
@@ -228,6 +240,8 @@ static void refresh_root(void *data, struct node *root)
             continue;
         commit->rc = root->kept & BIT(kind) ? put_known(commit, root, (enum record_kind)kind)
                                             : spoil(commit, root, (enum record_kind)kind);
+        if (commit->rc == CG_E_LIMIT) /* that one cannot be kept; whoever wants it is told so */
+            commit->rc = give_up(commit, root, (enum record_kind)kind);
     }
 }
 
@@ -369,8 +383,12 @@ static int append_events(struct commit *commit)
         size_t length;
         void *entry;
         event_unref(&pending->event);
-        if ((pending->event = pending_make(pending, bounds.epoch, seq)) == NULL)
-            continue; /* beyond every bound: told by nobody, logged by pending_make */
+        if ((pending->event = pending_make(pending, bounds.epoch, seq)) == NULL) {
+            pending_is_too_large(pending);
+            pending->event = pending_make(pending, bounds.epoch, seq);
+        }
+        if (pending->event == NULL)
+            return CG_E_NOMEM;
         if ((entry = event_encode(pending->event, &length)) == NULL)
             return CG_E_NOMEM;
         rc = store_log_append(commit->txn, entry, length, &bounds.last);
@@ -379,12 +397,19 @@ static int append_events(struct commit *commit)
     return rc;
 }
 
+/* What the configuration says, but never so much that the log would crowd out what it is about. */
+static uint64_t log_bytes_max(const struct config *config)
+{
+    uint64_t wanted = (uint64_t)config->data.event_log_max_mib << 20;
+    uint64_t share = ((uint64_t)config->data.map_size_mib << 20) / LOG_SHARE;
+    return wanted < share ? wanted : share;
+}
+
 static int trim(struct commit *commit)
 {
-    const struct config *config = commit->model->config;
     unsigned dropped;
-    return store_log_trim(commit->txn, config->data.event_log_max_events,
-                          (uint64_t)config->data.event_log_max_mib << 20, TRIM_ENTRIES, &dropped);
+    return store_log_trim(commit->txn, commit->model->config->data.event_log_max_events,
+                          log_bytes_max(commit->model->config), TRIM_ENTRIES, &dropped);
 }
 
 static void publish(struct model *model)
@@ -455,6 +480,30 @@ static int try_commit(struct commit *commit)
     return rc;
 }
 
+/* The oldest events make room, too: in portions, since the room left may not allow more in one transaction. */
+static void shorten_log(struct model *model)
+{
+    struct store_log_bounds bounds;
+    struct store_txn *txn;
+    unsigned dropped = 1;
+    uint64_t keep;
+
+    if (store_begin(model->store, &txn) != CG_OK)
+        return;
+    store_log_txn_bounds(txn, &bounds);
+    store_abort(&txn);
+    keep = bounds.bytes - bounds.bytes / LOG_GIVES;
+    while (dropped > 0 && store_begin(model->store, &txn) == CG_OK) {
+        if (store_log_trim(txn, UINT64_MAX, keep, TRIM_ENTRIES / 16, &dropped) != CG_OK ||
+            dropped == 0) {
+            store_abort(&txn);
+            return;
+        }
+        if (store_commit(&txn) != CG_OK)
+            return;
+    }
+}
+
 /* The map is full: the oldest records make room, once. */
 static int make_room(struct model *model)
 {
@@ -463,6 +512,7 @@ static int make_room(struct model *model)
     int64_t age_ms = 3600000;
     int rc = CG_OK;
 
+    shorten_log(model);
     while (rc == CG_OK && evicted == 0 && age_ms >= 1000) {
         if ((rc = store_begin(model->store, &txn)) != CG_OK)
             return rc;
@@ -592,23 +642,47 @@ void commit_untouch(struct model *model)
 }
 
 /*
- * The store would not take what has happened, so that nothing it holds may be called live: everybody is read anew. The events stay
- * pending and go with the next commit that succeeds.
+ * The store would not take what has happened, so that nothing it holds may be called live: everybody is read anew under a new
+ * number, which no old record has. What was touched and what happened stay, and go with the next commit that succeeds.
  */
 static void lose_step(struct model *model, int rc)
 {
+    struct live *live = model->live;
     struct coverage *coverage, *next;
 
     log_write(LOG_LEVEL_ERROR, "commitFailed", "What happened could not be stored; reading anew",
               LOG_S("reason", cg_error_name(rc)));
+    HASH_ITER(hh, live->users, coverage, next)
+    {
+        live_restart(coverage);
+    }
+    if (!timer_is_armed(&live->commit_retry))
+        timer_arm(model->loop, &live->commit_retry, RETRY_MS);
+}
+
+/* More than can be held: what is dropped is announced as lost, for everybody, once there is room again. */
+static void bound_pending(struct live *live)
+{
+    while (live->num_pending > PENDING_MAX) {
+        struct pending_event *first = live->pending;
+        live->pending = first->next;
+        --live->num_pending;
+        pending_free(first);
+        live->pending_lost = 1;
+    }
+}
+
+static void tell_lost(struct model *model)
+{
+    struct coverage *coverage, *next;
+
+    if (!model->live->pending_lost)
+        return;
+    model->live->pending_lost = 0;
     HASH_ITER(hh, model->live->users, coverage, next)
     {
-        if (coverage->subscription == 0)
-            continue;
-        coverage->in_step = 0;
-        coverage->lost = 1;
-        atomic_store(&session_views[coverage->user].live, 0);
-        warm_schedule(coverage);
+        if (coverage->subscription != 0)
+            live_lost_events(coverage, "notStored");
     }
 }
 
@@ -624,11 +698,12 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
     if (rc == CG_OK) {
         publish(model);
         commit_untouch(model);
-    } else if (live_coverage(model, fetch != NULL ? fetch->covering : 0) != NULL ||
-               model->live->active != NULL) {
+        tell_lost(model);
+    } else if (model->live->active != NULL || model->live->pending != NULL) {
+        bound_pending(model->live);
         lose_step(model, rc);
-    }
-    if (rc != CG_OK)
+    } else {
         commit_untouch(model);
+    }
     return rc;
 }

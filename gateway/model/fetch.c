@@ -223,6 +223,24 @@ static void complete(struct fetch *fetch)
     fetch_outcome_unref(&outcome);
 }
 
+/*
+ * A declared fault of such a step says that the object has gone. Not so of the call itself while events keep it: they
+ * would have told. Then it is the read that failed, and the lists are asked whether the call is there.
+ */
+static int is_gone(struct fetch *fetch, const struct node *node, const struct plan_step *step,
+                   const struct session_outcome *outcome)
+{
+    const struct node *known = graph_find(&fetch->model->graph, node->kind, node->id);
+
+    if (outcome->rc != CG_E_FAULT || !outcome->fault->declared || step->on_fault != FAULT_GONE)
+        return 0;
+    if (node->kind != ENTITY_CONTACT || known == NULL ||
+        live_coverage(fetch->model, known->covered) == NULL)
+        return 1;
+    live_verify_calls(fetch->model, fetch->user);
+    return 0;
+}
+
 static void on_called(void *data, const struct session_outcome *outcome)
 {
     struct step_call *call = data;
@@ -247,7 +265,7 @@ static void on_called(void *data, const struct session_outcome *outcome)
     json_object_set_new(node->stamps, step->field, json_integer((json_int_t)since));
     if (outcome->rc == CG_OK)
         take_result(fetch, node, step, outcome->result);
-    else if (outcome->rc == CG_E_FAULT && outcome->fault->declared && step->on_fault == FAULT_GONE)
+    else if (is_gone(fetch, node, step, outcome))
         node->gone = 1;
     else if (outcome->rc == CG_E_FAULT && outcome->fault->declared &&
              step->on_fault == FAULT_ABSENT) {
@@ -310,6 +328,23 @@ static void pump(struct fetch *fetch)
 
 /* ---- beginning and end ---- */
 
+static void fetch_key(struct model *model, const char *key, size_t key_length, int force,
+                      const char *traceparent, struct fetch_waiter *waiter);
+
+/* Those who wanted everything asked anew, when part of it had been taken as known already. */
+static void ask_again(struct fetch *fetch, struct fetch_outcome *outcome)
+{
+    struct fetch_waiter *waiter, *next;
+    for (waiter = fetch->later; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (outcome->rc == CG_E_SHUTDOWN)
+            waiter->on_done(waiter, outcome);
+        else
+            fetch_key(fetch->model, fetch->key, fetch->key_length, 1, fetch->traceparent, waiter);
+    }
+    fetch->later = NULL;
+}
+
 void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome)
 {
     struct model *model = fetch->model;
@@ -324,6 +359,7 @@ void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome)
         next = waiter->next;
         waiter->on_done(waiter, outcome);
     }
+    ask_again(fetch, outcome);
     if (fetch->in_flight == 0)
         fetch_free(fetch);
 }
@@ -549,6 +585,11 @@ static void fetch_key(struct model *model, const char *key, size_t key_length, i
         ++model->num_collapsed;
         if (fetch->first == NULL)
             fetch->force |= force; /* it has not begun to ask */
+        else if (force && !fetch->force) {
+            waiter->next = fetch->later;
+            fetch->later = waiter;
+            return;
+        }
     }
     waiter->next = NULL;
     *fetch->waiters_end = waiter;

@@ -39,6 +39,7 @@ struct fetch {
     int64_t started_at_ms;      /* Unix: no fact is older than this */
     int64_t first_answer_at_ms; /* Unix; 0: none yet */
     struct fetch_waiter *waiters, **waiters_end;
+    struct fetch_waiter *later;     /* who wants it asked anew when this one has ended */
     struct fetch_waiter dependency; /* this fetch waiting for another one */
     int depended;
     struct graph own; /* what it has gathered; lists of related objects are arrays of ids here */

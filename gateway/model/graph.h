@@ -41,6 +41,7 @@ struct node {
     unsigned kept,
         absent; /* 1 << enum record_kind: what the store has of it is of this process; the store has nothing */
     uint64_t visited;   /* by which walk */
+    uint64_t dirtied;   /* arrival number of the event that did so last, with all around it */
     uint64_t refreshed; /* by which commit */
     int gone;           /* in a fetch: does not exist any more */
     int ended;  /* a contact whose last connection has gone; it leaves the graph with the commit */

@@ -64,9 +64,20 @@ struct coverage *live_user(struct model *model, uint32_t user)
 
 /* ---- what is known ---- */
 
+/* What no event tells of: it is known for as long as a time-to-live, never live. */
+static int is_untold(const char *field)
+{
+    static const char *const untold[] = {"messages"};
+    size_t i;
+    for (i = 0; i < sizeof(untold) / sizeof(untold[0]); ++i)
+        if (strcmp(untold[i], field) == 0)
+            return 1;
+    return 0;
+}
+
 int fact_is_fresh(const struct model *model, const struct node *node, const char *field)
 {
-    return live_coverage(model, node->covered) != NULL &&
+    return !is_untold(field) && live_coverage(model, node->covered) != NULL &&
            json_object_get(node->facts, field) != NULL && !node_is_dirty(node, field);
 }
 
@@ -198,6 +209,23 @@ static void dirty_all(struct node *node, uint64_t stamp)
     json_object_foreach(node->facts, field, value) node_dirty(node, field, stamp);
 }
 
+/* Whatever time is told next is taken: a clock that was set back must not make everything late for ever. */
+static void forget_times(struct model *model, struct node *node)
+{
+    struct node *connection, *tc;
+
+    node->told_ms = 0;
+    GRAPH_FOREACH(&model->graph, node, "connections", ENTITY_CONNECTION, connection)
+    {
+        connection->told_ms = 0;
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            tc->told_ms = 0;
+        }
+    }
+}
+
 void live_gap(struct model *model, struct node *node, const char *reason)
 {
     struct fetch_waiter *waiter = calloc(1, sizeof(*waiter));
@@ -206,12 +234,31 @@ void live_gap(struct model *model, struct node *node, const char *reason)
         abort();
     ++model->live->num_gaps;
     notice_gap(model, node, reason);
+    forget_times(model, node);
     dirty_all(node, live_clock(model));
     if (node->kind == ENTITY_CONTACT)
         dirty_call(model, node, live_clock(model));
     touch(model, node);
     waiter->on_done = on_reread;
     model_fetch(model, &(struct model_wanted){record_of(node), node->id, strlen(node->id), 1, NULL},
+                waiter);
+}
+
+void live_verify_calls(struct model *model, uint32_t user)
+{
+    const struct session *session = sessions_find(model->sessions, user);
+    struct fetch_waiter *waiter = calloc(1, sizeof(*waiter));
+
+    if (waiter == NULL)
+        abort();
+    if (session == NULL) {
+        free(waiter);
+        return;
+    }
+    waiter->on_done = on_reread;
+    model_fetch(model,
+                &(struct model_wanted){RECORD_USER_CALLS, session_user(session),
+                                       strlen(session_user(session)), 1, NULL},
                 waiter);
 }
 
@@ -229,23 +276,32 @@ void live_set_in_step(struct coverage *coverage)
         return;
     log_write(LOG_LEVEL_INFO, "inStep", "A session's objects are live",
               LOG_I("userNumber", coverage->user));
-    notice_session(model, coverage->user, coverage->lost ? "resynced" : "live", NULL);
+    if (model->live->restarted &&
+        !coverage->told_restart) /* what changed while nobody was there is not known */
+        notice_about_user(model, EVENT_GATEWAY_GAP, coverage->user,
+                          json_pack("{s:s}", "reason", "restart"));
+    notice_session(
+        model, coverage->user,
+        coverage->lost || (model->live->restarted && !coverage->told_restart) ? "resynced" : "live",
+        NULL);
     coverage->lost = 0;
+    coverage->told_restart = 1;
 }
 
-void live_lost_events(struct coverage *coverage)
+/* What it kept may be shown by resources that another subscription keeps: those are not live any more, either. */
+static void touch_shared(struct coverage *coverage)
 {
     struct model *model = coverage->model;
+    struct node *node, *next;
 
-    if (coverage->subscription == 0)
+    if (HASH_CNT(hh, model->live->users) < 2)
         return;
-    coverage->in_step = 0;
-    coverage->lost = 1;
-    ++model->live->num_gaps;
-    atomic_store(&session_views[coverage->user].live, 0);
-    notice_about_user(model, EVENT_GATEWAY_GAP, coverage->user,
-                      json_pack("{s:s}", "reason", "deliveryFailed"));
-    warm(coverage);
+    HASH_ITER(hh, model->graph.nodes, node, next)
+    {
+        if (node->covered == coverage->subscription)
+            touch(model, node);
+    }
+    model_commit_later(model);
 }
 
 static void deactivate(struct coverage *coverage)
@@ -255,6 +311,7 @@ static void deactivate(struct coverage *coverage)
     if (coverage->subscription == 0)
         return;
     HASH_DELETE(by_number, live->active, coverage);
+    touch_shared(coverage);
     coverage->subscription = 0;
     coverage->in_step = 0;
     coverage->lost = 1;
@@ -263,16 +320,40 @@ static void deactivate(struct coverage *coverage)
     timer_disarm(coverage->model->loop, &coverage->reconcile);
 }
 
+static void activate(struct coverage *coverage)
+{
+    struct live *live = coverage->model->live;
+
+    coverage->subscription = ++live->next_subscription;
+    HASH_ADD(by_number, live->active, subscription, sizeof(coverage->subscription), coverage);
+    warm(coverage);
+    warm_schedule(coverage);
+}
+
+void live_restart(struct coverage *coverage)
+{
+    if (coverage->subscription == 0)
+        return;
+    deactivate(coverage);
+    activate(coverage);
+}
+
+void live_lost_events(struct coverage *coverage, const char *reason)
+{
+    if (coverage->subscription == 0)
+        return;
+    ++coverage->model->live->num_gaps;
+    notice_about_user(coverage->model, EVENT_GATEWAY_GAP, coverage->user,
+                      json_pack("{s:s}", "reason", reason));
+    live_restart(coverage);
+}
+
 void model_on_subscribed(struct model *model, struct session *session)
 {
     struct coverage *coverage = live_user(model, session_number(session));
 
     deactivate(coverage);
-    coverage->subscription = ++model->live->next_subscription;
-    HASH_ADD(by_number, model->live->active, subscription, sizeof(coverage->subscription),
-             coverage);
-    warm(coverage);
-    warm_schedule(coverage);
+    activate(coverage);
 }
 
 void model_on_unsubscribed(struct model *model, struct session *session, const char *why)
@@ -290,9 +371,13 @@ void model_on_message(struct model *model, struct session *session, const json_t
     apply_message(model, session_number(session), message);
 }
 
+#define COMMIT_AT 256 /* events: what is told in one go is published in one go */
 void model_on_batch_end(struct model *model)
 {
-    model_commit_later(model);
+    if (model->live->num_pending >= COMMIT_AT && !timer_is_armed(&model->live->commit_retry))
+        model_commit(model, NULL, NULL, NULL);
+    else
+        model_commit_later(model);
 }
 
 /* ---- life ---- */
@@ -319,7 +404,13 @@ static void on_ended(struct timer *timer)
     commit_erase_ended(live->model, clock_monotonic_ms());
 }
 
-int live_new(struct model *model, uint64_t epoch)
+static void on_commit_retry(struct timer *timer)
+{
+    struct live *live = (struct live *)((char *)timer - offsetof(struct live, commit_retry));
+    model_commit(live->model, NULL, NULL, NULL);
+}
+
+int live_new(struct model *model, const struct model_settings *settings)
 {
     struct live *live = calloc(1, sizeof(*live));
 
@@ -327,11 +418,13 @@ int live_new(struct model *model, uint64_t epoch)
         return CG_E_NOMEM;
     model->live = live;
     live->model = model;
-    live->next_subscription = epoch << 32;
+    live->next_subscription = settings->epoch << 32;
+    live->restarted = settings->restarted;
     live->pending_end = &live->pending;
     live->warm_end = &live->warm_first;
     live->ended_calls_end = &live->ended_calls;
     live->ended_timer.on_due = on_ended;
+    live->commit_retry.on_due = on_commit_retry;
     live->ended = json_object();
     live->lineage = json_object();
     live->commit_due.on_deliver = on_commit_due;
@@ -369,6 +462,7 @@ void live_free(struct model *model)
     }
     recent_free(live);
     timer_disarm(model->loop, &live->ended_timer);
+    timer_disarm(model->loop, &live->commit_retry);
     commit_forget_ended(live);
     json_decref(live->ended);
     json_decref(live->lineage);

@@ -28,6 +28,7 @@ struct coverage {
     uint64_t subscription; /* 0: none is active */
     int in_step;           /* read since it became active */
     int lost;              /* there was one before: what differs is told */
+    int told_restart;      /* of an earlier process */
     enum warm_stage stage;
     uint64_t warming; /* the subscription that the reading began under */
     size_t outstanding;
@@ -67,7 +68,7 @@ struct live {
     struct pending_event *pending, **pending_end;
     size_t num_pending;
     json_t *ended;   /* connections, terminal connections and contacts that are over: id -> clock */
-    json_t *lineage; /* contact id -> {"consultOf", "transferredFrom"} */
+    json_t *lineage; /* contact id -> the contacts that it was transferred from, the oldest first */
     struct recent_table *recent;
     size_t recent_at;
     struct coverage *warm_first, **warm_end;
@@ -76,16 +77,16 @@ struct live {
     int commit_scheduled;
     struct force_answer *force_answers;
     struct ended_call *ended_calls, **ended_calls_end; /* in order of when they are erased */
-    struct timer ended_timer;
-    struct node *leaving; /* contacts that leave the graph with the commit */
+    struct timer ended_timer, commit_retry;
+    int restarted;    /* the store was not empty when the process started */
+    int pending_lost; /* events were dropped while the store refused */
     void (*publish)(void *data, struct event *const *events, size_t num_events);
     void *publish_data;
-    uint64_t log_epoch;
     uint64_t num_events, num_duplicates, num_copies, num_gaps, num_differences, num_reconciled;
 };
 
 /* live.c */
-int live_new(struct model *model, uint64_t epoch);
+int live_new(struct model *model, const struct model_settings *settings);
 void live_get_stats(struct model *model, struct model_stats *stats);
 void live_free(struct model *model);
 uint64_t live_clock(const struct model *model);
@@ -100,9 +101,11 @@ int step_applies(const struct graph *graph, const struct node *node, const struc
                  enum record_kind kind, const char *after);
 void touch(struct model *model, struct node *node);
 void live_gap(struct model *model, struct node *node, const char *reason);
+void live_verify_calls(struct model *model, uint32_t user); /* are they still there? */
 void live_set_in_step(struct coverage *coverage);
-void live_lost_events(
-    struct coverage *coverage); /* deliveries failed: what they told is not known */
+void live_lost_events(struct coverage *coverage,
+                      const char *reason);    /* what deliveries told is not known */
+void live_restart(struct coverage *coverage); /* all is read anew under a new number */
 
 /* merge.c: what a fetch found becomes part of the graph */
 void merge_fetch(struct fetch *fetch);
@@ -121,6 +124,8 @@ uint32_t who_ended(const struct model *model,
                    const char *id); /* the user whose session told it; 0: a read did */
 int is_over(const struct model *model, const char *id, uint64_t since);
 void contact_see(struct model *model, struct node *contact, uint32_t user);
+int is_place(const struct node *node); /* an agent, a terminal, an address */
+int may_cover(const struct model *model, const struct node *node, uint64_t subscription);
 struct node *place_of(struct model *model, const struct node *leg);
 int contact_has_leg(struct model *model, const struct node *contact, uint32_t user);
 void contact_unsee(struct model *model, struct node *contact, uint32_t user);
@@ -140,6 +145,7 @@ void commit_forget_ended(struct live *live);
 void commit_untouch(struct model *model); /* what was touched is written, or lost */
 int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 
+void count_contact(struct model *model); /* for the figure of contacts per hour */
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
 int fetch_store(struct fetch *fetch);
 
@@ -155,6 +161,7 @@ struct notice {
 };
 struct pending_event *notice(struct model *model, const struct notice *notice);
 void pending_add_users(struct pending_event *pending, const struct node *node); /* NULL: none */
+void pending_is_too_large(struct pending_event *pending); /* becomes a gap of the same subject */
 void pending_free(struct pending_event *pending);
 struct event *pending_make(const struct pending_event *pending, uint64_t epoch, uint64_t seq);
 void notice_session(struct model *model, uint32_t user, const char *state, const char *why);

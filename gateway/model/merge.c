@@ -73,15 +73,44 @@ static void tell_state(struct model *model, const struct node *leg, const char *
         json_decref(data);
 }
 
+/* One property may be several facts: told once, with all of them. */
+static int was_just_told(const struct model *model, const struct node *node,
+                         const struct property_row *row)
+{
+    const struct pending_event *at, *last = NULL;
+    for (at = model->live->pending; at != NULL; at = at->next)
+        last = at;
+    return last != NULL && last->type == row->type && last->property != NULL &&
+           strcmp(last->property, row->name) == 0 && last->about == node;
+}
+
+static json_t *property_value(const struct node *node, const struct property_row *row)
+{
+    json_t *values = json_object(), *only;
+    size_t i;
+
+    for (i = 0; i < num_property_rows; ++i)
+        if (property_rows[i].type == row->type && strcmp(property_rows[i].name, row->name) == 0)
+            json_object_set_new(values, property_rows[i].field,
+                                public_value(property_rows[i].field,
+                                             json_object_get(node->facts, property_rows[i].field)));
+    if (json_object_size(values) != 1)
+        return values;
+    only = json_incref(json_object_iter_value(json_object_iter(values)));
+    json_decref(values);
+    return only;
+}
+
 static void tell_property(struct model *model, const struct node *node,
                           const struct property_row *row)
 {
-    json_t *data = json_pack("{s:s, s:o, s:b}", "property", row->name, "value",
-                             public_value(row->field, json_object_get(node->facts, row->field)),
-                             "reconciled", 1);
+    struct pending_event *event;
     struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(),
-                       0,         data};
-    notice(model, &n);
+                       0,         NULL};
+
+    n.data = json_pack("{s:s, s:b}", "property", row->name, "reconciled", 1);
+    event = notice(model, &n);
+    event->about = node;
 }
 
 static void tell_flags(struct model *model, const struct node *leg)
@@ -116,8 +145,10 @@ static int is_leg(const struct node *node)
 static void found_missed(struct merging *merging, const struct node *node)
 {
     const struct node *about = is_leg(node) ? contact_of(merging->model, node) : node;
+    if (about == NULL)
+        return;
     ++merging->model->live->num_gaps;
-    notice_gap(merging->model, about != NULL ? about : node, "reconciliation");
+    notice_gap(merging->model, about, "reconciliation");
 }
 
 static void tell_change(struct merging *merging, struct node *node, const char *field,
@@ -220,9 +251,8 @@ static void cover(struct merging *merging, struct node *node)
     const char *field;
     json_t *value;
 
-    if (covering == 0 || node->covered == covering ||
-        live_coverage(merging->model, node->covered) != NULL ||
-        live_coverage(merging->model, covering) == NULL)
+    if (node->covered == covering || !may_cover(merging->model, node, covering) ||
+        may_cover(merging->model, node, node->covered))
         return;
     json_object_foreach(node->facts, field, value) node_dirty(node, field, merging->fetch->since);
     node->covered = covering;
@@ -245,6 +275,8 @@ static void merge_node(struct merging *merging, const struct node *found)
 
     if (node == NULL)
         return;
+    if (merging->fetch->kind == RECORD_USER && is_place(node))
+        node_add_user(node, merging->fetch->user);
     cover(merging, node);
     json_object_foreach(found->stamps, field, stamp)
     {
@@ -254,7 +286,9 @@ static void merge_node(struct merging *merging, const struct node *found)
         if (value == NULL || (is_rights(field) && rights_user(model, node, merging->fetch->user) !=
                                                       read_by(merging, found, field)))
             continue;
-        if (child != ENTITY_NONE && json_is_array(value))
+        if (json_is_null(value) && json_is_object(json_object_get(node->facts, field)))
+            node_dirty(node, field, live_clock(model)); /* it would not tell the list this time */
+        else if (child != ENTITY_NONE && json_is_array(value))
             changed |= merge_list(merging, node, field, child, value, since);
         else
             changed |= merge_fact(merging, node, field, value, since);
@@ -291,6 +325,12 @@ static void merge_gone(struct merging *merging, const struct node *found)
 
     if (node == NULL || node->told_at > merging->fetch->since)
         return;
+    if (live_coverage(merging->model, node->covered) != NULL) {
+        /* a fault alone ends nothing that events keep: lists tell what has gone */
+        node_dirty(node, "state", live_clock(merging->model));
+        touch(merging->model, node);
+        return;
+    }
     if (node->kind == ENTITY_CONTACT)
         merge_contact_over(merging->model, node, "gone");
     else if (is_leg(node))
@@ -319,10 +359,10 @@ static void forget_ended(struct model *model)
 void merge_fetch(struct fetch *fetch)
 {
     struct merging merging = {fetch->model, fetch, 0};
-    const struct coverage *coverage = live_coverage(fetch->model, fetch->covering);
+    const struct coverage *coverage = live_user(fetch->model, fetch->user);
     const struct node *found;
 
-    merging.telling = coverage != NULL && (coverage->in_step || coverage->lost);
+    merging.telling = coverage->in_step || coverage->lost;
     live_tick(fetch->model);
     for (found = fetch->first; found != NULL; found = found->next) {
         if (found->gone)

@@ -47,7 +47,7 @@ int model_new(struct model **out, const struct model_settings *settings)
         (rc = resolve_steps(model)) == CG_OK)
         rc = store_reader_new(&model->reader, model->store);
     if (rc == CG_OK)
-        rc = live_new(model, settings->epoch);
+        rc = live_new(model, settings);
     if (rc != CG_OK)
         model_free(&model);
     *out = model;

@@ -197,14 +197,15 @@ void notice_provider(struct model *model, uint32_t user, json_t *data)
 void pending_tell_only(struct pending_event *pending, uint32_t user, const uint32_t *told,
                        size_t num_told)
 {
+    size_t i;
+
     pending->num_users = 0;
     add_user(pending, user);
-    if (num_told == 0)
-        return;
-    if ((pending->told = malloc(num_told * sizeof(*told))) == NULL)
+    if ((pending->told = calloc(num_told + 1, sizeof(*told))) == NULL)
         abort();
-    memcpy(pending->told, told, num_told * sizeof(*told));
-    pending->num_told = num_told;
+    for (i = 0; i < num_told; ++i)
+        if (told[i] != user)
+            pending->told[pending->num_told++] = told[i];
 }
 
 void pending_free(struct pending_event *pending)
@@ -255,6 +256,18 @@ static char *cloud_event(const struct pending_event *pending, uint64_t epoch, ui
     text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     return text;
+}
+
+void pending_is_too_large(struct pending_event *pending)
+{
+    pending->type = EVENT_GATEWAY_GAP;
+    free(pending->agent);
+    free(pending->property);
+    pending->agent = pending->property = NULL;
+    json_decref(pending->data);
+    pending->data = json_pack("{s:s}", "reason", "tooLarge");
+    if (strlen(pending->subject) >= CG_PATH_BYTES_MAX)
+        pending->subject[CG_PATH_BYTES_MAX - 1] = '\0';
 }
 
 struct event *pending_make(const struct pending_event *pending, uint64_t epoch, uint64_t seq)

@@ -10,7 +10,6 @@
 
 #include "gateway/model/live.h"
 
-#define TELLERS_MAX  16
 #define COPY_AGE_MS  60000
 #define TIME_SKEW_MS 1000
 
@@ -21,7 +20,7 @@ struct recent {
     struct teller {
         uint32_t user;
         unsigned times;
-    } tellers[TELLERS_MAX];
+    } * tellers;
     size_t num_tellers;
     unsigned judged; /* tellings that were found to be a change, or not */
     uint32_t *users; /* who were told */
@@ -42,21 +41,29 @@ static struct recent_table *table_of(struct live *live)
     return live->recent;
 }
 
-static struct teller *teller_of(struct recent *entry, uint32_t user)
+static struct teller *teller_of(const struct recent *entry, uint32_t user)
 {
     size_t i;
     for (i = 0; i < entry->num_tellers; ++i)
         if (entry->tellers[i].user == user)
             return &entry->tellers[i];
-    if (entry->num_tellers == TELLERS_MAX)
-        return &entry->tellers[TELLERS_MAX - 1];
-    entry->tellers[entry->num_tellers] = (struct teller){user, 0};
-    return &entry->tellers[entry->num_tellers++];
+    return NULL;
 }
 
-static int has_told(struct recent *entry, uint32_t user)
+static struct teller *add_teller(struct recent *entry, uint32_t user)
 {
-    return teller_of(entry, user)->times > 0;
+    struct teller *more =
+        reallocarray(entry->tellers, entry->num_tellers + 1, sizeof(*entry->tellers));
+    if (more == NULL)
+        abort();
+    entry->tellers = more;
+    more[entry->num_tellers] = (struct teller){user, 0};
+    return &more[entry->num_tellers++];
+}
+
+static int has_told(const struct recent *entry, uint32_t user)
+{
+    return teller_of(entry, user) != NULL;
 }
 
 /* The next older entry of the same bucket that is still there, from `at` on: 1 + its index; 0: none. */
@@ -107,7 +114,8 @@ enum copy recent_check(struct live *live, const struct change *change, struct re
     if (entry == NULL && (entry = about_that_time(table, change)) == NULL)
         return COPY_NEW;
     *found = entry;
-    teller = teller_of(entry, change->user);
+    if ((teller = teller_of(entry, change->user)) == NULL)
+        teller = add_teller(entry, change->user);
     if (++teller->times <= entry->judged)
         return teller->times == 1 ? COPY_OF_ANOTHER_SESSION : COPY_KNOWN;
     ++entry->judged;
@@ -127,14 +135,14 @@ void recent_add(struct live *live, const struct change *change, const struct pen
     size_t *newest = &table->newest[change->hash % BUCKETS];
 
     free(entry->users);
+    free(entry->tellers);
     *entry = (struct recent){.hash = change->hash,
                              .place = change->place,
                              .time_ms = change->time_ms,
                              .arrived_ms = clock_monotonic_ms(),
-                             .tellers = {{change->user, 1}},
-                             .num_tellers = 1,
                              .judged = 1,
                              .older = *newest};
+    add_teller(entry, change->user)->times = 1;
     if (event->num_users > 0 &&
         (entry->users = malloc(event->num_users * sizeof(*entry->users))) != NULL) {
         memcpy(entry->users, event->users, event->num_users * sizeof(*entry->users));
@@ -148,8 +156,10 @@ void recent_free(struct live *live)
 {
     struct recent_table *table = live->recent;
     size_t i;
-    for (i = 0; table != NULL && i < RECENT_MAX; ++i)
+    for (i = 0; table != NULL && i < RECENT_MAX; ++i) {
         free(table->entries[i].users);
+        free(table->entries[i].tellers);
+    }
     free(table);
     live->recent = NULL;
 }

@@ -20,6 +20,19 @@ static const struct {
     {ENTITY_AGENT, "addresses", ENTITY_ADDRESS, "agentsOf", 1},
 };
 
+int is_place(const struct node *node)
+{
+    return node->kind == ENTITY_AGENT || node->kind == ENTITY_TERMINAL ||
+           node->kind == ENTITY_ADDRESS;
+}
+
+/* A call is told to all who see it; an agent, a terminal or an address only to whom it belongs. */
+int may_cover(const struct model *model, const struct node *node, uint64_t subscription)
+{
+    const struct coverage *coverage = live_coverage(model, subscription);
+    return coverage != NULL && (!is_place(node) || node_has_user(node, coverage->user));
+}
+
 void relate(struct model *model, struct node *parent, const char *field, const char *child_id)
 {
     size_t i;
@@ -28,7 +41,7 @@ void relate(struct model *model, struct node *parent, const char *field, const c
         if (ways_back[i].parent != parent->kind || strcmp(ways_back[i].field, field) != 0 ||
             (child = graph_find(&model->graph, ways_back[i].child, child_id)) == NULL)
             continue;
-        if (child->covered == 0 && json_object_size(child->facts) == 0)
+        if (child->covered == 0 && json_object_size(child->facts) == 0 && !is_place(child))
             child->covered = parent->covered;
         if (ways_back[i].is_list)
             node_link(child, ways_back[i].back, parent->id, 0);
@@ -100,6 +113,7 @@ void foreach_agent_of_call(struct model *model, const struct node *contact,
 /* ---- ends ---- */
 
 /* When, and who told it: arrival number and user in one. */
+#define STAMPS_MAX  64
 #define OVER_BITS   16
 #define ONLY_FORGET UINT32_MAX
 _Static_assert(SESSION_VIEWS_MAX <= 1 << OVER_BITS, "a user's number has room");
@@ -122,16 +136,6 @@ int is_over(const struct model *model, const char *id, uint64_t since)
     return stamp != NULL && (uint64_t)json_integer_value(stamp) >> OVER_BITS >= since;
 }
 
-static void unlink_at(struct model *model, const struct node *leg, const char *fact,
-                      enum entity kind, const char *field, uint64_t stamp)
-{
-    struct node *place = one(model, leg, fact, kind);
-    if (place == NULL)
-        return;
-    node_unlink(place, field, leg->id, stamp);
-    touch(model, place);
-}
-
 /* It leaves the graph at once, and memory with the commit: whoever holds the pointer may still look at it until then. */
 static void remove_node(struct model *model, struct node *node, uint64_t stamp, uint32_t user)
 {
@@ -139,6 +143,34 @@ static void remove_node(struct model *model, struct node *node, uint64_t stamp, 
         set_over(model, node->id, stamp, user);
     touch(model, node);
     graph_take_out(&model->graph, node);
+}
+
+/* Nobody reads that began before: what events took out cannot come back, and need not be remembered. */
+static void forget_old_stamps(struct model *model, struct node *place, const char *field)
+{
+    if (model->fetches == NULL &&
+        json_object_size(json_object_get(place->stamps, field)) > STAMPS_MAX)
+        json_object_del(place->stamps, field);
+}
+
+static int is_unused(const struct node *place)
+{
+    return json_object_size(json_object_get(place->facts, "connections")) == 0 &&
+           json_object_size(json_object_get(place->facts, "terminalConnections")) == 0 &&
+           json_object_size(json_object_get(place->facts, "agentsOf")) == 0;
+}
+
+static void unlink_at(struct model *model, const struct node *leg, const char *fact,
+                      enum entity kind, const char *field, uint64_t stamp)
+{
+    struct node *place = one(model, leg, fact, kind);
+    if (place == NULL)
+        return;
+    node_unlink(place, field, leg->id, stamp);
+    forget_old_stamps(model, place, field);
+    touch(model, place);
+    if (is_place(place) && place->num_users == 0 && is_unused(place))
+        remove_node(model, place, stamp, ONLY_FORGET); /* an outside number, for the most part */
 }
 
 void contact_is_over(struct model *model, const char *id)
@@ -199,6 +231,8 @@ void contact_see(struct model *model, struct node *contact, uint32_t user)
 
     if (user == 0 || !node_add_user(contact, user))
         return;
+    if (contact->num_users == 1)
+        count_contact(model);
     holdings = holdings_of(model, user);
     if (holdings->calls == NULL)
         holdings->calls = json_object();
@@ -229,6 +263,39 @@ int contact_has_leg(struct model *model, const struct node *contact, uint32_t us
     return 0;
 }
 
+/* Who sees it still and is in step has been told all along: that subscription keeps it now. */
+static uint64_t other_cover(const struct model *model, const struct node *contact)
+{
+    size_t i;
+    for (i = 0; i < contact->num_users; ++i) {
+        const struct coverage *coverage =
+            live_coverage(model, live_subscription(model, contact->users[i]));
+        if (coverage != NULL && coverage->in_step)
+            return coverage->subscription;
+    }
+    return 0;
+}
+
+static void cover_anew(struct model *model, struct node *contact, uint64_t gone)
+{
+    uint64_t other = other_cover(model, contact);
+    struct node *connection, *tc;
+
+    if (contact->covered == gone)
+        contact->covered = other;
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        if (connection->covered == gone)
+            connection->covered = other;
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            if (tc->covered == gone)
+                tc->covered = other;
+        }
+    }
+}
+
 void contact_unsee(struct model *model, struct node *contact, uint32_t user)
 {
     uint32_t *former =
@@ -239,6 +306,8 @@ void contact_unsee(struct model *model, struct node *contact, uint32_t user)
     contact->former = former;
     contact->former[contact->num_former++] = user;
     node_remove_user(contact, user);
+    if (live_subscription(model, user) != 0)
+        cover_anew(model, contact, live_subscription(model, user));
     json_object_del(holdings_of(model, user)->calls, contact->id);
     touch(model, contact);
 }
@@ -309,6 +378,9 @@ void dirty_place(struct model *model, struct node *terminal, uint64_t stamp)
 {
     struct node *agent, *tc, *address;
 
+    if (terminal->dirtied == stamp)
+        return;
+    terminal->dirtied = stamp;
     dirty_flags(model, terminal, stamp);
     GRAPH_FOREACH(&model->graph, terminal, "addresses", ENTITY_ADDRESS, address)
     {
@@ -328,6 +400,9 @@ void dirty_call(struct model *model, struct node *contact, uint64_t stamp)
 {
     struct node *connection, *tc, *place;
 
+    if (contact->dirtied == stamp)
+        return;
+    contact->dirtied = stamp;
     dirty_flags(model, contact, stamp);
     GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
     {

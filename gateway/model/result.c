@@ -38,7 +38,7 @@ static void remember_handles(struct fetch *fetch)
     holdings->read_at_ms = fetch->started_at_ms;
 }
 
-static void count_contact(struct model *model)
+void count_contact(struct model *model)
 {
     if (model->contact_times == NULL &&
         (model->contact_times = calloc(CONTACT_TIMES_MAX, sizeof(*model->contact_times))) == NULL)
@@ -103,31 +103,32 @@ static json_t *calls_before(struct fetch *fetch)
 
 /* ---- a user's lists ---- */
 
-static const enum entity owned_entities[] = {ENTITY_AGENT, ENTITY_TERMINAL, ENTITY_ADDRESS};
+static const struct {
+    const char *field;
+    enum entity kind;
+} owned_lists[] = {
+    {"agents", ENTITY_AGENT}, {"terminals", ENTITY_TERMINAL}, {"addresses", ENTITY_ADDRESS}};
 
-static int is_listed(const struct fetch *fetch, const struct node *node)
+/* What the user owned until now: a copy of the lists. */
+static json_t *owned_before(struct fetch *fetch)
 {
-    const struct node *found = graph_find(&fetch->own, node->kind, node->id);
-    return found != NULL && !found->gone;
+    const struct node *user = graph_find(&fetch->model->graph, ENTITY_USER, fetch->id);
+    return user != NULL ? json_deep_copy(user->facts) : NULL;
 }
 
-static void note_owned(struct fetch *fetch)
+static void disown_unlisted(struct fetch *fetch, const json_t *before)
 {
-    struct model *model = fetch->model;
-    struct node *node, *next;
+    json_t *entry;
+    const char *id;
+    size_t i;
 
-    HASH_ITER(hh, model->graph.nodes, node, next)
-    {
-        size_t i;
-        for (i = 0; i < sizeof(owned_entities) / sizeof(owned_entities[0]); ++i) {
-            if (node->kind != owned_entities[i])
-                continue;
-            if (is_listed(fetch, node))
-                node_add_user(node, fetch->user);
-            else
+    for (i = 0; i < sizeof(owned_lists) / sizeof(owned_lists[0]); ++i)
+        json_object_foreach(json_object_get(before, owned_lists[i].field), id, entry)
+        {
+            struct node *node = graph_find(&fetch->model->graph, owned_lists[i].kind, id);
+            if (node != NULL && graph_find(&fetch->own, owned_lists[i].kind, id) == NULL)
                 node_remove_user(node, fetch->user);
         }
-    }
 }
 
 /* A call that the user did not see listed: over for everybody, or only out of this user's sight. */
@@ -149,9 +150,19 @@ static void see(struct fetch *fetch, const struct node *found)
     struct node *contact = graph_find(&fetch->model->graph, ENTITY_CONTACT, found->id);
     if (contact == NULL)
         return;
-    if (contact->num_users == 0)
-        count_contact(fetch->model);
     contact_see(fetch->model, contact, fetch->user);
+}
+
+/* Calls that events named and that nobody turned out to see. */
+static void forget_unseen(struct fetch *fetch)
+{
+    struct node *node, *next;
+    HASH_ITER(hh, fetch->model->graph.nodes, node, next)
+    {
+        if (node->kind == ENTITY_CONTACT && node->num_users == 0 && !node->ended &&
+            node->told_at <= fetch->since)
+            contact_out_of_sight(fetch->model, node, NULL);
+    }
 }
 
 /* Returns the calls that the user sees now, {id: true}. Where a terminal would not tell its calls, those that were known go on being known. */
@@ -182,6 +193,7 @@ static json_t *note_calls(struct fetch *fetch)
             unsee(fetch, id);
     }
     json_decref(before);
+    forget_unseen(fetch);
     return holdings->calls;
 }
 
@@ -210,22 +222,24 @@ static struct node *root_of(struct fetch *fetch)
 int fetch_store(struct fetch *fetch)
 {
     struct model *model = fetch->model;
-    json_t *resource, *calls = NULL;
+    json_t *resource, *calls = NULL, *before;
     struct node *root;
     char *body;
     int rc;
 
+    before = fetch->kind == RECORD_USER ? owned_before(fetch) : NULL;
     merge_fetch(fetch);
+    if (before != NULL)
+        disown_unlisted(fetch, before);
+    json_decref(before);
     if (fetch->first->gone || (root = root_of(fetch)) == NULL || root->ended)
         return gone(fetch);
     if (plan_root(fetch->kind) == ENTITY_CONTACT) {
         remember_consults(fetch);
         contact_see(model, root, fetch->user);
     }
-    if (fetch->kind == RECORD_USER) {
+    if (fetch->kind == RECORD_USER)
         remember_handles(fetch);
-        note_owned(fetch);
-    }
     if (fetch->kind == RECORD_USER_CALLS)
         calls = note_calls(fetch);
     note_agent(fetch);

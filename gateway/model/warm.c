@@ -176,10 +176,7 @@ static void start(struct coverage *coverage)
     ++coverage->model->live->warming;
     if ((coverage->work = calloc(1, sizeof(*coverage->work))) == NULL)
         abort();
-    if (user == NULL || coverage->subscription == 0)
-        finish(coverage);
-    else
-        read_anew(coverage, RECORD_USER, user);
+    read_anew(coverage, RECORD_USER, user);
 }
 
 /* ---- who is next ---- */
@@ -190,7 +187,10 @@ static void run(struct live *live)
     while (live->warming < USERS_AT_ONCE && (coverage = live->warm_first) != NULL) {
         if ((live->warm_first = coverage->warm_next) == NULL)
             live->warm_end = &live->warm_first;
-        start(coverage);
+        if (name_of(coverage) != NULL && coverage->subscription != 0)
+            start(coverage);
+        else
+            coverage->stage = WARM_IDLE;
     }
 }
 

@@ -52,6 +52,7 @@ struct model_settings {
     const struct contract *contract;
     struct config *config;
     uint64_t epoch; /* of the store: subscriptions are numbered from it */
+    int restarted;  /* the store holds what an earlier process knew */
 };
 
 int model_new(struct model **model, const struct model_settings *settings);

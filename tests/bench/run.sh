@@ -1,10 +1,15 @@
 #!/bin/bash
-# `make bench`: the store and the codec alone, then the gateway against nginx and Varnish. Takes about three minutes, listens
-# and sends on 127.0.0.1 only, leaves OUT/bench.json behind.
+# `make bench`: the store and the codec alone, the gateway against nginx and Varnish, then its events. Takes under six minutes, listens
+# and sends on 127.0.0.1 only, leaves OUT/bench.json and OUT/bench_events.json behind.
+#
+#   tests/bench/run.sh [--events] [option of the part]...      --events: only those (bench_events.py), else all of it (compare.py)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-build/release}
 
+if [[ ${1:-} == --events ]]; then
+    exec python3 tests/bench/bench_events.py "${@:2}"
+fi
 for name in store codec; do
     program=$OUT/tests/bench/bench_$name
     [[ -x $program ]] || continue
@@ -13,4 +18,5 @@ for name in store codec; do
         sed -nE 's/.*"figure":"([^"]*)","value":([0-9.]+),"unit":"([^"]*)".*/\2|\3|\1/p' |
         while IFS='|' read -r value unit figure; do printf '  %14s %-9s  %s\n' "$value" "$unit" "$figure"; done
 done
-exec python3 tests/bench/compare.py "$@"
+python3 tests/bench/compare.py "$@"
+exec python3 tests/bench/bench_events.py
