@@ -95,10 +95,14 @@ static void on_frame(wslay_event_context_ptr parser,
     }
 }
 
-static void on_peer_close(struct client *client, unsigned code)
+/* Answered in kind; nothing new when it is the answer to ours. A code has two bytes, which wslay does not insist on. */
+static void on_peer_close(struct client *client, const struct wslay_event_on_msg_recv_arg *message)
 {
     client->ws.peer_closed = 1;
-    client_close(client, code, ""); /* nothing new when it is the answer to ours */
+    if (message->msg_length == 1)
+        client_close(client, WSLAY_CODE_PROTOCOL_ERROR, "not RFC 6455");
+    else
+        client_close(client, message->status_code, "");
 }
 
 static void on_message(wslay_event_context_ptr parser,
@@ -109,7 +113,7 @@ static void on_message(wslay_event_context_ptr parser,
     (void)parser;
     switch (message->opcode) {
     case WSLAY_CONNECTION_CLOSE:
-        on_peer_close(client, message->status_code);
+        on_peer_close(client, message);
         return;
     case WSLAY_PING:
         client_send(client, frame_pong((const char *)message->msg, message->msg_length));
@@ -151,12 +155,14 @@ static void on_refused(struct client *client)
 void websocket_read(struct client *client)
 {
     wslay_event_context_ptr parser = client->ws.parser;
+    int rc;
 
     while (client->sock->input->size > 0 && !client->ws.peer_closed &&
            wslay_event_want_read(parser) && client->state != CLIENT_ENDED) {
         client->ws.feed = TURN_BYTES;
-        if (wslay_event_recv(parser) != 0) {
-            client_close(client, CG_CLOSE_INTERNAL, "");
+        if ((rc = wslay_event_recv(parser)) != 0) { /* it cannot read on: not a frame at all */
+            unsigned code = rc == WSLAY_ERR_NOMEM ? CG_CLOSE_INTERNAL : WSLAY_CODE_PROTOCOL_ERROR;
+            client_close(client, code, reason_of(code));
             break;
         }
         while (wslay_event_want_write(parser) && wslay_event_send(parser) == 0)
