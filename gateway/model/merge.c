@@ -76,9 +76,11 @@ static void tell_state(struct model *model, const struct node *leg, const char *
 static void tell_property(struct model *model, const struct node *node,
                           const struct property_row *row)
 {
-    json_t *data = json_pack("{s:s, s:o, s:b}", "property", row->name, "value",
-                             public_value(row->field, json_object_get(node->facts, row->field)),
-                             "reconciled", 1);
+    json_t *value = public_value(row->field, json_object_get(node->facts, row->field));
+    json_t *data = json_pack(
+        "{s:s, s:o, s:b}", "property", row->name, "value",
+        property_has_fields(row->type, row->name) ? json_pack("{s:o}", row->field, value) : value,
+        "reconciled", 1);
     struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(),
                        0,         data};
     notice(model, &n);

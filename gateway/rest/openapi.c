@@ -215,14 +215,19 @@ static json_t *operation_of(const struct route *route)
     return operation;
 }
 
-static json_t *components(void)
+json_t *openapi_schemas(void)
 {
     json_t *all = json_object();
     size_t i;
     for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); ++i)
         json_object_set_new(all, schemas[i].name, json_loads(schemas[i].schema, 0, NULL));
-    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", all, "securitySchemes", "bearer", "type",
-                     "http", "scheme", "bearer");
+    return all;
+}
+
+static json_t *components(void)
+{
+    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", openapi_schemas(), "securitySchemes",
+                     "bearer", "type", "http", "scheme", "bearer");
 }
 
 void get_openapi(struct request *request)
