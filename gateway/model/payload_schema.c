@@ -32,16 +32,6 @@ static const struct {
      "\"numberOfMessages\":{\"type\":\"integer\"}}}"},
 };
 
-/* Members that the gateway adds. */
-static const struct {
-    const char *name, *schema;
-} added[] = {
-    {"agent", "{\"type\":[\"string\",\"null\"],\"description\":\"The login id of the agent it is "
-              "about, where known\"}"},
-    {"derived", "{\"const\":true,\"description\":\"Not notified: found by the gateway\"}"},
-    {"reconciled", "{\"const\":true,\"description\":\"Found by reading again after a gap\"}"},
-};
-
 /* What must be there, where the payload has it at all. */
 static const char *const required[] = {"property", "newState", "state"};
 
@@ -152,14 +142,9 @@ static void put(json_t *properties, const char *name, json_t *schema, int is_pro
 }
 
 /* A state that was found says what it was before, which not all notifications do. */
-static void add(json_t *properties)
+static void add_previous(json_t *properties)
 {
     json_t *state = json_object_get(properties, "state");
-    size_t i;
-
-    for (i = 0; i < sizeof(added) / sizeof(added[0]); ++i)
-        if (json_object_get(properties, added[i].name) == NULL)
-            json_object_set_new(properties, added[i].name, json_loads(added[i].schema, 0, NULL));
     if (state != NULL)
         json_object_set(properties, "previousState", state);
 }
@@ -176,7 +161,7 @@ json_t *payload_schema(const json_t *told, enum event_type type)
     needed = json_array();
     json_object_foreach(json_object_get(body, "properties"), name, schema)
         put(properties, name, schema, event_types[type].is_property);
-    add(properties);
+    add_previous(properties);
     for (i = 0; i < sizeof(required) / sizeof(required[0]); ++i)
         if (json_object_get(properties, required[i]) != NULL)
             json_array_append_new(needed, json_string(required[i]));

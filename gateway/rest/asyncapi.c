@@ -45,6 +45,11 @@ static const struct {
         "\"derived\":{\"const\":true,\"description\":\"Not notified by the contact centre: found by the gateway\"},"
         "\"coalesced\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"So many older ones of this property were left out for a slow client\"},"
         "\"data\":{\"type\":\"object\"}}}"},
+    {"EventData",
+     "{\"type\":\"object\",\"description\":\"What any event may say; the rest goes by its type\",\"properties\":{"
+     "\"agent\":{\"type\":[\"string\",\"null\"],\"description\":\"The login id of the agent it is about, where known\"},"
+     "\"derived\":{\"const\":true,\"description\":\"Not notified by the contact centre: found by the gateway\"},"
+     "\"reconciled\":{\"const\":true,\"description\":\"Found by reading again\"}}}"},
     {"Filter",
         "{\"type\":\"object\",\"description\":\"Sets are and'ed, members of a set or'ed; an empty set is no condition\",\"properties\":{"
         "\"types\":{\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":\"#/components/schemas/EventType\"},\"maxItems\":" TEXT_OF(CG_FILTER_MEMBERS_MAX) "},"
@@ -109,9 +114,10 @@ static void add_event_schema(json_t *all, const json_t *told, enum event_type ty
     snprintf(data_name, sizeof(data_name), "%s.data", name);
     json_object_set_new(all, data_name, data_schema(told, type));
     json_object_set_new(all, name,
-                        json_pack("{s:[o, {s:{s:{s:s}, s:o}}], s:s}", "allOf", SCHEMA("CloudEvent"),
-                                  "properties", "type", "const", name, "data", SCHEMA(data_name),
-                                  "description", event_types[type].summary));
+                        json_pack("{s:[o, {s:{s:{s:s}, s:{s:[o, o]}}}], s:s}", "allOf",
+                                  SCHEMA("CloudEvent"), "properties", "type", "const", name, "data",
+                                  "allOf", SCHEMA("EventData"), SCHEMA(data_name), "description",
+                                  event_types[type].summary));
 }
 
 static json_t *own_schemas(const json_t *told)

@@ -148,6 +148,26 @@ static json_t *text_schema(void)
     return json_pack("{s:s}", "type", "string");
 }
 
+static const struct {
+    const char *name, *in, *description;
+} event_parameters[] = {
+    {"types", "query", "names of event types, with commas between"},
+    {"subjects", "query", "paths of resources, with commas between"},
+    {"agents", "query", "login ids, with commas between"},
+    {"since", "query", "the id of an event: what came after it is told first"},
+    {"snapshot", "query", "true: what there is now is told first"},
+    {"ticket", "query", "in place of the token, once; a WebSocket takes no other parameter"},
+    {"Last-Event-ID", "header", "goes before since; browsers send it when they come back"},
+};
+
+static void add_event_parameters(json_t *list)
+{
+    size_t i;
+    for (i = 0; i < sizeof(event_parameters) / sizeof(event_parameters[0]); ++i)
+        json_array_append_new(list, parameter(event_parameters[i].name, event_parameters[i].in, 0,
+                                              text_schema(), event_parameters[i].description));
+}
+
 static json_t *parameters_of(const struct route *route)
 {
     json_t *list = json_array();
@@ -166,6 +186,10 @@ static json_t *parameters_of(const struct route *route)
                               parameter("limit", "query", 0, range, "how many items a page has"));
         json_array_append_new(list, parameter("after", "query", 0, text_schema(),
                                               "the id that the last page ended with"));
+    }
+    if (route->handler == get_events) {
+        add_event_parameters(list);
+        return list;
     }
     if (route->roles != 0) {
         json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(),
@@ -189,15 +213,17 @@ static const char *media_type(const struct route *route)
 {
     if (route->handler == get_metrics)
         return "application/openmetrics-text";
+    if (route->handler == get_events)
+        return "text/event-stream";
     return route->handler == get_index ? "text/html" : "application/json";
 }
 
 static json_t *operation_of(const struct route *route)
 {
     json_t *responses =
-        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", "200", "description", route->summary, "content",
-                  media_type(route), "schema", schema_of(route), "default",
-                  problem_response("A problem document"));
+        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", route->handler == post_ticket ? "201" : "200",
+                  "description", route->summary, "content", media_type(route), "schema",
+                  schema_of(route), "default", problem_response("A problem document"));
     json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
                                   parameters_of(route), "responses", responses);
 
@@ -208,7 +234,10 @@ static json_t *operation_of(const struct route *route)
         json_object_set_new(responses, "401", problem_response("No valid token"));
         json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
     }
-    if (strcmp(route->methods, "POST") == 0)
+    if (route->handler == get_events)
+        json_object_set_new(responses, "101",
+                            json_pack("{s:s}", "description", "A WebSocket; see /asyncapi.json"));
+    if (strcmp(route->methods, "POST") == 0 && (route->takes & TAKES_EMPTY_BODY) == 0)
         json_object_set_new(operation, "requestBody",
                             json_pack("{s:b, s:{s:{s:{s:s}}}}", "required", 1, "content",
                                       "application/json", "schema", "type", "object"));
