@@ -36,6 +36,7 @@ struct applying {
     uint64_t clock;
     struct payload payload;
     int in_step;
+    int again; /* the same as before, but something came in between: remembered already */
 };
 
 static int is_one_of(const char *text, const char *const *list, size_t length)
@@ -75,7 +76,8 @@ static void remember(struct applying *a, const struct pending_event *event)
 {
     struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
                             a->payload.time_ms};
-    recent_add(a->model->live, &change, event);
+    if (!a->again)
+        recent_add(a->model->live, &change, event);
 }
 
 /* ---- lineage ---- */
@@ -117,20 +119,50 @@ static void note_transfer(struct applying *a, struct node *contact)
 
 /* ---- legs of calls ---- */
 
-static const char *missed(const struct applying *a, const struct node *leg)
+/* Each session keeps its own order; against another one it may lag, and then it tells what is over already. */
+static int is_late(const struct applying *a, const struct node *node)
+{
+    const char *known = node != NULL ? node_state(node) : NULL;
+
+    if (node == NULL || a->payload.time_ms == 0 || a->payload.time_ms > node->told_ms)
+        return 0;
+    return a->payload.time_ms < node->told_ms ||
+           (node->told_by != a->user && known != NULL && a->payload.previous_state != NULL &&
+            strcmp(known, a->payload.previous_state) != 0);
+}
+
+static int is_own(const struct applying *a, const struct node *place)
+{
+    return place != NULL && node_has_user(place, a->user);
+}
+
+/* A leg that was never heard of may have been there before this user saw the call; not so the user's own. */
+static int may_be_older(const struct applying *a, const struct node *contact,
+                        const struct node *place)
+{
+    return !is_own(a, place) && !fact_is_fresh(a->model, contact, "connections");
+}
+
+/* Why something must have been missed; NULL: all fits. */
+static const char *missed(const struct applying *a, const struct node *leg,
+                          const struct node *contact, const struct node *place)
 {
     const char *known = leg != NULL ? node_state(leg) : NULL;
 
-    if (leg != NULL && a->payload.time_ms != 0 && a->payload.time_ms < leg->told_ms)
-        return "order";
+    if (!a->in_step)
+        return NULL;
+    if (is_late(a, leg))
+        return leg->told_by == a->user ? "order" : NULL;
     if (a->payload.previous_state == NULL)
         return NULL;
-    if (leg == NULL || known == NULL)
-        return ONE_OF(a->payload.previous_state, beginnings) ? NULL : "previousState";
+    if (known == NULL)
+        return ONE_OF(a->payload.previous_state, beginnings) || may_be_older(a, contact, place)
+                   ? NULL
+                   : "previousState";
     if (strcmp(known, a->payload.previous_state) == 0 ||
         (leg->told_at == 0 && strcmp(known, a->payload.new_state) == 0))
         return NULL; /* a read had seen it already */
-    return "previousState";
+    return leg->told_by == a->user || is_own(a, place) ? "previousState" : NULL;
 }
 
 static void link_leg(struct applying *a, const struct leg_row *row, struct node *leg,
@@ -168,18 +200,22 @@ static void take_capabilities(struct applying *a, struct node *node, const struc
         node_dirty(node, "capabilities", a->clock);
 }
 
-static void see_call(struct applying *a, struct node *contact, const struct node *place)
+/* Whose the leg is sees the call; so does whoever told it, if he has a leg in it. */
+static void see_call(struct applying *a, struct node *contact, const struct node *place,
+                     int is_final)
 {
     size_t i;
-    contact_see(a->model, contact, a->user);
-    for (i = 0; place != NULL && i < place->num_users; ++i)
+    for (i = 0; !is_final && place != NULL && i < place->num_users; ++i)
         contact_see(a->model, contact, place->users[i]);
+    if (contact_has_leg(a->model, contact, a->user))
+        contact_see(a->model, contact, a->user);
 }
 
 static void set_state(struct applying *a, struct node *leg)
 {
     leg->told_at = a->clock;
     leg->told_ms = a->payload.time_ms;
+    leg->told_by = a->user;
     node_tell(leg, "state", json_string(a->payload.new_state), a->clock);
     if (json_is_boolean(json_object_get(a->payload.body, "IsRemote")))
         node_tell(leg, "remote", json_incref(json_object_get(a->payload.body, "IsRemote")),
@@ -188,13 +224,15 @@ static void set_state(struct applying *a, struct node *leg)
 
 static void end_leg(struct applying *a, struct node *leg, struct node *contact)
 {
-    if (leg->kind == ENTITY_TERMINAL_CONNECTION) {
-        terminal_connection_over(a->model, leg, a->clock);
-        return;
-    }
-    connection_over(a->model, leg, a->clock);
+    const struct node *place = place_of(a->model, leg);
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION)
+        terminal_connection_over(a->model, leg, a->clock, a->user);
+    else
+        connection_over(a->model, leg, a->clock, a->user);
     if (json_object_size(json_object_get(contact->facts, "connections")) == 0)
         contact->ended = 1;
+    else
+        contact_out_of_sight(a->model, contact, place);
 }
 
 static void change_leg(struct applying *a, const struct leg_row *row, struct node *contact,
@@ -203,6 +241,7 @@ static void change_leg(struct applying *a, const struct leg_row *row, struct nod
     struct node *leg = take_node(a, row->leg);
 
     contact->told_at = a->clock;
+    contact->ended = contact->unseen = 0;
     link_leg(a, row, leg, place, contact);
     dirty_call(a->model, contact, a->clock);
     set_state(a, leg);
@@ -218,11 +257,46 @@ static void change_leg(struct applying *a, const struct leg_row *row, struct nod
         end_leg(a, leg, contact);
 }
 
+/* A user who comes to see a call is told of the legs that are there already, as if they began now. */
+static int is_introduction(const struct applying *a, const struct node *leg,
+                           const struct node *place)
+{
+    return leg != NULL && node_state(leg) != NULL && leg->told_by != a->user && !is_own(a, place) &&
+           ONE_OF(a->payload.previous_state, beginnings);
+}
+
+static void tell_leg(struct applying *a, const struct node *contact, const struct node *place,
+                     const struct node *leg)
+{
+    struct pending_event *event =
+        tell(a, contact, place != NULL ? agent_at(a->model, place) : NULL);
+    pending_add_users(event, place);
+    remember(a, event);
+    if (is_introduction(a, leg, place))
+        pending_tell_only(event, a->user, contact->users, contact->num_users);
+}
+
+/* 1: it is the last word about something that has gone already. */
+static int is_past(struct applying *a, struct node *contact, const struct node *leg,
+                   const char *leg_id, int is_new, int is_final)
+{
+    if (is_new && (is_over(a->model, contact->id, 0) || (is_final && leg == NULL))) {
+        contact->ended = 1;
+        touch(a->model, contact);
+        return 1;
+    }
+    if (leg != NULL || !is_over(a->model, leg_id, 0))
+        return 0;
+    /* it went with the leg that it was a part of, or another session was first */
+    if (!is_final && who_ended(a->model, leg_id) == a->user)
+        live_gap(a->model, contact, "order");
+    return 1;
+}
+
 static void apply_leg(struct applying *a, const struct leg_row *row)
 {
-    const char *id = a->payload.ids[row->leg];
+    const char *id = a->payload.ids[row->leg], *why;
     struct node *leg = graph_find(&a->model->graph, row->leg, id), *contact, *place;
-    const char *why = a->in_step ? missed(a, leg) : NULL;
     int is_final, is_new;
 
     if (id == NULL || a->payload.ids[ENTITY_CONTACT] == NULL || a->payload.new_state == NULL)
@@ -233,18 +307,14 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
     place = take_node(a, row->place);
     if (is_new)
         node_dirty(contact, "connections", a->clock);
-    see_call(a, contact, place);
-    remember(a, tell(a, contact, place != NULL ? agent_at(a->model, place) : NULL));
-    if (is_new && (is_over(a->model, contact->id, 0) || (is_final && leg == NULL))) {
-        contact->ended = 1; /* the last word about a call that has gone already */
-        touch(a->model, contact);
+    tell_leg(a, contact, place, leg);
+    if (is_past(a, contact, leg, id, is_new, is_final))
         return;
-    }
-    if (leg == NULL && is_over(a->model, id, 0)) {
-        live_gap(a->model, contact, "order");
+    see_call(a, contact, place, is_final);
+    if (is_introduction(a, leg, place))
         return;
-    }
-    if (why == NULL || strcmp(why, "order") != 0)
+    why = missed(a, leg, contact, place);
+    if (!is_late(a, leg))
         change_leg(a, row, contact, place);
     if (why != NULL && !contact->ended)
         live_gap(a->model, contact, why);
@@ -406,7 +476,7 @@ static void apply_property(struct applying *a, enum entity kind)
 {
     struct node *node;
     const struct node *place;
-    int is_late, is_new;
+    int is_new;
 
     if (a->payload.ids[kind] == NULL)
         return;
@@ -414,7 +484,7 @@ static void apply_property(struct applying *a, enum entity kind)
     node = take_node(a, kind);
     place = kind == ENTITY_CONTACT ? take_node(a, ENTITY_ADDRESS) : node;
     if (kind == ENTITY_CONTACT)
-        see_call(a, node, NULL);
+        see_call(a, node, NULL, 0);
     remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
     if (kind == ENTITY_CONTACT && is_new) {
         node_dirty(node, "connections", a->clock);
@@ -424,12 +494,13 @@ static void apply_property(struct applying *a, enum entity kind)
             return;
         }
     }
-    is_late = a->payload.time_ms != 0 && a->payload.time_ms < node->told_ms;
-    if (is_late && a->in_step) {
-        live_gap(a->model, node, "order");
+    if (is_late(a, node)) {
+        if (a->in_step && node->told_by == a->user)
+            live_gap(a->model, node, "order");
         return;
     }
     node->told_ms = a->payload.time_ms;
+    node->told_by = a->user;
     node->told_at = a->clock;
     follow_all(a, node);
     take_properties(a, node);
@@ -473,7 +544,7 @@ static void apply_contact(struct applying *a)
     struct node *contact = take_node(a, ENTITY_CONTACT);
     if (contact == NULL)
         return;
-    see_call(a, contact, NULL);
+    see_call(a, contact, NULL, 0);
     remember(a, tell(a, contact, NULL));
 }
 
@@ -523,8 +594,11 @@ static void apply_payload(struct applying *a)
     case EVENT_PROVIDER_STATUS:
         notice_provider(a->model, a->user, payload_data(&a->payload));
         break;
-    default:
+    case EVENT_SYSTEM:
         apply_system(a);
+        break;
+    default:
+        break;
     }
 }
 
@@ -558,7 +632,6 @@ static void apply_copy(struct applying *a, struct recent *entry)
     size_t count, i;
     const uint32_t *users = recent_users(entry, &count);
 
-    recent_tell(entry, a->user);
     ++a->model->live->num_copies;
     for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
         if (leg_rows[i].type == a->payload.type &&
@@ -571,10 +644,45 @@ static void apply_copy(struct applying *a, struct recent *entry)
             take_capabilities(a, leg, place);
             touch(a->model, leg);
         }
-    if (about != NULL && about->kind == ENTITY_CONTACT)
+    if (about != NULL && about->kind == ENTITY_CONTACT && contact_has_leg(a->model, about, a->user))
         contact_see(a->model, (struct node *)about, a->user);
     if (about != NULL && !is_among(users, count, a->user))
         pending_tell_only(tell(a, about, NULL), a->user, users, count);
+}
+
+/* The same once more within a millisecond, but something came in between. */
+static int property_is_news(const struct applying *a, const struct property_row *row)
+{
+    const struct node *node = object_of(a);
+    const json_t *element =
+        row->element != NULL ? json_object_get(a->payload.body, row->element) : NULL;
+    json_t *value = row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
+    json_t *fact;
+    int differs;
+
+    if (node == NULL || value == NULL || row->type != a->payload.type ||
+        a->payload.property == NULL || strcmp(row->name, a->payload.property) != 0)
+        return 0;
+    fact = row->convert != NULL ? row->convert(value) : json_incref(value);
+    differs = !json_equal(fact, json_object_get(node->facts, row->field));
+    json_decref(fact);
+    return differs;
+}
+
+static int is_news(const struct applying *a)
+{
+    size_t i;
+    for (i = 0; i < num_property_rows; ++i)
+        if (property_is_news(a, &property_rows[i]))
+            return 1;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i) {
+        const struct node *leg =
+            graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg]);
+        if (leg_rows[i].type == a->payload.type && leg != NULL && node_state(leg) != NULL &&
+            a->payload.new_state != NULL)
+            return strcmp(node_state(leg), a->payload.new_state) != 0;
+    }
+    return 0;
 }
 
 static int is_copy(struct applying *a)
@@ -590,9 +698,15 @@ static int is_copy(struct applying *a)
     case COPY_OF_ANOTHER_SESSION:
         apply_copy(a, entry);
         return 1;
+    case COPY_KNOWN:
+        return 1;
     default:
+        if (is_news(a)) {
+            a->again = 1;
+            return 0;
+        }
         ++a->model->live->num_duplicates;
-        if ((about = object_of(a)) != NULL)
+        if ((about = object_of(a)) != NULL && a->payload.previous_state != NULL)
             notice_gap(a->model, about, "duplicate");
         return 1;
     }
@@ -600,7 +714,7 @@ static int is_copy(struct applying *a)
 
 void apply_message(struct model *model, uint32_t user, const json_t *message)
 {
-    struct applying a = {model, user, live_tick(model), {0}, 0};
+    struct applying a = {model, user, live_tick(model), {0}, 0, 0};
     const struct coverage *coverage = live_coverage(model, live_subscription(model, user));
 
     a.in_step = coverage != NULL && coverage->in_step;

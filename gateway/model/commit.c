@@ -229,6 +229,10 @@ static int own_call(struct commit *commit, const struct node *contact)
 {
     size_t i;
     int rc = CG_OK;
+    for (i = 0; i < contact->num_former && rc == CG_OK; ++i)
+        if (!node_has_user(contact, contact->former[i]))
+            rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, strlen(contact->id),
+                                    contact->former[i]);
     for (i = 0; i < contact->num_users && rc == CG_OK; ++i)
         rc = store_add_owner(commit->txn, RECORD_CALL, contact->id, strlen(contact->id),
                              contact->users[i]);
@@ -246,6 +250,8 @@ static int forget_call(struct commit *commit, const struct node *contact)
             rc = store_delete(commit->txn, (enum record_kind)kind, contact->id, length);
     for (i = 0; i < contact->num_users && rc == CG_OK; ++i)
         rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, length, contact->users[i]);
+    for (i = 0; i < contact->num_former && rc == CG_OK; ++i)
+        rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, length, contact->former[i]);
     return rc;
 }
 
@@ -416,8 +422,8 @@ static void forget_contact(struct model *model, struct node *contact)
         json_object_del(holdings_of(model, contact->users[i])->calls, contact->id);
     json_object_del(model->consult_of, contact->id);
     json_object_del(model->live->lineage, contact->id);
-    json_object_set_new(model->live->ended, contact->id,
-                        json_integer((json_int_t)live_clock(model)));
+    if (!contact->unseen)
+        contact_is_over(model, contact->id);
     graph_remove(&model->graph, contact);
 }
 
@@ -428,6 +434,7 @@ static void untouch(struct model *model)
         model->live->touched = node->next_touched;
         node->touched = 0;
         node->next_touched = NULL;
+        node->num_former = 0;
         if (node->kind == ENTITY_CONTACT && node->ended)
             forget_contact(model, node);
     }

@@ -265,16 +265,19 @@ static void start_call(struct fetch *fetch, struct step_call *call)
     struct model *model = fetch->model;
     const struct plan_step *step = &plan_steps[call->step];
     json_t *arguments = json_object();
+    uint32_t user =
+        is_rights(step->field) ? rights_user(model, call->node, fetch->user) : fetch->user;
 
+    if (user != fetch->user)
+        node_dirty(call->node, step->field, user); /* in a fetch: who was asked */
     if (step->argument != NULL)
         json_object_set(arguments, step->argument, call->node->handle);
     call->since = live_clock(model);
     ++fetch->in_flight;
     ++fetch->calls;
     ++model->num_calls;
-    session_call(sessions_find(model->sessions, fetch->user), model->operations[call->step],
-                 arguments, 0, fetch->traceparent[0] != '\0' ? fetch->traceparent : NULL, on_called,
-                 call);
+    session_call(sessions_find(model->sessions, user), model->operations[call->step], arguments, 0,
+                 fetch->traceparent[0] != '\0' ? fetch->traceparent : NULL, on_called, call);
     json_decref(arguments);
 }
 

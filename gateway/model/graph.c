@@ -41,6 +41,7 @@ void node_free(struct node *node)
     json_decref(node->stamps);
     json_decref(node->dirty);
     free(node->users);
+    free(node->former);
     free(node);
 }
 

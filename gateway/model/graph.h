@@ -29,18 +29,22 @@ struct node {
     json_t *facts;  /* field -> value */
     json_t *
         stamps; /* field -> arrival number; of a list: field -> {id -> arrival number}. In a fetch: what it read */
-    json_t *dirty;    /* field -> arrival number of what may have changed it; NULL: none */
+    json_t *
+        dirty; /* field -> arrival number of what may have changed it; NULL: none. In a fetch: the user asked, if another */
     uint64_t covered; /* subscription; 0: none */
     uint64_t told_at; /* arrival number of the last event about its state */
     int64_t told_ms;  /* the contact centre's time of that event; 0: none yet */
+    uint32_t told_by; /* the user whose session told it */
     uint32_t *users;  /* who own it or see it, ascending */
-    size_t num_users;
+    uint32_t *former; /* of a call: who do not see it any more; the store has not been told */
+    size_t num_users, num_former;
     unsigned kept,
         absent; /* 1 << enum record_kind: what the store has of it is of this process; the store has nothing */
     uint64_t visited;   /* by which walk */
     uint64_t refreshed; /* by which commit */
     int gone;           /* in a fetch: does not exist any more */
-    int ended; /* a contact whose last connection has gone; it leaves the graph with the commit */
+    int ended;  /* a contact whose last connection has gone; it leaves the graph with the commit */
+    int unseen; /* ... it goes on, but nobody sees it any more */
     struct node *next;         /* in a fetch: in order of discovery */
     struct node *next_touched; /* self-terminated: `touched` says whether it is in the list */
     int touched;

@@ -108,10 +108,19 @@ void merge_contact_over(struct model *model, struct node *contact, const char *r
 struct node *contact_of(struct model *model, const struct node *leg);
 const char *agent_at(struct model *model, const struct node *place); /* login id, NULL */
 void relate(struct model *model, struct node *parent, const char *field, const char *child_id);
-void connection_over(struct model *model, struct node *connection, uint64_t stamp);
-void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp);
+void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user);
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user);
+void contact_is_over(struct model *model, const char *id);
+uint32_t who_ended(const struct model *model,
+                   const char *id); /* the user whose session told it; 0: a read did */
 int is_over(const struct model *model, const char *id, uint64_t since);
 void contact_see(struct model *model, struct node *contact, uint32_t user);
+struct node *place_of(struct model *model, const struct node *leg);
+int contact_has_leg(struct model *model, const struct node *contact, uint32_t user);
+void contact_unsee(struct model *model, struct node *contact, uint32_t user);
+void contact_out_of_sight(struct model *model, struct node *contact, const struct node *place);
+int is_rights(const char *field);
+uint32_t rights_user(struct model *model, const struct node *leg, uint32_t asking);
 void dirty_call(struct model *model, struct node *contact, uint64_t stamp);
 void dirty_place(struct model *model, struct node *terminal, uint64_t stamp);
 void foreach_affected(struct model *model, struct node *node,
@@ -136,6 +145,7 @@ struct notice {
     json_t *data; /* taken */
 };
 struct pending_event *notice(struct model *model, const struct notice *notice);
+void pending_add_users(struct pending_event *pending, const struct node *node); /* NULL: none */
 void pending_free(struct pending_event *pending);
 struct event *pending_make(const struct pending_event *pending, uint64_t epoch, uint64_t seq);
 void notice_session(struct model *model, uint32_t user, const char *state, const char *why);
@@ -149,7 +159,12 @@ void pending_tell_only(struct pending_event *pending, uint32_t user, const uint3
                        size_t num_told);
 
 /* recent.c: has this change been told already? */
-enum copy { COPY_NEW, COPY_OF_ANOTHER_SESSION, COPY_DUPLICATE };
+enum copy {
+    COPY_NEW,
+    COPY_OF_ANOTHER_SESSION, /* this session's first word about it */
+    COPY_KNOWN,              /* judged already */
+    COPY_DUPLICATE           /* told once more, and nobody has judged that yet */
+};
 struct change {
     uint64_t hash, place; /* of what changed, and of where it was told */
     uint32_t user;
@@ -159,7 +174,6 @@ enum copy recent_check(struct live *live, const struct change *change, struct re
 void recent_add(struct live *live, const struct change *change, const struct pending_event *event);
 void recent_free(struct live *live);
 const uint32_t *recent_users(const struct recent *entry, size_t *num_users);
-void recent_tell(struct recent *entry, uint32_t user);
 
 /* apply.c */
 void apply_message(struct model *model, uint32_t user, const json_t *message);

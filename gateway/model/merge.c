@@ -151,9 +151,9 @@ static void leg_over(struct merging *merging, struct node *leg)
                    leg->kind == ENTITY_CONNECTION ? CONNECTION_ENDS : TERMINAL_CONNECTION_ENDS,
                    node_state(leg));
     if (leg->kind == ENTITY_CONNECTION)
-        connection_over(merging->model, leg, live_clock(merging->model));
+        connection_over(merging->model, leg, live_clock(merging->model), 0);
     else
-        terminal_connection_over(merging->model, leg, live_clock(merging->model));
+        terminal_connection_over(merging->model, leg, live_clock(merging->model), 0);
 }
 
 /* Legs that were in the list and are not any more. */
@@ -230,6 +230,13 @@ static void cover(struct merging *merging, struct node *node)
     node->covered = covering;
 }
 
+/* Through whose session a fact was read. */
+static uint32_t read_by(const struct merging *merging, const struct node *found, const char *field)
+{
+    json_t *user = json_object_get(found->dirty, field);
+    return user != NULL ? (uint32_t)json_integer_value(user) : merging->fetch->user;
+}
+
 static void merge_node(struct merging *merging, const struct node *found)
 {
     struct model *model = merging->model;
@@ -246,7 +253,8 @@ static void merge_node(struct merging *merging, const struct node *found)
         json_t *value = json_object_get(found->facts, field);
         enum entity child = plan_child(found->kind, field);
         uint64_t since = (uint64_t)json_integer_value(stamp);
-        if (value == NULL)
+        if (value == NULL || (is_rights(field) && rights_user(model, node, merging->fetch->user) !=
+                                                      read_by(merging, found, field)))
             continue;
         if (child != ENTITY_NONE && json_is_array(value))
             changed |= merge_list(merging, node, field, child, value, since);
@@ -291,6 +299,25 @@ static void merge_gone(struct merging *merging, const struct node *found)
         leg_over(merging, node);
 }
 
+/* Ids are never used again, so that the oldest may be forgotten at any time; half of them, now and then. */
+#define ENDED_MAX 20000
+static void forget_ended(struct model *model)
+{
+    json_t *ended = model->live->ended, *value;
+    const char *id;
+    void *next;
+    size_t left = ENDED_MAX / 2;
+
+    if (json_object_size(ended) < ENDED_MAX)
+        return;
+    json_object_foreach_safe(ended, next, id, value)
+    {
+        if (left-- == 0)
+            break;
+        json_object_del(ended, id);
+    }
+}
+
 void merge_fetch(struct fetch *fetch)
 {
     struct merging merging = {fetch->model, fetch, 0};
@@ -305,6 +332,5 @@ void merge_fetch(struct fetch *fetch)
         else if (!is_over(fetch->model, found->id, fetch->since))
             merge_node(&merging, found);
     }
-    if (fetch->model->fetches == NULL || HASH_COUNT(fetch->model->fetches) == 1)
-        json_object_clear(fetch->model->live->ended); /* no older read is under way */
+    forget_ended(fetch->model);
 }

@@ -56,7 +56,7 @@ static void add_user(struct pending_event *pending, uint32_t user)
     pending->users[pending->num_users++] = user;
 }
 
-static void add_users(struct pending_event *pending, const struct node *node)
+void pending_add_users(struct pending_event *pending, const struct node *node)
 {
     size_t i;
     for (i = 0; node != NULL && i < node->num_users; ++i)
@@ -94,7 +94,7 @@ struct pending_event *notice(struct model *model, const struct notice *n)
         pending->time_ms = n->time_ms;
     if (n->user != 0)
         add_user(pending, n->user);
-    add_users(pending, n->about);
+    pending_add_users(pending, n->about);
     if (n->agent != NULL && json_object_get(n->data, "agent") == NULL)
         json_object_set_new(n->data, "agent", json_string(n->agent));
     return pending;

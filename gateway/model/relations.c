@@ -1,4 +1,5 @@
 /* What hangs together: legs and their places, calls and who sees them, and what changes silently when a call does. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/model/live.h"
@@ -81,15 +82,27 @@ const char *agent_at(struct model *model, const struct node *place)
 
 /* ---- ends ---- */
 
-static void set_over(struct model *model, const char *id, uint64_t stamp)
+/* When, and who told it: arrival number and user in one. */
+#define OVER_BITS   16
+#define ONLY_FORGET UINT32_MAX
+_Static_assert(SESSION_VIEWS_MAX <= 1 << OVER_BITS, "a user's number has room");
+
+static void set_over(struct model *model, const char *id, uint64_t stamp, uint32_t user)
 {
-    json_object_set_new(model->live->ended, id, json_integer((json_int_t)stamp));
+    json_object_set_new(model->live->ended, id,
+                        json_integer((json_int_t)(stamp << OVER_BITS | user)));
+}
+
+uint32_t who_ended(const struct model *model, const char *id)
+{
+    json_t *value = json_object_get(model->live->ended, id);
+    return (uint32_t)((uint64_t)json_integer_value(value) & ((1u << OVER_BITS) - 1));
 }
 
 int is_over(const struct model *model, const char *id, uint64_t since)
 {
     json_t *stamp = json_object_get(model->live->ended, id);
-    return stamp != NULL && (uint64_t)json_integer_value(stamp) > since;
+    return stamp != NULL && (uint64_t)json_integer_value(stamp) >> OVER_BITS >= since;
 }
 
 static void unlink_at(struct model *model, const struct node *leg, const char *fact,
@@ -103,10 +116,11 @@ static void unlink_at(struct model *model, const struct node *leg, const char *f
 }
 
 /* The graph lets go of it; whoever holds the pointer must not use it again. */
-static void remove_node(struct model *model, struct node *node, uint64_t stamp)
+static void remove_node(struct model *model, struct node *node, uint64_t stamp, uint32_t user)
 {
     struct node **at;
-    set_over(model, node->id, stamp);
+    if (user != ONLY_FORGET)
+        set_over(model, node->id, stamp, user);
     for (at = &model->live->touched; node->touched && *at != NULL; at = &(*at)->next_touched) {
         if (*at == node) {
             *at = node->next_touched;
@@ -116,17 +130,22 @@ static void remove_node(struct model *model, struct node *node, uint64_t stamp)
     graph_remove(&model->graph, node);
 }
 
-void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp)
+void contact_is_over(struct model *model, const char *id)
+{
+    set_over(model, id, live_clock(model), 0);
+}
+
+void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user)
 {
     struct node *contact = contact_of(model, tc);
     unlink_at(model, tc, "terminal", ENTITY_TERMINAL, "terminalConnections", stamp);
     unlink_at(model, tc, "connection", ENTITY_CONNECTION, "terminalConnections", stamp);
     if (contact != NULL)
         touch(model, contact);
-    remove_node(model, tc, stamp);
+    remove_node(model, tc, stamp, user);
 }
 
-void connection_over(struct model *model, struct node *connection, uint64_t stamp)
+void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user)
 {
     json_t *legs = json_incref(json_object_get(connection->facts, "terminalConnections")), *entry;
     struct node *tc;
@@ -136,12 +155,29 @@ void connection_over(struct model *model, struct node *connection, uint64_t stam
     json_object_foreach_safe(legs, next, id, entry)
     {
         if ((tc = graph_find(&model->graph, ENTITY_TERMINAL_CONNECTION, id)) != NULL)
-            terminal_connection_over(model, tc, stamp);
+            terminal_connection_over(model, tc, stamp, user);
     }
     json_decref(legs);
     unlink_at(model, connection, "contact", ENTITY_CONTACT, "connections", stamp);
     unlink_at(model, connection, "address", ENTITY_ADDRESS, "connections", stamp);
-    remove_node(model, connection, stamp);
+    remove_node(model, connection, stamp, user);
+}
+
+/* Nobody sees it any more, but it goes on elsewhere: nothing is said to be over. */
+static void forget_legs(struct model *model, struct node *contact)
+{
+    json_t *legs = json_incref(json_object_get(contact->facts, "connections")), *entry;
+    const char *id;
+    void *next;
+
+    json_object_foreach_safe(legs, next, id, entry)
+    {
+        struct node *connection = graph_find(&model->graph, ENTITY_CONNECTION, id);
+        if (connection == NULL)
+            continue;
+        connection_over(model, connection, live_clock(model), ONLY_FORGET);
+    }
+    json_decref(legs);
 }
 
 /* ---- who sees a call ---- */
@@ -159,10 +195,86 @@ void contact_see(struct model *model, struct node *contact, uint32_t user)
     touch(model, contact);
 }
 
+struct node *place_of(struct model *model, const struct node *leg)
+{
+    return leg->kind == ENTITY_CONNECTION ? one(model, leg, "address", ENTITY_ADDRESS)
+                                          : one(model, leg, "terminal", ENTITY_TERMINAL);
+}
+
+int contact_has_leg(struct model *model, const struct node *contact, uint32_t user)
+{
+    const struct node *connection, *tc, *place;
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        if ((place = place_of(model, connection)) != NULL && node_has_user(place, user))
+            return 1;
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            if ((place = place_of(model, tc)) != NULL && node_has_user(place, user))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+void contact_unsee(struct model *model, struct node *contact, uint32_t user)
+{
+    uint32_t *former =
+        reallocarray(contact->former, contact->num_former + 1, sizeof(*contact->former));
+
+    if (former == NULL)
+        abort();
+    contact->former = former;
+    contact->former[contact->num_former++] = user;
+    node_remove_user(contact, user);
+    json_object_del(holdings_of(model, user)->calls, contact->id);
+    touch(model, contact);
+}
+
+/* A user sees a call by a leg at an address or terminal of his; when the last of those has gone, so has the call from his sight. */
+void contact_out_of_sight(struct model *model, struct node *contact, const struct node *place)
+{
+    size_t i;
+    for (i = 0; place != NULL && i < place->num_users; ++i)
+        if (node_has_user(contact, place->users[i]) &&
+            !contact_has_leg(model, contact, place->users[i]))
+            contact_unsee(model, contact, place->users[i]);
+    if (contact->num_users > 0)
+        return;
+    contact->ended = contact->unseen = 1;
+    forget_legs(model, contact);
+}
+
 /* ---- what follows a call without a word ---- */
 
 static const char *const flag_fields[] = {"capabilities", "agentCapabilities",
                                           "routePointCapabilities"};
+
+int is_rights(const char *field)
+{
+    size_t i;
+    for (i = 0; i < sizeof(flag_fields) / sizeof(flag_fields[0]); ++i)
+        if (strcmp(field, flag_fields[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* Rights are those of whoever asks: of a leg, those count that its place's owner has, where he has a session. */
+uint32_t rights_user(struct model *model, const struct node *leg, uint32_t asking)
+{
+    const struct node *known = graph_find(&model->graph, leg->kind, leg->id), *place;
+    size_t i;
+
+    if ((leg->kind != ENTITY_CONNECTION && leg->kind != ENTITY_TERMINAL_CONNECTION) ||
+        known == NULL || (place = place_of(model, known)) == NULL || node_has_user(place, asking))
+        return asking;
+    for (i = 0; i < place->num_users; ++i)
+        if (atomic_load(&session_views[place->users[i]].state) == SESSION_UP &&
+            sessions_find(model->sessions, place->users[i]) != NULL)
+            return place->users[i];
+    return asking;
+}
 
 static void dirty_flags(struct model *model, struct node *node, uint64_t stamp)
 {
@@ -184,9 +296,13 @@ static void dirty_leg(struct model *model, struct node *tc, uint64_t stamp)
 
 void dirty_place(struct model *model, struct node *terminal, uint64_t stamp)
 {
-    struct node *agent, *tc;
+    struct node *agent, *tc, *address;
 
     dirty_flags(model, terminal, stamp);
+    GRAPH_FOREACH(&model->graph, terminal, "addresses", ENTITY_ADDRESS, address)
+    {
+        dirty_flags(model, address, stamp);
+    }
     GRAPH_FOREACH(&model->graph, terminal, "agentsOf", ENTITY_AGENT, agent)
     {
         dirty_flags(model, agent, stamp);

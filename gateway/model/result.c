@@ -138,7 +138,7 @@ static void unsee(struct fetch *fetch, const char *id)
 
     if (contact == NULL || contact->told_at > fetch->since)
         return;
-    node_remove_user(contact, fetch->user);
+    contact_unsee(model, contact, fetch->user);
     if (contact->num_users == 0)
         merge_contact_over(model, contact, "not listed");
     touch(model, contact);

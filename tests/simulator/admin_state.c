@@ -137,8 +137,8 @@ static json_t *termconn_json(const struct termconn *t, const struct user *viewer
     static const char *const kinds[] = {"consult", "transferConsult", "conferenceConsult"};
     for (size_t k = 0; k < CONSULT_KINDS; k++)
         set(o, kinds[k], t->consults[k] != NULL ? t->consults[k]->id : NULL);
-    json_object_set_new(o, "enteredMs", json_integer(t->entered_ms));
     if (viewer != NULL) {
+        json_object_set_new(o, "enteredMs", json_integer(t->entered_ms));
         set_caps(o, "capabilities", viewer, &termconn_caps, caps_of_termconn(viewer, t));
         set_caps(o, "agentTerminalConnectionCapabilities", viewer, &agent_termconn_caps,
                  caps_of_agent_termconn(viewer, t));
@@ -162,8 +162,8 @@ static json_t *connection_json(const struct connection *c, const struct user *vi
         json_array_append_new(termconns, termconn_json(t, viewer));
     }
     json_object_set_new(o, "terminalConnections", termconns);
-    json_object_set_new(o, "enteredMs", json_integer(c->entered_ms));
     if (viewer != NULL) {
+        json_object_set_new(o, "enteredMs", json_integer(c->entered_ms));
         set_caps(o, "capabilities", viewer, &connection_caps, caps_of_connection(viewer, c));
         if (c->address->type == AT_ROUTE_POINT)
             set_caps(o, "routePointConnectionCapabilities", viewer, &route_point_caps,

@@ -110,6 +110,8 @@ class NotifyEvents(NotifyCase):
                          leg["terminalConnections"][0]["capabilities"])
         self.assertEqual(flags(up.body["ConnectionCapabilities"]), leg["capabilities"])
         self.assertEqual((up.body["PreviousState"], up.body["SendingAddress"]["addressName"]), ("ALERTING", "52002"))
+        entered = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(leg["enteredMs"] // 1000))
+        self.assertEqual(up.timestamp, f"{entered}.{leg['enteredMs'] % 1000:03d}Z")
 
     def test_agents_and_terminals(self):
         subscribe_to_all(self, self.sim.login(), self.consumer)
