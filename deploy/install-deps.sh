@@ -10,7 +10,7 @@ set -euo pipefail
 BUILD_PACKAGES=(gcc libc6-dev make pkg-config libh2o-evloop-dev liblmdb-dev libjansson-dev libxml2-dev
     libcurl4-openssl-dev libwslay-dev libssl-dev uthash-dev)
 RUN_PACKAGES=(ca-certificates curl openssl)
-TEST_PACKAGES=(libcmocka-dev python3 libxml2-utils)
+TEST_PACKAGES=(libcmocka-dev python3 python3-jsonschema libxml2-utils)
 BENCH_PACKAGES=(nginx-light varnish wrk nghttp2-client python3)
 LINT_PACKAGES=(clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev llvm)

@@ -13,16 +13,16 @@
 static const struct {
     const char *field, *schema;
 } public_forms[] = {
-    {"calling", "{\"type\":[\"string\",\"null\"]}"},
-    {"called", "{\"type\":[\"string\",\"null\"]}"},
-    {"lastRedirected", "{\"type\":[\"string\",\"null\"]}"},
-    {"callingTerminal", "{\"type\":[\"string\",\"null\"]}"},
-    {"voiceTerminal", "{\"type\":[\"string\",\"null\"]}"},
+    {"calling", "{\"type\":\"string\"}"},
+    {"called", "{\"type\":\"string\"}"},
+    {"lastRedirected", "{\"type\":\"string\"}"},
+    {"callingTerminal", "{\"type\":\"string\"}"},
+    {"voiceTerminal", "{\"type\":\"string\"}"},
     {"contactTypes", "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
     {"loggedIn", "{\"enum\":[\"LOGGED_IN\",\"LOGGED_OUT\"]}"},
     {"intrinsics",
      "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"null\"]}}"},
-    {"data", "{\"type\":[\"object\",\"null\"],\"properties\":{\"type\":{\"type\":[\"string\","
+    {"data", "{\"type\":\"object\",\"properties\":{\"type\":{\"type\":[\"string\","
              "\"null\"]},\"value\":{}}}"},
     {"forwarding",
      "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"type\":{},\"to\":{},"
@@ -74,6 +74,13 @@ static json_t *payload_definition(const json_t *told, enum event_type type)
 
 /* ---- value ---- */
 
+/* What is not known any more is null. */
+static json_t *or_null(json_t *form)
+{
+    return form != NULL ? json_pack("{s:[o, {s:s}]}", "anyOf", form, "type", "null")
+                        : json_object();
+}
+
 static json_t *form_of(const json_t *told, json_t *body, const struct property_row *row)
 {
     json_t *wire = NULL;
@@ -81,13 +88,12 @@ static json_t *form_of(const json_t *told, json_t *body, const struct property_r
 
     for (i = 0; i < sizeof(public_forms) / sizeof(public_forms[0]); ++i)
         if (strcmp(public_forms[i].field, row->field) == 0)
-            return json_loads(public_forms[i].schema, 0, NULL);
+            return or_null(json_loads(public_forms[i].schema, 0, NULL));
     if (row->element != NULL)
         wire = member(told, body, row->element);
     if (row->member != NULL)
         wire = member(told, wire, row->member);
-    return wire != NULL ? json_pack("{s:[O, {s:s}]}", "anyOf", wire, "type", "null")
-                        : json_object();
+    return or_null(json_incref(wire));
 }
 
 static json_t *value_of(const json_t *told, json_t *body, const struct property_row *first)
