@@ -140,6 +140,9 @@ class InABrowser(unittest.TestCase):
     def call(self):
         return self.sim.admin("POST", "/calls", {"to": "2002", "answer": True})["contactId"]
 
+    def times_in_step(self):
+        return sum(e["type"] == "gateway.session" and e["data"]["state"] in ("live", "resynced") for e in self.log())
+
     def is_told(self, call, state):
         """An event of the call has been committed."""
         def told():
@@ -180,15 +183,18 @@ class InABrowser(unittest.TestCase):
     def kill_and_resume(self, page, call):
         other = self.call()
         self.is_told(other, "ESTABLISHED")
+        before = self.times_in_step()
         self.gate.kill()
         self.sim.admin("POST", "/calls/%s/end" % call)
         self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": True})
         self.eventually(page, lambda w: w["what"] == "closed", "the loss is noticed")
         self.gate.start()
-        eventually(lambda: any(e["type"] == "gateway.session" and e["data"]["state"] in ("live", "resynced")
-                               for e in self.log()[-200:]), "in step again")
+        eventually(lambda: self.times_in_step() > before, "in step again")
         self.sim.admin("POST", "/calls/%s/end" % other)
         self.is_told(other, "DISCONNECTED")
+        if os.environ.get("DBG"):
+            for e in self.log(): print(e["seq"], e["type"], e["subject"], e["data"].get("newState") or e["data"].get("state") or e["data"].get("property"), e["data"].get("reconciled"))
+            print("call", call, "other", other)
         self.eventually(page, lambda w: w["opened"] >= 2, "every way is open again")
         self.complete(page)
         # the browser itself has come back, and said where it was
