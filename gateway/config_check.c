@@ -219,7 +219,7 @@ static int check_consumer(struct config_reader *reader, const struct config *con
     if (config->consumer.public_url == NULL && strspn(address, "0.:") == strlen(address))
         return config_refuse(reader, CG_E_INVALID,
                              "expected a URL at which the contact centre reaches the consumer, "
-                             "since its address is %s; found nothing",
+                             "since its address is %s, found nothing",
                              address);
     return CG_OK;
 }

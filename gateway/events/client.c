@@ -139,13 +139,64 @@ void client_flush(struct client *client)
     h2o_socket_write(client->sock, (h2o_iovec_t *)(void *)vectors, count, on_written);
 }
 
+static void close_slow(struct client *client)
+{
+    COUNT(client->hub->front, event_clients_slow);
+    client_close(client, CG_CLOSE_SLOW, close_reason(CG_CLOSE_SLOW));
+}
+
 void client_send(struct client *client, struct frame *frame)
 {
-    if (client->state == CLIENT_OPEN && queue_push(&client->queue, frame) != CG_OK) {
-        COUNT(client->hub->front, event_clients_slow);
-        client_close(client, CG_CLOSE_SLOW, close_reason(CG_CLOSE_SLOW));
-    }
+    if (client->state == CLIENT_OPEN && queue_push(&client->queue, frame) != CG_OK)
+        close_slow(client);
     frame_unref(&frame);
+}
+
+int client_offer(struct client *client, struct frame *frame)
+{
+    return queue_push(&client->queue, frame) == CG_OK;
+}
+
+/* It has been given something, and in all this time has not taken it. */
+static int takes_nothing(const struct client *client, int64_t now_ms)
+{
+    return client->queue.in_flight > 0 && now_ms - client->writing_since_ms > CG_CLIENT_GRACE_MS;
+}
+
+void client_overrun(struct client *client, uint64_t seq, unsigned num_told)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    unsigned i;
+
+    if (takes_nothing(client, now_ms)) {
+        close_slow(client);
+        return;
+    }
+    for (i = 0; i < client->num_subscriptions; ++i) {
+        struct client_subscription *subscription = client->subscriptions[i];
+        uint64_t told = i < num_told ? seq : seq - 1;
+        if (subscription->state != SUBSCRIPTION_LIVE)
+            continue;
+        if (subscription->position < told)
+            subscription->position = told;
+        subscription->state = SUBSCRIPTION_REPLAYING;
+    }
+    if (client->overrun_since_ms == 0)
+        client->overrun_since_ms = now_ms;
+    COUNT(client->hub->front, event_overruns);
+    hub_schedule(client);
+}
+
+static int is_slow(struct client *client, int64_t now_ms)
+{
+    if (client->overrun_since_ms == 0)
+        return 0;
+    if (!client_is_pulling(client)) {
+        client->overrun_since_ms = 0;
+        return 0;
+    }
+    return takes_nothing(client, now_ms) ||
+           now_ms - client->overrun_since_ms > CG_CLIENT_OVERRUN_MS;
 }
 
 void client_close(struct client *client, unsigned code, const char *reason)
@@ -329,9 +380,11 @@ void client_tick(struct client *client, int64_t now_ms)
     } else if (client->state == CLIENT_CLOSING) {
         if (now_ms >= client->deadline_ms)
             client_end(client);
+    } else if (is_slow(client, now_ms)) {
+        close_slow(client);
     } else if (lacks_pong(client, now_ms)) {
         client_close(client, CG_CLOSE_POLICY, "no pong");
-    } else if (now_ms >= client->next_heartbeat_ms) {
+    } else if (now_ms >= client->next_heartbeat_ms && queue_is_idle(&client->queue)) {
         client->next_heartbeat_ms = now_ms + client_heartbeat_ms(client);
         if (client->kind == CLIENT_SSE) {
             send_comment(client);

@@ -13,6 +13,8 @@
  *   replaying   what the log has after `position` is read in steps, each when the client has taken the one before; it goes live in the
  *               read transaction in which it has caught up, so nothing is missed and nothing comes twice: what is published was
  *               committed before, and what is not after `position` is skipped
+ *   overrun     a batch that is larger than the queue is nobody's slowness: the subscriptions go back to the log (replaying) and the
+ *               client has a moment to catch up. One that does not take anything, or does not catch up, is slow: 4408
  *   snapshot    parts of a snapshot, each after all events up to the log's end in the part's own transaction. What a part says is
  *               therefore never older than an event that came before it, nor newer than one that comes after it
  */
@@ -70,6 +72,7 @@ struct client {
     uint64_t first_seq; /* of the log when the client came */
     uint64_t acked;
     int64_t writing_since_ms, next_heartbeat_ms, deadline_ms;
+    int64_t overrun_since_ms; /* 0: it has not been overrun, or has caught up */
     struct {
         wslay_event_context_ptr parser; /* of what comes in, nothing else */
         int peer_closed;                /* its close frame was here */
@@ -118,6 +121,12 @@ struct client *client_new(struct hub *hub, enum client_kind kind, struct viewer 
 void client_start(struct client *client, h2o_socket_t *sock, size_t request_bytes);
 /* Also for one that never started; takes the client out of everything. */
 void client_free(struct client *client);
+/* For an event of a subscription: 0: the queue is full. */
+int client_offer(struct client *client, struct frame *frame);
+/*
+ * The queue was full at event `seq`, which the first `num_told` subscriptions have: they go on from the log.
+ */
+void client_overrun(struct client *client, uint64_t seq, unsigned num_told);
 /* Takes the reference. A client that cannot take it is closed. */
 void client_send(struct client *client, struct frame *frame);
 void client_flush(struct client *client);

@@ -7,6 +7,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
+#include "gateway/rest/reading.h"
 
 static int refuse(struct message_error *error, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -97,6 +98,14 @@ int log_place_parse(struct log_place *place, const char *text, size_t length)
 
 /* ---- the filter ---- */
 
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static int add_type(struct event_filter *filter, const char *name, size_t length)
 {
     enum event_type type = event_type_by_name(name, length);
@@ -130,15 +139,39 @@ static const struct {
                       [MEMBER_SUBJECTS] = {"subjects", "the path of a resource"},
                       [MEMBER_AGENTS] = {"agents", "the login id of an agent"}};
 
+/*
+ * A path in the form that subjects have: every byte of a segment but the unreserved ones is escaped (RFC 3986 section 2.3), whether the client
+ * did so or not.
+ */
+static int add_subject(struct event_filter *filter, const char *text, size_t length)
+{
+    char path[CG_PATH_BYTES_MAX * 3], *at = path;
+    size_t i;
+
+    if (length == 0 || *text != '/' || length > CG_PATH_BYTES_MAX)
+        return CG_E_INVALID;
+    for (i = 0; i < length; ++i) {
+        char c = text[i];
+        if (c == '/') {
+            *at++ = c;
+            continue;
+        }
+        if (c == '%' && i + 2 < length && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+            c = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+            i += 2;
+        }
+        at = put_segment(at, &c, 1);
+    }
+    return add_member(&filter->subjects, &filter->num_subjects, path, (size_t)(at - path));
+}
+
 static int add(struct event_filter *filter, enum member member, const char *text, size_t length)
 {
     switch (member) {
     case MEMBER_TYPES:
         return add_type(filter, text, length);
     case MEMBER_SUBJECTS:
-        return length > 0 && *text == '/'
-                   ? add_member(&filter->subjects, &filter->num_subjects, text, length)
-                   : CG_E_INVALID;
+        return add_subject(filter, text, length);
     default:
         return add_member(&filter->agents, &filter->num_agents, text, length);
     }
@@ -214,14 +247,6 @@ void subscribe_release(struct subscribe *subscribe)
 }
 
 /* ---- the query ---- */
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Percent-escapes in place; SIZE_MAX: a broken one, or a NUL. */
 static size_t unescape(char *text, size_t length)

@@ -48,6 +48,7 @@ static int answer(h2o_req_t *req, int status, const char *reason)
 {
     req->res.status = status;
     req->res.reason = reason;
+    req->res.content_length = 0;
     h2o_send_inline(req, H2O_STRLIT(""));
     return 0;
 }

@@ -387,9 +387,14 @@ static int matches_subject(const struct event_filter *filter, const char *subjec
 
 static int matches_agent(const struct event_filter *filter, const char *agent)
 {
-    for (size_t i = 0; agent != NULL && i < filter->num_agents; i++)
-        if (strcmp(agent, filter->agents[i]) == 0)
-            return 1;
+    while (agent != NULL && filter->num_agents > 0) {
+        const char *end = strchrnul(agent, EVENT_AGENTS_SEPARATOR);
+        for (size_t i = 0; i < filter->num_agents; i++)
+            if (strncmp(agent, filter->agents[i], (size_t)(end - agent)) == 0 &&
+                filter->agents[i][end - agent] == '\0')
+                return 1;
+        agent = *end != '\0' ? end + 1 : NULL;
+    }
     return filter->num_agents == 0;
 }
 

@@ -140,7 +140,8 @@ static void pass_on(struct client *client, struct label_batch *batch)
                 batch->events[i]->seq <= subscription->position ||
                 !event_filter_matches(&subscription->filter, batch->events[i]))
                 continue;
-            client_send(client, frame_ref(label_frame(subscription->label, batch, i)));
+            if (!client_offer(client, label_frame(subscription->label, batch, i)))
+                client_overrun(client, batch->events[i]->seq, j);
         }
     }
     client_flush(client);

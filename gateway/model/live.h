@@ -107,6 +107,8 @@ void merge_contact_over(struct model *model, struct node *contact, const char *r
 /* relations.c: what hangs together */
 struct node *contact_of(struct model *model, const struct node *leg);
 const char *agent_at(struct model *model, const struct node *place); /* login id, NULL */
+void foreach_agent_of_call(struct model *model, const struct node *contact,
+                           void (*on_agent)(void *data, const char *agent), void *data);
 void relate(struct model *model, struct node *parent, const char *field, const char *child_id);
 void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user);
 void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user);

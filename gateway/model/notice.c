@@ -44,6 +44,49 @@ static char *copy_text(const char *text)
     return copy;
 }
 
+static int has_agent(const struct pending_event *pending, const char *agent)
+{
+    const char *at = pending->agent;
+    size_t length = strlen(agent);
+
+    while (at != NULL && *at != '\0') {
+        const char *end = strchrnul(at, EVENT_AGENTS_SEPARATOR);
+        if ((size_t)(end - at) == length && memcmp(at, agent, length) == 0)
+            return 1;
+        at = *end != '\0' ? end + 1 : end;
+    }
+    return 0;
+}
+
+/* The nearest agents, as many as have room. */
+static void add_agent(void *data, const char *agent)
+{
+    struct pending_event *pending = data;
+    size_t length = pending->agent != NULL ? strlen(pending->agent) : 0;
+    char *longer;
+
+    if (agent == NULL || *agent == '\0' || length + 1 + strlen(agent) > CG_ID_BYTES_MAX ||
+        has_agent(pending, agent))
+        return;
+    if ((longer = realloc(pending->agent, length + strlen(agent) + 2)) == NULL)
+        abort();
+    if (length > 0)
+        longer[length++] = EVENT_AGENTS_SEPARATOR;
+    memcpy(longer + length, agent, strlen(agent) + 1);
+    pending->agent = longer;
+}
+
+static json_t *agents_array(const char *agents)
+{
+    json_t *list = json_array();
+    while (agents != NULL && *agents != '\0') {
+        const char *end = strchrnul(agents, EVENT_AGENTS_SEPARATOR);
+        json_array_append_new(list, json_stringn(agents, (size_t)(end - agents)));
+        agents = *end != '\0' ? end + 1 : end;
+    }
+    return list;
+}
+
 static void add_user(struct pending_event *pending, uint32_t user)
 {
     size_t i;
@@ -87,7 +130,9 @@ struct pending_event *notice(struct model *model, const struct notice *n)
     struct pending_event *pending =
         append(model, n->type, format_subject(collections[n->about->kind], n->about->id), n->data);
 
-    pending->agent = copy_text(n->agent);
+    add_agent(pending, n->agent);
+    if (n->about->kind == ENTITY_CONTACT)
+        foreach_agent_of_call(model, n->about, add_agent, pending);
     pending->property = copy_text(n->property);
     pending->derived = n->derived;
     if (n->time_ms != 0)
@@ -199,8 +244,11 @@ static char *cloud_event(const struct pending_event *pending, uint64_t epoch, ui
                      (json_int_t)seq);
     if (json == NULL)
         return NULL;
-    if (pending->agent != NULL)
-        json_object_set_new(json, "agent", json_string(pending->agent));
+    if (pending->agent != NULL) {
+        json_t *agents = agents_array(pending->agent);
+        json_object_set(json, "agent", json_array_get(agents, 0));
+        json_object_set_new(json, "agents", agents);
+    }
     if (pending->derived)
         json_object_set_new(json, "derived", json_true());
     json_object_set(json, "data", pending->data);

@@ -83,13 +83,8 @@ const struct plan_step plan_steps[] = {
     {ADDRESS, N, "ConnectionService", "GetState", "connection", "connectionStateInfo", "state", __, FAULT_GONE, NULL, NULL},
     {ADDRESS, N, "ConnectionService", "GetContact", "connection", "contact", "contact", C, FAULT_GONE, NULL, NULL},
 
-    /* the calls at a user's terminals, and at the addresses that have none */
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "ROUTE_POINT", NULL},
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "NETWORK_ROUTE_POINT", NULL},
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "TREATMENT", NULL},
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "LANDING_PAD", NULL},
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "DNIS_LANDING_PAD", NULL},
-    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, "DNIS", NULL},
+    /* the calls at a user's terminals, and those at his addresses that have come to no terminal: offered, queued, failed */
+    {USER_CALLS, D, "AddressService", "GetConnections", "address", "connection", "connections", N, FAULT_ABSENT, NULL, NULL},
     {USER_CALLS, N, "ConnectionService", "GetContact", "connection", "contact", "contact", C, FAULT_GONE, NULL, NULL},
     {AGENT | TERMINAL | USER_CALLS, TC, "TerminalConnectionService", "GetContact", "terminalConnection", "contact", "contact", C, FAULT_GONE, NULL, NULL},
     {AGENT | TERMINAL | CALL, TC, "TerminalConnectionService", "GetState", "terminalConnection", "terminalConnectionStateInfo", "state", __, FAULT_GONE, NULL, NULL},

@@ -80,6 +80,23 @@ const char *agent_at(struct model *model, const struct node *place)
     return NULL;
 }
 
+void foreach_agent_of_call(struct model *model, const struct node *contact,
+                           void (*on_agent)(void *data, const char *agent), void *data)
+{
+    const struct node *connection, *tc, *place;
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            if ((place = one(model, tc, "terminal", ENTITY_TERMINAL)) != NULL)
+                on_agent(data, agent_at(model, place));
+        }
+        if ((place = one(model, connection, "address", ENTITY_ADDRESS)) != NULL)
+            on_agent(data, agent_at(model, place));
+    }
+}
+
 /* ---- ends ---- */
 
 /* When, and who told it: arrival number and user in one. */

@@ -42,7 +42,8 @@ static const struct {
         "\"time\":{\"type\":\"string\",\"format\":\"date-time\"},\"datacontenttype\":{\"const\":\"application/json\"},"
         "\"seq\":{\"$ref\":\"#/components/schemas/Seq\"},"
         "\"agent\":{\"type\":\"string\",\"description\":\"The login id of the agent it is about, where known\"},"
-        "\"derived\":{\"const\":true,\"description\":\"Not notified by the contact centre: found by the gateway\"},"
+        "\"agents\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"The login ids of all agents whom it concerns\"},"
+     "\"derived\":{\"const\":true,\"description\":\"Not notified by the contact centre: found by the gateway\"},"
         "\"coalesced\":{\"type\":\"integer\",\"minimum\":1,\"description\":\"So many older ones of this property were left out for a slow client\"},"
         "\"data\":{\"type\":\"object\"}}}"},
     {"EventData",

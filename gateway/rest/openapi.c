@@ -148,24 +148,23 @@ static json_t *text_schema(void)
     return json_pack("{s:s}", "type", "string");
 }
 
-static const struct {
-    const char *name, *in, *description;
-} event_parameters[] = {
-    {"types", "query", "names of event types, with commas between"},
-    {"subjects", "query", "paths of resources, with commas between"},
-    {"agents", "query", "login ids, with commas between"},
-    {"since", "query", "the id of an event: what came after it is told first"},
-    {"snapshot", "query", "true: what there is now is told first"},
-    {"ticket", "query", "in place of the token, once; a WebSocket takes no other parameter"},
-    {"Last-Event-ID", "header", "goes before since; browsers send it when they come back"},
-};
-
-static void add_event_parameters(json_t *list)
+static void add_events_parameters(json_t *list)
 {
+    static const struct {
+        const char *name, *in, *description;
+    } rows[] = {
+        {"types", "query",
+         "event types, with commas between; for text/event-stream, as are the others"},
+        {"subjects", "query", "paths of resources, with commas between; what is below them, too"},
+        {"agents", "query", "login ids, with commas between"},
+        {"since", "query", "the id of the last event that the client has"},
+        {"snapshot", "query", "true: what there is comes first"},
+        {"ticket", "query", "a ticket instead of a token, for a WebSocket, too"},
+        {"Last-Event-ID", "header", "goes before since"}};
     size_t i;
-    for (i = 0; i < sizeof(event_parameters) / sizeof(event_parameters[0]); ++i)
-        json_array_append_new(list, parameter(event_parameters[i].name, event_parameters[i].in, 0,
-                                              text_schema(), event_parameters[i].description));
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
+        json_array_append_new(
+            list, parameter(rows[i].name, rows[i].in, 0, text_schema(), rows[i].description));
 }
 
 static json_t *parameters_of(const struct route *route)
@@ -187,11 +186,9 @@ static json_t *parameters_of(const struct route *route)
         json_array_append_new(list, parameter("after", "query", 0, text_schema(),
                                               "the id that the last page ended with"));
     }
-    if (route->handler == get_events) {
-        add_event_parameters(list);
-        return list;
-    }
-    if (route->roles != 0) {
+    if (route->handler == get_events)
+        add_events_parameters(list);
+    if (route->roles != 0 && (route->takes & TAKES_ORIGIN) == 0) {
         json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(),
                                               "one of the token's CCT users"));
         json_array_append_new(list,
@@ -211,25 +208,34 @@ static json_t *problem_response(const char *description)
 
 static const char *media_type(const struct route *route)
 {
-    if (route->handler == get_metrics)
-        return "application/openmetrics-text";
     if (route->handler == get_events)
         return "text/event-stream";
+    if (route->handler == get_metrics)
+        return "application/openmetrics-text";
     return route->handler == get_index ? "text/html" : "application/json";
+}
+
+static const char *success_of(const struct route *route)
+{
+    return route->handler == post_ticket ? "201" : "200";
 }
 
 static json_t *operation_of(const struct route *route)
 {
     json_t *responses =
-        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", route->handler == post_ticket ? "201" : "200",
-                  "description", route->summary, "content", media_type(route), "schema",
-                  schema_of(route), "default", problem_response("A problem document"));
+        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", success_of(route), "description", route->summary,
+                  "content", media_type(route), "schema", schema_of(route), "default",
+                  problem_response("A problem document"));
     json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
                                   parameters_of(route), "responses", responses);
 
     if (route->kind != 0)
         json_object_set_new(responses, "304",
                             json_pack("{s:s}", "description", "What the client holds is current"));
+    if (route->handler == get_events)
+        json_object_set_new(
+            responses, "101",
+            json_pack("{s:s}", "description", "A WebSocket: Upgrade, subprotocol cctgate.v1"));
     if (route->roles != 0) {
         json_object_set_new(responses, "401", problem_response("No valid token"));
         json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
@@ -237,9 +243,10 @@ static json_t *operation_of(const struct route *route)
     if (route->handler == get_events)
         json_object_set_new(responses, "101",
                             json_pack("{s:s}", "description", "A WebSocket; see /asyncapi.json"));
-    if (strcmp(route->methods, "POST") == 0 && (route->takes & TAKES_EMPTY_BODY) == 0)
+    if (strcmp(route->methods, "POST") == 0)
         json_object_set_new(operation, "requestBody",
-                            json_pack("{s:b, s:{s:{s:{s:s}}}}", "required", 1, "content",
+                            json_pack("{s:b, s:{s:{s:{s:s}}}}", "required",
+                                      (route->takes & TAKES_EMPTY_BODY) == 0, "content",
                                       "application/json", "schema", "type", "object"));
     return operation;
 }

@@ -20,7 +20,7 @@ struct front_counters {
         problems[6]; /* problems by status / 100 */
     _Atomic uint64_t connections;
     _Atomic uint64_t event_clients, event_frames, events_coalesced, events_replayed, event_gaps,
-        event_snapshots, event_clients_slow; /* event_clients goes down, too */
+        event_snapshots, event_clients_slow, event_overruns; /* event_clients goes down, too */
 };
 
 /* When a refresh of a key was last asked for, so that a thousand readers of a stale record ask once. */

@@ -233,6 +233,7 @@ static const struct {
     {"event_gaps_total", offsetof(struct front_counters, event_gaps)},
     {"event_snapshots_total", offsetof(struct front_counters, event_snapshots)},
     {"event_clients_slow_total", offsetof(struct front_counters, event_clients_slow)},
+    {"event_overruns_total", offsetof(struct front_counters, event_overruns)},
 };
 
 static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)

@@ -18,6 +18,9 @@
 
 #include "cctgate/policy.h"
 
+/* XML cannot carry it, so that no id has it. */
+#define EVENT_AGENTS_SEPARATOR '\x1f'
+
 /* What a client subscribes to, in the order of the table in gateway/events/types.c. The numbers are in the log: only append. */
 enum event_type {
     EVENT_CONNECTION_STATE,
@@ -61,8 +64,9 @@ struct event {
     atomic_int references;
     uint64_t seq;
     enum event_type type;
-    const char *subject;  /* the resource's path, "/v1/calls/..." */
-    const char *agent;    /* login id, NULL: of no agent that is known */
+    const char *subject; /* the resource's path, "/v1/calls/..." */
+    const char *
+        agent; /* login ids, EVENT_AGENTS_SEPARATOR between them, the nearest first; NULL: of no agent that is known */
     const char *property; /* which one of the subject, for property events; NULL otherwise */
     const uint32_t *users, *told; /* ascending */
     size_t num_users, num_told;

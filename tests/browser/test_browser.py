@@ -192,9 +192,6 @@ class InABrowser(unittest.TestCase):
         eventually(lambda: self.times_in_step() > before, "in step again")
         self.sim.admin("POST", "/calls/%s/end" % other)
         self.is_told(other, "DISCONNECTED")
-        if os.environ.get("DBG"):
-            for e in self.log(): print(e["seq"], e["type"], e["subject"], e["data"].get("newState") or e["data"].get("state") or e["data"].get("property"), e["data"].get("reconciled"))
-            print("call", call, "other", other)
         self.eventually(page, lambda w: w["opened"] >= 2, "every way is open again")
         self.complete(page)
         # the browser itself has come back, and said where it was

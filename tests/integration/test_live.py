@@ -97,5 +97,88 @@ class ManySessions(Follows):
         self.follow(range(4))
 
 
+class Spoilt(Follows):
+    """Deliveries that go wrong: noticed, announced, repaired within the reconciliation period."""
+    users = ("supervisor",)
+    simulator_options = {"agents": 8}
+    gateway_options = {"users": users, "consumer": CONSUMER, "upstream": {"reconcileMs": 1000}}
+
+    def spoil(self, **how):
+        self.sim.admin("POST", "/notify", dict(how, seed=7))
+        self.sim.admin("POST", "/traffic", {"steps": 150, "seed": 3})
+        eventually(lambda: self.sim.admin("GET", "/traffic")["running"] is False and
+                   self.sim.counters()["notify"]["queued"] + self.sim.counters()["notify"]["inFlight"] == 0, "all told")
+        self.sim.admin("DELETE", "/notify")
+
+    def repaired(self):
+        def equal():
+            try:
+                self.compare()
+                return True
+            except AssertionError:
+                return False
+        try:
+            eventually(equal, "the truth", 20)
+        except AssertionError:
+            self.compare()
+
+    def gaps(self):
+        return len(self.gate.child.log("gap"))
+
+    def test_dropped(self):
+        before = self.gaps()
+        self.spoil(drop=0.2)
+        self.repaired()
+        self.assertGreater(self.gaps(), before)
+
+    def test_duplicated(self):
+        before = self.gaps()
+        self.spoil(duplicate=0.3)
+        self.repaired()
+        self.assertGreater(self.gaps(), before)
+
+    def test_reordered(self):
+        before = self.gaps()
+        self.spoil(reorder=0.3)
+        self.repaired()
+        self.assertGreater(self.gaps(), before)
+
+    def test_one_lost_property_is_found_by_reconciliation(self):
+        name = "2003"
+        before = self.gaps()
+        self.sim.admin("POST", "/agents/" + name, {"loggedIn": True, "ready": True})
+        self.repaired()
+        self.sim.admin("POST", "/notify", {"drop": 1})
+        self.sim.admin("POST", "/agents/" + name, {"loggedIn": True, "ready": False, "reasonCode": "9"})
+        self.sim.admin("DELETE", "/notify")
+        eventually(lambda: self.gate.get("/v1/agents/" + name).json["notReadyReasonCode"] == "9", "the code", 20)
+        eventually(lambda: self.gaps() > before, "announced")
+        self.assertEqual(self.gate.get("/v1/agents/" + name).json["sync"], "live")
+
+
+class Lost(Follows):
+    """The session goes: stale at once, live again after all was read anew."""
+    users = ("supervisor",)
+    simulator_options = {"agents": 8}
+    gateway_options = {"users": users, "consumer": CONSUMER,
+                       "upstream": {"reconcileMs": 3600000, "heartbeatMs": 500}}
+
+    def test_killed_silently(self):
+        for number in range(3):
+            self.sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})
+            self.sim.admin("POST", "/traffic", {"steps": 60, "seed": 40 + number})
+            eventually(lambda n=number: len(self.gate.child.log("inStep")) == n + 2, "in step again")
+            eventually(lambda: self.sim.admin("GET", "/traffic")["quiet"], "quiet")
+            eventually(lambda: is_live(self.gate, "supervisor"), "live")
+            self.compare()
+
+    def test_terminated_with_notice(self):
+        before = len(self.gate.child.log("inStep"))
+        self.sim.admin("POST", "/sessions/kill", {"user": "*"})
+        eventually(lambda: len(self.gate.child.log("inStep")) > before, "in step again")
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+        self.compare()
+
+
 if __name__ == "__main__":
     harness.main()

@@ -208,9 +208,11 @@ class Reads(Case):
     def test_routes_are_described(self):
         described = exchange(self.gate.port, "GET", "/openapi.json").json
         self.assertEqual(described["openapi"], "3.1.0")
+        others = {"/v1/events": 426, "/v1/events/ticket": 405}  # another protocol, another method
         for path in described["paths"]:
             if "{" not in path:
-                self.assertEqual(exchange(self.gate.port, "GET", path, bearer("supervisor")).status, 200, path)
+                answer = exchange(self.gate.port, "GET", path, bearer("supervisor"))
+                self.assertEqual(answer.status, others.get(path, 200), path)
 
     def test_metrics_are_openmetrics(self):
         text = exchange(self.gate.port, "GET", "/metrics").body.decode()

@@ -1,7 +1,12 @@
 """WebSocket and server-sent events: handshake, RFC 6455, messages, snapshots, limits. What needs published events is in test_events.py."""
 import json
+import os
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -614,6 +619,41 @@ class Sse(Case):
         stream.receive_event("hello")
         stream.sock.close()
         eventually(lambda: self.gate.metric("event_clients") == 0, "gone")
+
+
+class Tls(unittest.TestCase):
+    def test_tls(self):
+        directory = tempfile.mkdtemp(prefix="cctgate-test-")
+        key, certificate = os.path.join(directory, "key.pem"), os.path.join(directory, "certificate.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost"],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        sim = harness.Simulator()
+        gate = harness.Gateway(sim, listen=[
+            {"address": "127.0.0.1", "port": 0},
+            {"address": "127.0.0.1", "port": 0, "tls": {"certificateFile": certificate, "keyFile": key}}])
+        try:
+            port = gate.child.log("listening")[1]["port"]
+            for path in ("/v1/agents", "/v1/terminals", "/v1/addresses"):
+                gate.get(path)
+            sockets = [WebSocket(port, wrap=context.wrap_socket) for _ in range(10)]
+            for n, ws in enumerate(sockets):
+                ws.subscribe("s", snapshot=True)
+                self.assertIn("/v1/agents/2001", ws.snapshot("s")[0])
+                text = json.dumps({"op": "ping", "id": str(n)})
+                ws.send_frame(TEXT, text.encode() + b" " * (65536 - len(text)))
+                self.assertEqual(ws.receive_op("pong")["id"], str(n))
+            for ws in sockets[:5]:
+                self.assertEqual(ws.close(), 1000)
+            for ws in sockets[5:]:
+                ws.sock.close()
+            eventually(lambda: gate.metric("event_clients") == 0, "all have gone")
+        finally:
+            gate.stop()
+            sim.stop()
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 class Stop(unittest.TestCase):

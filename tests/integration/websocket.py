@@ -76,12 +76,14 @@ def frame(opcode, payload=b"", fin=1, mask=True, rsv=0, length=None):
 
 class WebSocket:
     def __init__(self, port, who="supervisor", path="/v1/events", headers=None, hello=True, answer_pings=True,
-                 receive_buffer=None, timeout=BOUND):
+                 receive_buffer=None, wrap=None, timeout=BOUND):
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
+        if wrap:
+            self.sock = wrap(self.sock)
         self.answer_pings, self.pongs, self.pings = answer_pings, [], 0
         key = base64.b64encode(os.urandom(16))
         fields = {"Host": "127.0.0.1:%d" % port, "Upgrade": "websocket", "Connection": "Upgrade",
