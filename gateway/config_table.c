@@ -200,7 +200,9 @@ static const struct config_row cache[] = {
     MILLISECONDS("staleWhileRevalidateMs", 0, LONG_MS, "30000",
                  AT(cache.stale_while_revalidate_ms)),
     MILLISECONDS("staleIfErrorMs", 0, LONG_MS, "86400000", AT(cache.stale_if_error_ms)),
-    INTEGER("jitterPercent", 0, 50, "10", AT(cache.jitter_percent)), END};
+    MILLISECONDS("endedCallMs", 0, HOUR_MS, "2000", AT(cache.ended_call_ms)),
+    INTEGER("jitterPercent", 0, 50, "10", AT(cache.jitter_percent)),
+    END};
 
 static const struct config_row reserved[] = {
     NAME("agent", IN(struct config_reservation, agent), REQUIRED),
@@ -213,6 +215,11 @@ static const struct config_row control[] = {
             ITEMS(struct config, control.reserved, control.num_reserved)),
     END};
 
+static const struct config_row force_answers[] = {
+    NAME("agent", IN(struct config_force_answer, agent)),
+    NAME("terminalType", IN(struct config_force_answer, terminal_type)),
+    MILLISECONDS("ms", 0, HOUR_MS, NULL, IN(struct config_force_answer, ms), REQUIRED), END};
+
 static const struct config_row events[] = {
     STRINGS("origins", 0, "[]", ITEMS(struct config, events.origins, events.num_origins),
             .pattern = HOST_PATTERN "$",
@@ -221,6 +228,8 @@ static const struct config_row events[] = {
     INTEGER("maxQueuedFrames", 1, 1000000, "1024", AT(events.max_queued_frames)),
     INTEGER("maxQueuedKiB", 1, 1048576, "256", AT(events.max_queued_kib)),
     MILLISECONDS("forceAnswerMs", 0, HOUR_MS, "0", AT(events.force_answer_ms)),
+    OBJECTS("forceAnswer", force_answers, 0, CONFIG_RESERVED_MAX, "[]",
+            ITEMS(struct config, events.force_answer, events.num_force_answer)),
     MILLISECONDS("heartbeatMs", 100, HOUR_MS, "15000", AT(events.heartbeat_ms)),
     INTEGER("maxClients", 1, CG_CONNECTIONS_MAX, "10000", AT(events.max_clients)),
     INTEGER("maxClientsPerToken", 1, CG_CONNECTIONS_MAX, "5000", AT(events.max_clients_per_token)),

@@ -241,6 +241,18 @@ json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *
 
 #define I(value) ((json_int_t)(value))
 
+static void describe_model(const struct model_stats *m, json_t *metrics)
+{
+    json_t *own = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "events_total", I(m->events),
+                            "event_duplicates_total", I(m->event_duplicates), "event_copies_total",
+                            I(m->event_copies), "event_losses_total", I(m->event_gaps),
+                            "event_differences_total", I(m->event_differences),
+                            "reconciliations_total", I(m->reconciliations), "model_objects",
+                            I(m->objects), "sessions_live", I(m->users_live));
+    json_object_update(metrics, own);
+    json_decref(own);
+}
+
 static void describe_events(struct owner *owner, json_t *metrics)
 {
     struct subscriptions_stats s;
@@ -297,6 +309,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
         "upstream_faults_total", I(u.faults), "upstream_sent_bytes_total", I(u.bytes_out),
         "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
         "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
+    describe_model(&m, metrics);
     describe_events(owner, metrics);
     return metrics;
 }

@@ -158,6 +158,7 @@ static void add_item(const struct snapshot *snapshot, const struct snapshot_view
     *put_segment(put_text(subject, kinds[snapshot->kind].path), id->bytes, id->length) = '\0';
     if (!is_covered(snapshot, view, id, subject) ||
         store_get(view->viewpoint.reader, kind, id->bytes, id->length, &record) != CG_OK ||
+        (record.flags & RECORD_ENDED) != 0 ||
         !viewpoint_sees(&view->viewpoint, kind, id->bytes, id->length, &record, &source))
         return;
     freshness_directives_init(&directives);

@@ -222,6 +222,13 @@ static void set_state(struct applying *a, struct node *leg)
                   a->clock);
 }
 
+/* What is told of it from now on is told by sessions that lag. */
+static void end_contact(struct applying *a, struct node *contact)
+{
+    contact->ended = 1;
+    contact_is_over(a->model, contact->id);
+}
+
 static void end_leg(struct applying *a, struct node *leg, struct node *contact)
 {
     const struct node *place = place_of(a->model, leg);
@@ -230,7 +237,7 @@ static void end_leg(struct applying *a, struct node *leg, struct node *contact)
     else
         connection_over(a->model, leg, a->clock, a->user);
     if (json_object_size(json_object_get(contact->facts, "connections")) == 0)
-        contact->ended = 1;
+        end_contact(a, contact);
     else
         contact_out_of_sight(a->model, contact, place);
 }
@@ -280,7 +287,8 @@ static void tell_leg(struct applying *a, const struct node *contact, const struc
 static int is_past(struct applying *a, struct node *contact, const struct node *leg,
                    const char *leg_id, int is_new, int is_final)
 {
-    if (is_new && (is_over(a->model, contact->id, 0) || (is_final && leg == NULL))) {
+    if ((is_new && is_final && leg == NULL) ||
+        ((is_new || contact->ended) && is_over(a->model, contact->id, 0))) {
         contact->ended = 1;
         touch(a->model, contact);
         return 1;

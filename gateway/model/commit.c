@@ -148,16 +148,21 @@ static int put_known(struct commit *commit, struct node *root, enum record_kind 
     size_t length = strlen(root->id);
     json_t *resource = render(commit->model, kind, root);
     char *body = resource != NULL ? json_dumps(resource, JSON_COMPACT) : NULL;
+    const struct coverage *coverage;
     struct record record = {0}, before;
     int rc;
 
     json_decref(resource);
     if (body == NULL)
         return CG_E_NOMEM;
+    record.fetched_at_ms = clock_unix_ms();
+    record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, kind);
     if (store_txn_get(commit->txn, kind, root->id, length, &before) == CG_OK)
         record = (struct record){.fetched_at_ms = before.fetched_at_ms,
                                  .expires_at_ms = before.expires_at_ms,
                                  .user = before.user};
+    else if ((coverage = live_coverage(commit->model, root->covered)) != NULL)
+        record.user = coverage->user;
     record.body = body;
     record.body_length = strlen(body);
     record.provenance = PROVENANCE_EVENT;
@@ -214,8 +219,11 @@ static void refresh_root(void *data, struct node *root)
     if (commit->rc != CG_OK || root->ended || root->refreshed == commit->number)
         return;
     root->refreshed = commit->number;
+    if (root->kind == ENTITY_CONTACT && live_coverage(commit->model, root->covered) != NULL)
+        root->kept |=
+            BIT(RECORD_CALL); /* events alone make it known: lists and snapshots show it */
     for (kind = 1; kind < RECORD_KINDS && commit->rc == CG_OK; ++kind) {
-        if (!(kinds & BIT(kind)) || (root->absent & BIT(kind)) ||
+        if (!(kinds & BIT(kind)) || (root->absent & ~root->kept & BIT(kind)) ||
             is_the_fetchs(commit, root, (enum record_kind)kind))
             continue;
         commit->rc = root->kept & BIT(kind) ? put_known(commit, root, (enum record_kind)kind)
@@ -239,20 +247,73 @@ static int own_call(struct commit *commit, const struct node *contact)
     return rc;
 }
 
-static int forget_call(struct commit *commit, const struct node *contact)
+static int delete_kinds(struct commit *commit, const char *id, unsigned but)
 {
-    size_t length = strlen(contact->id), i;
     unsigned kind;
     int rc = CG_OK;
-
     for (kind = 1; kind < RECORD_KINDS && rc == CG_OK; ++kind)
-        if (kinds_of_entity[ENTITY_CONTACT] & BIT(kind))
-            rc = store_delete(commit->txn, (enum record_kind)kind, contact->id, length);
-    for (i = 0; i < contact->num_users && rc == CG_OK; ++i)
-        rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, length, contact->users[i]);
-    for (i = 0; i < contact->num_former && rc == CG_OK; ++i)
-        rc = store_remove_owner(commit->txn, RECORD_CALL, contact->id, length, contact->former[i]);
+        if (kinds_of_entity[ENTITY_CONTACT] & BIT(kind) & ~but)
+            rc = store_delete(commit->txn, (enum record_kind)kind, id, strlen(id));
     return rc;
+}
+
+static int disown(struct commit *commit, const char *id, const uint32_t *users, size_t num_users)
+{
+    size_t i;
+    int rc = CG_OK;
+    for (i = 0; i < num_users && rc == CG_OK; ++i)
+        rc = store_remove_owner(commit->txn, RECORD_CALL, id, strlen(id), users[i]);
+    return rc;
+}
+
+/* The stored body, said to be over: a malloc'd text. */
+static char *ended_body(const char *body, size_t length)
+{
+    json_t *call = json_loadb(body, length, 0, NULL);
+    char *text;
+
+    json_object_set_new(call, "ended", json_true());
+    text = call != NULL ? json_dumps(call, JSON_COMPACT) : NULL;
+    json_decref(call);
+    return text;
+}
+
+/* For a while it can still be read by its id, as what it was, but is in no list. */
+static int keep_ended(struct commit *commit, const struct node *contact)
+{
+    struct record record;
+    size_t length = strlen(contact->id);
+    char *body;
+    int rc = store_txn_get(commit->txn, RECORD_CALL, contact->id, length, &record);
+
+    if (rc != CG_OK)
+        return rc == CG_E_NOTFOUND || rc == CG_E_CORRUPT ? CG_OK : rc;
+    if ((body = ended_body(record.body, record.body_length)) == NULL)
+        return CG_E_NOMEM;
+    record.body = body;
+    record.body_length = strlen(body);
+    record.version = 0;
+    record.covered = 0;
+    record.flags = RECORD_ENDED;
+    record.fetched_at_ms = clock_unix_ms();
+    record.expires_at_ms = record.fetched_at_ms + commit->model->config->cache.ended_call_ms;
+    rc = store_put(commit->txn, RECORD_CALL, contact->id, length, &record);
+    free(body);
+    return rc;
+}
+
+static int forget_call(struct commit *commit, const struct node *contact)
+{
+    int keeps = commit->model->config->cache.ended_call_ms > 0 && !contact->unseen &&
+                (contact->kept & BIT(RECORD_CALL));
+    int rc = delete_kinds(commit, contact->id, keeps ? BIT(RECORD_CALL) : 0);
+
+    if (rc == CG_OK)
+        rc = disown(commit, contact->id, contact->former, contact->num_former);
+    if (rc != CG_OK)
+        return rc;
+    return keeps ? keep_ended(commit, contact)
+                 : disown(commit, contact->id, contact->users, contact->num_users);
 }
 
 /* ---- owners as a user's lists say ---- */
@@ -358,6 +419,8 @@ static int write_touched(struct commit *commit)
     struct node *node;
 
     for (node = commit->model->live->touched; node != NULL; node = node->next_touched) {
+        if (node->removed)
+            continue;
         if (node->kind == ENTITY_CONTACT && node->ended)
             commit->rc = forget_call(commit, node);
         else if (node->kind == ENTITY_CONTACT)
@@ -415,8 +478,94 @@ static int make_room(struct model *model)
     return rc;
 }
 
+/* ---- ended calls: when their while is over ---- */
+
+struct ended_call {
+    struct ended_call *next;
+    int64_t due_ms; /* monotonic */
+    size_t num_users;
+    uint32_t *users;
+    char id[];
+};
+
+static void ended_free(struct ended_call *call)
+{
+    free(call->users);
+    free(call);
+}
+
+static void remember_ended(struct model *model, const struct node *contact)
+{
+    struct live *live = model->live;
+    struct ended_call *call = calloc(1, sizeof(*call) + strlen(contact->id) + 1);
+
+    if (call == NULL ||
+        (call->users = calloc(contact->num_users + 1, sizeof(*call->users))) == NULL)
+        abort();
+    memcpy(call->id, contact->id, strlen(contact->id) + 1);
+    memcpy(call->users, contact->users, contact->num_users * sizeof(*call->users));
+    call->num_users = contact->num_users;
+    call->due_ms = clock_monotonic_ms() + model->config->cache.ended_call_ms;
+    *live->ended_calls_end = call;
+    live->ended_calls_end = &call->next;
+    if (!timer_is_armed(&live->ended_timer))
+        timer_arm(model->loop, &live->ended_timer, model->config->cache.ended_call_ms);
+}
+
+static int erase_ended(struct commit *commit, const struct ended_call *call)
+{
+    if (graph_find(&commit->model->graph, ENTITY_CONTACT, call->id) != NULL)
+        return CG_OK; /* it has come back */
+    commit->rc = delete_kinds(commit, call->id, 0);
+    return commit->rc == CG_OK ? disown(commit, call->id, call->users, call->num_users)
+                               : commit->rc;
+}
+
+static void pop_ended(struct live *live)
+{
+    struct ended_call *call = live->ended_calls;
+    if ((live->ended_calls = call->next) == NULL)
+        live->ended_calls_end = &live->ended_calls;
+    ended_free(call);
+}
+
+void commit_erase_ended(struct model *model, int64_t now_ms)
+{
+    struct live *live = model->live;
+    struct commit commit = {.model = model};
+    const struct ended_call *call;
+    int rc = CG_OK;
+
+    if (live->ended_calls == NULL || store_begin(model->store, &commit.txn) != CG_OK)
+        return;
+    for (call = live->ended_calls; call != NULL && call->due_ms <= now_ms && rc == CG_OK;
+         call = call->next)
+        rc = erase_ended(&commit, call);
+    if (rc == CG_OK)
+        rc = store_commit(&commit.txn);
+    else
+        store_abort(&commit.txn);
+    if (rc != CG_OK)
+        log_write(LOG_LEVEL_ERROR, "storeFailed", "Ended calls could not be erased",
+                  LOG_S("reason", cg_error_name(rc)));
+    while (live->ended_calls != NULL && live->ended_calls->due_ms <= now_ms)
+        pop_ended(live);
+    if (live->ended_calls != NULL)
+        timer_arm(model->loop, &live->ended_timer, live->ended_calls->due_ms - now_ms);
+}
+
+void commit_forget_ended(struct live *live)
+{
+    while (live->ended_calls != NULL)
+        pop_ended(live);
+}
+
 static void forget_contact(struct model *model, struct node *contact)
 {
+    if (model->config->cache.ended_call_ms > 0 && !contact->unseen &&
+        (contact->kept & BIT(RECORD_CALL)))
+        remember_ended(model, contact);
+
     size_t i;
     for (i = 0; i < contact->num_users; ++i)
         json_object_del(holdings_of(model, contact->users[i])->calls, contact->id);
@@ -427,7 +576,7 @@ static void forget_contact(struct model *model, struct node *contact)
     graph_remove(&model->graph, contact);
 }
 
-static void untouch(struct model *model)
+void commit_untouch(struct model *model)
 {
     struct node *node;
     while ((node = model->live->touched) != NULL) {
@@ -435,7 +584,9 @@ static void untouch(struct model *model)
         node->touched = 0;
         node->next_touched = NULL;
         node->num_former = 0;
-        if (node->kind == ENTITY_CONTACT && node->ended)
+        if (node->removed)
+            node_free(node);
+        else if (node->kind == ENTITY_CONTACT && node->ended)
             forget_contact(model, node);
     }
 }
@@ -472,12 +623,12 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
         rc = try_commit(&commit);
     if (rc == CG_OK) {
         publish(model);
-        untouch(model);
+        commit_untouch(model);
     } else if (live_coverage(model, fetch != NULL ? fetch->covering : 0) != NULL ||
                model->live->active != NULL) {
         lose_step(model, rc);
     }
     if (rc != CG_OK)
-        untouch(model);
+        commit_untouch(model);
     return rc;
 }

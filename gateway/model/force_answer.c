@@ -7,6 +7,11 @@
 #define RINGING        "RINGING" /* conf/contract: terminalConnectionState */
 #define AGENT_TERMINAL "AGENT"   /* terminalType */
 
+static int fits(const char *wanted, const char *is)
+{
+    return wanted == NULL || (is != NULL && strcmp(wanted, is) == 0);
+}
+
 struct force_answer {
     UT_hash_handle hh;
     struct model *model;
@@ -58,8 +63,15 @@ static unsigned timeout_ms(struct model *model, const struct node *terminal)
 {
     const char *type =
         json_string_value(json_object_get(terminal->handle, entity_rows[ENTITY_TERMINAL].type));
-    return type != NULL && strcmp(type, AGENT_TERMINAL) == 0 ? model->config->events.force_answer_ms
-                                                             : 0;
+    const struct config *config = model->config;
+    const char *agent = agent_at(model, terminal);
+    size_t i;
+
+    for (i = 0; i < config->events.num_force_answer; ++i)
+        if (fits(config->events.force_answer[i].agent, agent) &&
+            fits(config->events.force_answer[i].terminal_type, type))
+            return config->events.force_answer[i].ms;
+    return fits(AGENT_TERMINAL, type) ? config->events.force_answer_ms : 0;
 }
 
 void force_answer_watch(struct model *model, struct node *tc)

@@ -73,6 +73,12 @@ void graph_remove(struct graph *graph, struct node *node)
     node_free(node);
 }
 
+void graph_take_out(struct graph *graph, struct node *node)
+{
+    HASH_DELETE(hh, graph->nodes, node);
+    node->removed = 1;
+}
+
 void graph_free(struct graph *graph)
 {
     struct node *node, *next;

@@ -48,7 +48,8 @@ struct node {
     struct node *next;         /* in a fetch: in order of discovery */
     struct node *next_touched; /* self-terminated: `touched` says whether it is in the list */
     int touched;
-    char key[]; /* one byte of kind, then the id */
+    int removed; /* out of the graph; freed with the commit */
+    char key[];  /* one byte of kind, then the id */
 };
 
 struct graph {
@@ -59,6 +60,8 @@ struct node *graph_find(const struct graph *graph, enum entity kind, const char 
 /* Finds or makes; takes a reference to `handle`, which may be NULL. Aborts without memory; NULL: an id that is none. */
 struct node *graph_get(struct graph *graph, enum entity kind, const char *id, json_t *handle);
 void graph_remove(struct graph *graph, struct node *node);
+/* Out of the graph, not out of memory. */
+void graph_take_out(struct graph *graph, struct node *node);
 void graph_free(struct graph *graph);
 
 void node_free(struct node *node);

@@ -313,6 +313,12 @@ void model_commit_later(struct model *model)
     mailbox_send(&model->loop->mailbox, &live->commit_due);
 }
 
+static void on_ended(struct timer *timer)
+{
+    struct live *live = (struct live *)((char *)timer - offsetof(struct live, ended_timer));
+    commit_erase_ended(live->model, clock_monotonic_ms());
+}
+
 int live_new(struct model *model, uint64_t epoch)
 {
     struct live *live = calloc(1, sizeof(*live));
@@ -324,6 +330,8 @@ int live_new(struct model *model, uint64_t epoch)
     live->next_subscription = epoch << 32;
     live->pending_end = &live->pending;
     live->warm_end = &live->warm_first;
+    live->ended_calls_end = &live->ended_calls;
+    live->ended_timer.on_due = on_ended;
     live->ended = json_object();
     live->lineage = json_object();
     live->commit_due.on_deliver = on_commit_due;
@@ -348,6 +356,7 @@ void live_free(struct model *model)
     if (live == NULL)
         return;
     force_answer_free(live);
+    commit_untouch(model);
     HASH_CLEAR(by_number, live->active);
     HASH_ITER(hh, live->users, coverage, next)
     {
@@ -359,10 +368,30 @@ void live_free(struct model *model)
         pending_free(pending);
     }
     recent_free(live);
+    timer_disarm(model->loop, &live->ended_timer);
+    commit_forget_ended(live);
     json_decref(live->ended);
     json_decref(live->lineage);
     free(live);
     model->live = NULL;
+}
+
+void live_get_stats(struct model *model, struct model_stats *stats)
+{
+    const struct live *live = model->live;
+    struct coverage *coverage, *next;
+
+    stats->events = live->num_events;
+    stats->event_duplicates = live->num_duplicates;
+    stats->event_copies = live->num_copies;
+    stats->event_gaps = live->num_gaps;
+    stats->event_differences = live->num_differences;
+    stats->reconciliations = live->num_reconciled;
+    stats->objects = HASH_COUNT(model->graph.nodes);
+    HASH_ITER(hh, live->users, coverage, next)
+    {
+        stats->users_live += (size_t)coverage->in_step;
+    }
 }
 
 void model_set_publisher(struct model *model,

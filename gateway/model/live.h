@@ -55,6 +55,7 @@ struct recent;
 struct recent_table;
 
 struct force_answer;
+struct ended_call;
 struct warming;
 
 struct live {
@@ -74,6 +75,8 @@ struct live {
     struct message commit_due;
     int commit_scheduled;
     struct force_answer *force_answers;
+    struct ended_call *ended_calls, **ended_calls_end; /* in order of when they are erased */
+    struct timer ended_timer;
     struct node *leaving; /* contacts that leave the graph with the commit */
     void (*publish)(void *data, struct event *const *events, size_t num_events);
     void *publish_data;
@@ -83,6 +86,7 @@ struct live {
 
 /* live.c */
 int live_new(struct model *model, uint64_t epoch);
+void live_get_stats(struct model *model, struct model_stats *stats);
 void live_free(struct model *model);
 uint64_t live_clock(const struct model *model);
 uint64_t live_tick(struct model *model);
@@ -131,6 +135,9 @@ void foreach_affected(struct model *model, struct node *node,
 /* commit.c: CG_OK, CG_E_FULL, CG_E_IO, CG_E_LIMIT */
 int model_commit(struct model *model, struct fetch *fetch, const char *body, json_t *calls);
 void model_commit_later(struct model *model);
+void commit_erase_ended(struct model *model, int64_t now_ms);
+void commit_forget_ended(struct live *live);
+void commit_untouch(struct model *model); /* what was touched is written, or lost */
 int64_t model_ttl_ms(struct model *model, enum record_kind kind);
 
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */

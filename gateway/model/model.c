@@ -67,8 +67,8 @@ void model_free(struct model **in)
         fetch_end(model->fetches, outcome);
         fetch_outcome_unref(&outcome);
     }
-    holdings_free(model);
     live_free(model);
+    holdings_free(model);
     graph_free(&model->graph);
     json_decref(model->consult_of);
     json_decref(model->agent_states);
@@ -139,6 +139,7 @@ void model_get_stats(struct model *model, struct model_stats *stats)
     stats->calls = model->num_calls;
     stats->fetching = HASH_COUNT(model->fetches);
     stats->contacts_last_hour = contacts_since(model, clock_unix_ms() - 3600000);
+    live_get_stats(model, stats);
     json_object_foreach(model->agent_states, id, state)
     {
         ++stats->agents_known;

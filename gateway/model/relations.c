@@ -132,19 +132,13 @@ static void unlink_at(struct model *model, const struct node *leg, const char *f
     touch(model, place);
 }
 
-/* The graph lets go of it; whoever holds the pointer must not use it again. */
+/* It leaves the graph at once, and memory with the commit: whoever holds the pointer may still look at it until then. */
 static void remove_node(struct model *model, struct node *node, uint64_t stamp, uint32_t user)
 {
-    struct node **at;
     if (user != ONLY_FORGET)
         set_over(model, node->id, stamp, user);
-    for (at = &model->live->touched; node->touched && *at != NULL; at = &(*at)->next_touched) {
-        if (*at == node) {
-            *at = node->next_touched;
-            break;
-        }
-    }
-    graph_remove(&model->graph, node);
+    touch(model, node);
+    graph_take_out(&model->graph, node);
 }
 
 void contact_is_over(struct model *model, const char *id)

@@ -73,6 +73,12 @@ struct config_reservation {
     char *agent, *application;
 };
 
+/* How long a call may ring before force answer is told: at the terminals of this agent and of this type; NULL: of any. The first that fits counts. */
+struct config_force_answer {
+    char *agent, *terminal_type;
+    unsigned ms; /* 0: never */
+};
+
 struct config {
     atomic_int references;
     char *file; /* absolute path */
@@ -113,6 +119,7 @@ struct config {
     struct {
         unsigned ttl_ms[TTL_KINDS];
         unsigned stale_while_revalidate_ms, stale_if_error_ms;
+        unsigned ended_call_ms;  /* how long a call that is over can still be read by its id */
         unsigned jitter_percent; /* a time-to-live is shortened by up to this much, at random */
     } cache;
     struct {
@@ -123,6 +130,8 @@ struct config {
     struct {
         char **origins;
         size_t num_origins;
+        struct config_force_answer *force_answer;
+        size_t num_force_answer;
         unsigned max_queued_frames, max_queued_kib, force_answer_ms;
         unsigned heartbeat_ms;
         unsigned max_clients, max_clients_per_token; /* streams, of all front threads together */

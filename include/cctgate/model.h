@@ -93,6 +93,8 @@ struct model_stats {
     size_t fetching; /* now */
     size_t contacts_last_hour;
     size_t agents_known, agents_logged_in;
+    uint64_t events, event_duplicates, event_copies, event_gaps, event_differences, reconciliations;
+    size_t objects, users_live;
 };
 void model_get_stats(struct model *model, struct model_stats *stats);
 

@@ -71,15 +71,21 @@ class Truth(Case):
 
 class Incomplete(Case):
     def test_a_list_that_lacks_a_user_says_so(self):
-        self.gate.child.end(signal.SIGKILL)
-        import shutil
-        shutil.rmtree(os.path.join(self.gate.directory, "data"))
-        self.sim.fault("fault", "UserService", "GetAgents", count=2, fault="GetAgentsException")
-        self.gate.start(ready=False)
-        eventually(lambda: len(self.gate.child.log("loggedIn")) == 3, "logged in")
-        body = eventually(lambda: (lambda r: r.json if r.status == 200 and r.json["items"] else None)(
-            self.gate.get("/v1/agents", "operator")), "listed")
-        self.assertEqual(body["sync"] == "cached", "incomplete" not in body)
+        gate = Gateway(self.sim, users=("agent2001",))
+        self.assertEqual(len(gate.get("/v1/agents", "operator").json["items"]), 1)
+        self.sim.fault("fault", "UserService", "GetAgents", fault="GetAgentsException")
+        gate.config["sessions"].append(dict(gate.config["sessions"][0], user="agent2002"))
+        gate.write()
+        gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(gate.child.log("loggedIn")) == 2, "the second has logged in")
+        body = gate.get("/v1/agents", "operator").json
+        self.assertEqual([a["loginId"] for a in body["items"]], ["2001"])
+        self.assertEqual((body.get("incomplete"), body["sync"]), (True, "stale"))
+        self.sim.no_faults()
+        body = eventually(lambda: (lambda b: b if len(b["items"]) == 2 else None)(gate.get("/v1/agents", "operator").json), "both")
+        self.assertNotIn("incomplete", body)
+        self.assertEqual(body["sync"], "cached")
+        gate.stop()
 
     def test_a_silent_server_is_noticed(self):
         gate = Gateway(self.sim, upstream={"heartbeatMs": 300, "timeoutMs": 500})
