@@ -10,7 +10,8 @@ set -euo pipefail
 BUILD_PACKAGES=(gcc libc6-dev make pkg-config libh2o-evloop-dev liblmdb-dev libjansson-dev libxml2-dev
     libcurl4-openssl-dev libwslay-dev libssl-dev uthash-dev)
 RUN_PACKAGES=(ca-certificates curl openssl)
-TEST_PACKAGES=(libcmocka-dev python3 libxml2-utils)
+# The browser is 140 MB to fetch; it is there because nothing else shows what a page may do.
+TEST_PACKAGES=(libcmocka-dev python3 python3-jsonschema libxml2-utils chromium-headless-shell)
 BENCH_PACKAGES=(nginx-light varnish wrk nghttp2-client python3)
 LINT_PACKAGES=(clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev llvm)

@@ -2,8 +2,8 @@
 # The demonstration behind `make run`: a simulated contact centre with 20 agents and the gateway in front of it, until Ctrl-C.
 #
 # Everything it writes is in run/, which git ignores: configuration, secrets, the cache (kept: the next start is warm), logs.
-# The ports are 8080 (gateway) and 9084 (simulator), or free ones where these are taken. CCTGATE_RUN_ONCE=1 starts, asks three
-# questions, stops, and exits with 0 when the answers were right.
+# The ports are 8080 (gateway), 9091 (its consumer of notifications) and 9084 (simulator), or free ones where these are taken.
+# CCTGATE_RUN_ONCE=1 starts, asks three questions, watches a call arrive as events, stops, and exits with 0 when all was right.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -104,6 +104,7 @@ make_config()
     "heartbeatMs": 2000,
     "loginsPerSecond": 100
   },
+  "consumer": {"address": "127.0.0.1", "port": $(port_or_any 9091), "allow": ["127.0.0.1/32"]},
   "sessions": [
 $(sessions_json)
   ],
@@ -150,12 +151,27 @@ In another terminal:
   AUTH='Authorization: Bearer $TOKEN'
 
   curl -H "\$AUTH" '$URL/v1/agents?limit=3'            # the agents, as JSON
-  curl -i -H "\$AUTH" $URL/v1/agents/2001             # one of them; see etag, cache-status and age
-  curl -i -H "\$AUTH" $URL/v1/agents/2001             # again: cache-status says hit, nothing was asked upstream
+  curl -i -H "\$AUTH" $URL/v1/agents/2001             # one of them; see etag, cache-status and "sync":"live"
   curl -i -H "\$AUTH" -H 'If-None-Match: <the etag>' $URL/v1/agents/2001    # 304
   curl -H "\$AUTH" $URL/v1/calls                      # the calls in progress
   curl -H "\$AUTH" $URL/v1/terminals/Line%201.0.1     # a telephone
   curl -H "\$AUTH" -H 'Content-Type: application/json' -d '{}' $URL/v1/services/SessionService/GetAgents   # any operation of the contract
+
+Watch what happens: first what there is, then every event as it comes, until Ctrl-C.
+
+  curl -N -H "\$AUTH" -H 'Accept: text/event-stream' '$URL/v1/events?snapshot=true'
+  curl -N -H "\$AUTH" -H 'Accept: text/event-stream' '$URL/v1/events?types=cct.terminalConnection.state&agents=2002,2003'
+
+Make something happen meanwhile: a call to an agent who answers; a working floor, two steps a second.
+
+  curl -d '{"to":"2002","answer":true}' http://127.0.0.1:$SIM_ADMIN/calls
+  curl -d '{"steps":200,"perSecond":2}' http://127.0.0.1:$SIM_ADMIN/traffic
+
+The same in a browser: open $URL/ and paste this into its console (F12).
+
+  ws = new WebSocket('${URL/http/ws}/v1/events', ['cctgate.v1', 'bearer.$TOKEN']);
+  ws.onopen = () => ws.send(JSON.stringify({op: 'subscribe', id: 'all', snapshot: true}));
+  ws.onmessage = m => console.log(JSON.parse(m.data));
 
 Take the contact centre away; within two seconds reads say so ("sync":"stale", "staleSince") and go on. Then give it back:
 
@@ -192,6 +208,38 @@ ask_three()
     echo "run: three of three answers are right"
 }
 
+has_line()
+{
+    grep -q "$2" "$1"
+}
+
+# A client of events is told of a call that comes after it.
+watch_a_call()
+{
+    local log=$RUN/events.log watcher contact
+    : >$log
+    curl --silent --no-buffer --noproxy '*' -H "Authorization: Bearer $TOKEN" -H 'Accept: text/event-stream' \
+        "$URL/v1/events" >$log &
+    watcher=$!
+    wait_for "the stream of events" $watcher $log has_line $log '^event: hello'
+    wait_for "the gateway" $GATE_PID $RUN/cctgate.log is_live
+    contact=$(curl --silent --noproxy '*' -d '{"to":"2002","answer":true}' "http://127.0.0.1:$SIM_ADMIN/calls" |
+        sed -n 's/.*"contactId":"\([^"]*\)".*/\1/p')
+    [[ -n $contact ]] || die "the simulator made no call"
+    wait_for "the call's event" $watcher $log has_line $log "^data: .*cct.terminalConnection.state.*/v1/calls/$contact.*\"newState\":\"ACTIVE\""
+    kill $watcher
+    wait $watcher 2>/dev/null || true
+    grep '^event: ' $log | sort | uniq -c
+    echo "run: the call was told by events"
+}
+
+# The supervisor's session is subscribed, and all has been read since.
+is_live()
+{
+    curl --silent --fail --max-time 5 --noproxy '*' -H "Authorization: Bearer $TOKEN" "$URL/v1/agents/2002" |
+        grep -q '"sync":"live"'
+}
+
 main()
 {
     set -m # groups of their own: Ctrl-C comes to this script alone, which stops the two in order
@@ -204,6 +252,7 @@ main()
     say_what_to_try
     if [[ ${CCTGATE_RUN_ONCE:-0} == 1 ]]; then
         ask_three
+        watch_a_call
         return
     fi
     wait -n "$SIM_PID" "$GATE_PID" || true

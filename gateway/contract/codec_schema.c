@@ -226,3 +226,8 @@ json_t *codec_output_schema(const struct contract_operation *op)
 {
     return export_message(op->output, NULL, 1);
 }
+
+json_t *codec_told_schema(const struct contract_operation *op)
+{
+    return export_message(op->input, op->input->token, 1);
+}

@@ -8,6 +8,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/loop.h"
+#include "gateway/events/protocol.h"
 #include "gateway/events/text.h"
 
 #define WRITE_VECTORS   128
@@ -143,7 +144,7 @@ void client_flush(struct client *client)
 static void close_slow(struct client *client)
 {
     COUNT(client->hub->front, event_clients_slow);
-    client_close(client, CG_CLOSE_SLOW, "the client takes events too slowly; it can resume");
+    client_close(client, CG_CLOSE_SLOW, close_reason(CG_CLOSE_SLOW));
 }
 
 void client_send(struct client *client, struct frame *frame)
@@ -281,9 +282,9 @@ void client_start(struct client *client, h2o_socket_t *sock, size_t request_byte
     else if (websocket_open(client) != CG_OK)
         client_end(client);
     if (hub->stopping)
-        client_close(client, CG_CLOSE_RESTART, "the gateway is stopping");
+        client_close(client, CG_CLOSE_RESTART, close_reason(CG_CLOSE_RESTART));
     else if (client->viewer->access == NULL)
-        client_close(client, CG_CLOSE_UNAUTHORIZED, "the token is no longer valid");
+        client_close(client, CG_CLOSE_UNAUTHORIZED, close_reason(CG_CLOSE_UNAUTHORIZED));
     on_read(sock, NULL); /* what came behind the request */
 }
 
@@ -318,7 +319,8 @@ static void send_heartbeat_message(struct client *client)
         text_add_number(&text, seq);
         text_add(&text, "}", 1);
         frame_unref(&hub->heartbeat);
-        hub->heartbeat = frame_message(LABEL_WEBSOCKET, "heartbeat", NULL, text.bytes, text.length);
+        hub->heartbeat = frame_message(LABEL_WEBSOCKET, server_messages[MESSAGE_HEARTBEAT].op, NULL,
+                                       text.bytes, text.length);
         hub->heartbeat_seq = seq;
         text_release(&text);
     }

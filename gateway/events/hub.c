@@ -7,6 +7,7 @@
 #include "cctgate/log.h"
 #include "cctgate/loop.h"
 #include "gateway/events/client.h"
+#include "gateway/events/protocol.h"
 
 #define TICK_MS 100
 #define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
@@ -95,7 +96,7 @@ void hub_policy_changed(struct hub *hub)
         follow_policy(hub, viewer);
     for (client = hub->clients; client != NULL; client = client->next)
         if (client->viewer->access == NULL)
-            client_close(client, CG_CLOSE_UNAUTHORIZED, "the token is no longer valid");
+            client_close(client, CG_CLOSE_UNAUTHORIZED, close_reason(CG_CLOSE_UNAUTHORIZED));
 }
 
 /* ---- publishing ---- */
@@ -266,7 +267,7 @@ void hub_stop(struct hub *hub)
 
     hub->stopping = 1;
     for (client = hub->clients; client != NULL; client = client->next)
-        client_close(client, CG_CLOSE_RESTART, "the gateway is stopping");
+        client_close(client, CG_CLOSE_RESTART, close_reason(CG_CLOSE_RESTART));
 }
 
 void hub_release(struct hub **in)

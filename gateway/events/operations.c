@@ -5,16 +5,18 @@
 
 #include "cctgate/error.h"
 #include "gateway/events/client.h"
+#include "gateway/events/protocol.h"
 #include "gateway/events/text.h"
 
-static void send_json(struct client *client, const char *op, json_t *json)
+static void send_json(struct client *client, enum server_message message, json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT);
 
     json_decref(json);
     if (text == NULL)
         abort();
-    client_send(client, frame_message(LABEL_WEBSOCKET, op, NULL, text, strlen(text)));
+    client_send(client, frame_message(LABEL_WEBSOCKET, server_messages[message].op, NULL, text,
+                                      strlen(text)));
     free(text);
 }
 
@@ -26,7 +28,7 @@ static void send_error(struct client *client, const char *id, const struct messa
         json_object_set_new(problem, "pointer", json_string(error->pointer));
     json_object_set_new(json, "id", id != NULL ? json_string(id) : json_null());
     json_object_set_new(json, "problem", problem);
-    send_json(client, "error", json);
+    send_json(client, MESSAGE_ERROR, json);
 }
 
 static int refuse(struct message_error *error, enum problem problem, const char *pointer,
@@ -72,7 +74,7 @@ static int begin(struct client *client, const struct client_message *message, co
     label_unref(&label);
     if (rc != CG_OK)
         return refuse(error, PROBLEM_STORE, "", "the event log cannot be read");
-    send_json(client, "subscribed", json_pack("{s:s}", "id", message->id));
+    send_json(client, MESSAGE_SUBSCRIBED, json_pack("{s:s}", "id", message->id));
     return CG_OK;
 }
 
@@ -105,7 +107,7 @@ static int run_unsubscribe(struct client *client, const struct client_message *m
     if (subscription == NULL)
         return refuse(error, PROBLEM_NOT_FOUND, "/id", "no subscription of this id is open");
     client_unsubscribe(client, subscription);
-    send_json(client, "unsubscribed", json_pack("{s:s}", "id", message->id));
+    send_json(client, MESSAGE_UNSUBSCRIBED, json_pack("{s:s}", "id", message->id));
     return CG_OK;
 }
 
@@ -131,7 +133,7 @@ static int run_ping(struct client *client, const struct client_message *message,
     if (json_is_string(id) && json_string_length(id) <= CG_SUBSCRIPTION_ID_BYTES_MAX)
         json_object_set(json, "id", id);
     json_object_set_new(json, "seq", json_integer((json_int_t)client_seq(client)));
-    send_json(client, "pong", json);
+    send_json(client, MESSAGE_PONG, json);
     return CG_OK;
 }
 
@@ -144,23 +146,34 @@ static int run_nothing(struct client *client, const struct client_message *messa
                   "the gateway knows the operation and does not have it yet");
 }
 
-static const struct {
-    const char *op;
-    int (*run)(struct client *client, const struct client_message *message,
-               struct message_error *error);
-} operations[] = {
-    {"subscribe", run_subscribe}, {"unsubscribe", run_unsubscribe}, {"ack", run_ack},
-    {"ping", run_ping},           {"renew", run_nothing},           {"bind", run_nothing},
-    {"command", run_nothing},
+/* clang-format off */
+#define ID "\"id\":{\"$ref\":\"#/components/schemas/SubscriptionId\"}"
+const struct client_operation client_operations[] = {
+    {"subscribe", run_subscribe, "subscribed",
+        "Opens a subscription: a filter, from now on, from `since` on or with a snapshot first. A filter without members is all that the token may see",
+        "{\"allOf\":[{\"$ref\":\"#/components/schemas/Filter\"},{\"type\":\"object\",\"required\":[\"id\"],\"properties\":{" ID ","
+        "\"since\":{\"$ref\":\"#/components/schemas/EventId\"},"
+        "\"snapshot\":{\"type\":[\"boolean\",\"null\"],\"default\":false}}}]}"},
+    {"unsubscribe", run_unsubscribe, "unsubscribed", "Closes a subscription",
+        "{\"type\":\"object\",\"required\":[\"id\"],\"properties\":{" ID "}}"},
+    {"ack", run_ack, NULL, "Tells how far the client has come; nothing is answered and nothing depends on it",
+        "{\"type\":\"object\",\"required\":[\"seq\"],\"properties\":{\"seq\":{\"$ref\":\"#/components/schemas/Seq\"}}}"},
+    {"ping", run_ping, "pong", "Is answered, for clients that cannot send a WebSocket's own ping",
+        "{\"type\":\"object\",\"properties\":{" ID "}}"},
+    {"renew", run_nothing, NULL, NULL, NULL},
+    {"bind", run_nothing, NULL, NULL, NULL},
+    {"command", run_nothing, NULL, NULL, NULL},
 };
+/* clang-format on */
+const size_t num_client_operations = sizeof(client_operations) / sizeof(client_operations[0]);
 
 static int run(struct client *client, const struct client_message *message,
                struct message_error *error)
 {
     size_t i;
-    for (i = 0; i < sizeof(operations) / sizeof(operations[0]); ++i)
-        if (strcmp(operations[i].op, message->op) == 0)
-            return operations[i].run(client, message, error);
+    for (i = 0; i < num_client_operations; ++i)
+        if (strcmp(client_operations[i].op, message->op) == 0)
+            return client_operations[i].run(client, message, error);
     return refuse(error, PROBLEM_BAD_REQUEST, "/op",
                   "expected subscribe, unsubscribe, ack, ping, renew, bind or command");
 }

@@ -6,6 +6,7 @@
 #include "cctgate/error.h"
 #include "cctgate/loop.h"
 #include "gateway/events/client.h"
+#include "gateway/events/protocol.h"
 #include "gateway/events/snapshot.h"
 #include "gateway/events/text.h"
 
@@ -62,7 +63,7 @@ static void push_gap(struct step *step, const char *reason)
     text_add_string(&text, "\"reason\":\"");
     text_add_string(&text, reason);
     text_add_string(&text, "\"}");
-    push(step, message(client, "gap", NULL, &text));
+    push(step, message(client, server_messages[MESSAGE_GAP].op, NULL, &text));
     COUNT(client->hub->front, event_gaps);
     text_release(&text);
 }
@@ -232,7 +233,8 @@ static void push_part(struct step *step, const struct text *items, int is_last)
     text_add_string(&text, "]}");
     snprintf(place_id, sizeof(place_id), "%llu-%llu", (unsigned long long)step->bounds.epoch,
              (unsigned long long)subscription->position);
-    push(step, message(step->client, "snapshot", is_last ? place_id : NULL, &text));
+    push(step, message(step->client, server_messages[MESSAGE_SNAPSHOT].op,
+                       is_last ? place_id : NULL, &text));
     text_release(&text);
 }
 

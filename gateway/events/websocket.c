@@ -8,6 +8,7 @@
 #include "cctgate/error.h"
 #include "gateway/events/client.h"
 #include "gateway/events/handshake.h"
+#include "gateway/events/protocol.h"
 #include "gateway/rest/reading.h"
 
 #define TURN_BYTES 4096 /* what wslay is given before it is asked what it makes of it */
@@ -128,28 +129,14 @@ static void on_message(wslay_event_context_ptr parser,
     if (message->opcode == WSLAY_TEXT_FRAME)
         client_message(client, (const char *)message->msg, message->msg_length);
     else
-        client_close(client, CG_CLOSE_UNSUPPORTED, "messages are text");
-}
-
-static const char *reason_of(unsigned code)
-{
-    switch (code) {
-    case WSLAY_CODE_PROTOCOL_ERROR:
-        return "not RFC 6455";
-    case WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA:
-        return "not UTF-8";
-    case WSLAY_CODE_MESSAGE_TOO_BIG:
-        return "the message is too long";
-    default:
-        return "";
-    }
+        client_close(client, CG_CLOSE_UNSUPPORTED, close_reason(CG_CLOSE_UNSUPPORTED));
 }
 
 /* wslay has refused something: it has queued a close frame with the reason. */
 static void on_refused(struct client *client)
 {
     unsigned code = wslay_event_get_status_code_sent(client->ws.parser);
-    client_close(client, code, reason_of(code));
+    client_close(client, code, close_reason(code));
 }
 
 void websocket_read(struct client *client)
@@ -162,7 +149,7 @@ void websocket_read(struct client *client)
         client->ws.feed = TURN_BYTES;
         if ((rc = wslay_event_recv(parser)) != 0) { /* it cannot read on: not a frame at all */
             unsigned code = rc == WSLAY_ERR_NOMEM ? CG_CLOSE_INTERNAL : WSLAY_CODE_PROTOCOL_ERROR;
-            client_close(client, code, reason_of(code));
+            client_close(client, code, close_reason(code));
             break;
         }
         while (wslay_event_want_write(parser) && wslay_event_send(parser) == 0)
@@ -178,22 +165,19 @@ void websocket_read(struct client *client)
 
 static void send_hello(struct client *client)
 {
-    const struct config *config = policy_config(client->policy);
     char epoch[24], *text;
     json_t *json;
 
     *put_decimal(epoch, (int64_t)client->hub->epoch) = '\0';
-    json = json_pack("{s:s, s:I, s:i, s:{s:i, s:i, s:i, s:i, s:i}}", "epoch", epoch, "seq",
-                     (json_int_t)client->first_seq, "heartbeatMs", (int)client_heartbeat_ms(client),
-                     "limits", "messageBytes", CG_CLIENT_MESSAGE_BYTES_MAX, "subscriptions",
-                     CG_CLIENT_SUBSCRIPTIONS_MAX, "filterMembers", CG_FILTER_MEMBERS_MAX,
-                     "queuedFrames", (int)config->events.max_queued_frames, "queuedKiB",
-                     (int)config->events.max_queued_kib);
+    json = json_pack("{s:s, s:I, s:i, s:o}", "epoch", epoch, "seq", (json_int_t)client->first_seq,
+                     "heartbeatMs", (int)client_heartbeat_ms(client), "limits",
+                     protocol_limits(policy_config(client->policy)));
     text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     if (text == NULL)
         abort();
-    client_send(client, frame_message(LABEL_WEBSOCKET, "hello", NULL, text, strlen(text)));
+    client_send(client, frame_message(LABEL_WEBSOCKET, server_messages[MESSAGE_HELLO].op, NULL,
+                                      text, strlen(text)));
     free(text);
 }
 

@@ -553,7 +553,8 @@ static void remember_ended(struct model *model, const struct node *contact)
         (call->users = calloc(contact->num_users + 1, sizeof(*call->users))) == NULL)
         abort();
     memcpy(call->id, contact->id, strlen(contact->id) + 1);
-    memcpy(call->users, contact->users, contact->num_users * sizeof(*call->users));
+    if (contact->num_users > 0)
+        memcpy(call->users, contact->users, contact->num_users * sizeof(*call->users));
     call->num_users = contact->num_users;
     call->due_ms = clock_monotonic_ms() + model->config->cache.ended_call_ms;
     *live->ended_calls_end = call;

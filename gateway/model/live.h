@@ -48,7 +48,8 @@ struct pending_event {
     int64_t time_ms;
     int derived;
     json_t *data;
-    struct event *event; /* made in the commit */
+    const struct node *about; /* to know it by while it is being made; may be gone later */
+    struct event *event;      /* made in the commit */
 };
 
 #define RECENT_MAX 8192 /* changes that are remembered to know a copy by */

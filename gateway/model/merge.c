@@ -74,14 +74,18 @@ static void tell_state(struct model *model, const struct node *leg, const char *
 }
 
 /* One property may be several facts: told once, with all of them. */
-static int was_just_told(const struct model *model, const struct node *node,
-                         const struct property_row *row)
+static struct pending_event *just_told(const struct model *model, const struct node *node,
+                                       const struct property_row *row)
 {
-    const struct pending_event *at, *last = NULL;
-    for (at = model->live->pending; at != NULL; at = at->next)
-        last = at;
-    return last != NULL && last->type == row->type && last->property != NULL &&
-           strcmp(last->property, row->name) == 0 && last->about == node;
+    struct live *live = model->live;
+    struct pending_event *last =
+        live->pending != NULL ? (struct pending_event *)((char *)live->pending_end -
+                                                         offsetof(struct pending_event, next))
+                              : NULL;
+    return last != NULL && last->about == node && last->type == row->type &&
+                   last->property != NULL && strcmp(last->property, row->name) == 0
+               ? last
+               : NULL;
 }
 
 static json_t *property_value(const struct node *node, const struct property_row *row)
@@ -94,7 +98,7 @@ static json_t *property_value(const struct node *node, const struct property_row
             json_object_set_new(values, property_rows[i].field,
                                 public_value(property_rows[i].field,
                                              json_object_get(node->facts, property_rows[i].field)));
-    if (json_object_size(values) != 1)
+    if (property_has_fields(row->type, row->name) || json_object_size(values) != 1)
         return values;
     only = json_incref(json_object_iter_value(json_object_iter(values)));
     json_decref(values);
@@ -104,13 +108,16 @@ static json_t *property_value(const struct node *node, const struct property_row
 static void tell_property(struct model *model, const struct node *node,
                           const struct property_row *row)
 {
-    struct pending_event *event;
+    struct pending_event *event = just_told(model, node, row);
     struct notice n = {row->type, node, agent_at(model, node), row->name, 0, clock_unix_ms(),
                        0,         NULL};
 
-    n.data = json_pack("{s:s, s:b}", "property", row->name, "reconciled", 1);
-    event = notice(model, &n);
-    event->about = node;
+    if (event == NULL) {
+        n.data = json_pack("{s:s, s:b}", "property", row->name, "reconciled", 1);
+        event = notice(model, &n);
+        event->about = node;
+    }
+    json_object_set_new(event->data, "value", property_value(node, row));
 }
 
 static void tell_flags(struct model *model, const struct node *leg)

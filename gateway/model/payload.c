@@ -8,12 +8,7 @@
 #include "cctgate/error.h"
 #include "gateway/model/live.h"
 
-static const struct member {
-    const char *name; /* of the payload */
-    enum entity kind;
-    const char *key; /* for clients */
-    int is_subject;  /* else only told */
-} members[] = {
+static const struct payload_member members[] = {
     {"Address", ENTITY_ADDRESS, "address", 1},
     {"Connection", ENTITY_CONNECTION, "connectionId", 1},
     {"Contact", ENTITY_CONTACT, "contactId", 1},
@@ -31,13 +26,34 @@ static int ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-static const struct member *member_named(const char *name)
+const struct payload_member *payload_member(const char *name)
 {
     size_t i;
     for (i = 0; i < NUM_MEMBERS; ++i)
         if (strcmp(members[i].name, name) == 0)
             return &members[i];
     return NULL;
+}
+
+int payload_is_capabilities(const char *name)
+{
+    return ends_with(name, "Capabilities");
+}
+
+int payload_is_property(const char *name)
+{
+    return ends_with(name, "Property");
+}
+
+int payload_key(const char *name, char *key, size_t size)
+{
+    size_t length = strlen(name);
+
+    if (length == 0 || length >= size)
+        return CG_E_LIMIT;
+    memcpy(key, name, length + 1);
+    key[0] = (char)tolower((unsigned char)key[0]);
+    return CG_OK;
 }
 
 /* ---- time ---- */
@@ -70,7 +86,7 @@ int64_t payload_time_ms(const char *text)
 
 static void take_member(struct payload *payload, const char *name, json_t *value)
 {
-    const struct member *member = member_named(name);
+    const struct payload_member *member = payload_member(name);
 
     if (member != NULL && member->is_subject) {
         payload->handles[member->kind] = value;
@@ -81,9 +97,9 @@ static void take_member(struct payload *payload, const char *name, json_t *value
         payload->previous_state = json_string_value(value);
     } else if (strcmp(name, "Reason") == 0) {
         payload->reason = json_string_value(value);
-    } else if (ends_with(name, "Capabilities") && json_is_object(value)) {
+    } else if (payload_is_capabilities(name) && json_is_object(value)) {
         payload->capabilities = value;
-    } else if (ends_with(name, "Property") && json_is_string(value)) {
+    } else if (payload_is_property(name) && json_is_string(value)) {
         payload->property = json_string_value(value);
     }
 }
@@ -132,12 +148,11 @@ uint64_t payload_hash(const struct payload *payload)
 
     json_object_foreach((json_t *)payload->body, name, value)
     {
-        const struct member *member = member_named(name);
+        const struct payload_member *member = payload_member(name);
         if (member != NULL && member->is_subject &&
             !(member->kind == ENTITY_ADDRESS && payload->ids[ENTITY_CONTACT] != NULL))
             hash = mix(hash, payload->ids[member->kind]);
-        else if (member == NULL && !ends_with(name, "Capabilities") &&
-                 strcmp(name, "IsRemote") != 0)
+        else if (member == NULL && !payload_is_capabilities(name) && strcmp(name, "IsRemote") != 0)
             hash = mix_json(mix(hash, name), value);
     }
     return hash ^ hash >> 32;
@@ -154,13 +169,8 @@ uint64_t payload_place(const struct payload *payload)
 static void put_renamed(json_t *data, const char *name, json_t *value)
 {
     char key[128];
-    size_t length = strlen(name);
-
-    if (length == 0 || length >= sizeof(key))
-        return;
-    memcpy(key, name, length + 1);
-    key[0] = (char)tolower((unsigned char)key[0]);
-    json_object_set(data, key, value);
+    if (payload_key(name, key, sizeof(key)) == CG_OK)
+        json_object_set(data, key, value);
 }
 
 static const json_t *row_value(const struct payload *payload, const struct property_row *row)
@@ -170,7 +180,15 @@ static const json_t *row_value(const struct payload *payload, const struct prope
     return row->member != NULL ? json_object_get(element, row->member) : element;
 }
 
-/* One fact is the value itself; several are an object of facts. */
+int property_has_fields(enum event_type type, const char *property)
+{
+    size_t i, count = 0;
+    for (i = 0; i < num_property_rows; ++i)
+        count += property_rows[i].type == type && strcmp(property_rows[i].name, property) == 0;
+    return count > 1;
+}
+
+/* The fact of a property is the value itself; where it tells several, the value is an object of them. */
 static void put_value(json_t *data, const struct payload *payload)
 {
     json_t *values = json_object(), *only;
@@ -187,11 +205,11 @@ static void put_value(json_t *data, const struct payload *payload)
         json_object_set_new(values, row->field, public_value(row->field, fact));
         json_decref(fact);
     }
-    if (json_object_size(values) == 1) {
+    if (json_object_size(values) > 0 && property_has_fields(payload->type, payload->property)) {
+        json_object_set(data, "value", values);
+    } else if (json_object_size(values) > 0) {
         only = json_object_iter_value(json_object_iter(values));
         json_object_set(data, "value", only);
-    } else if (json_object_size(values) > 1) {
-        json_object_set(data, "value", values);
     }
     json_decref(values);
 }
@@ -203,7 +221,7 @@ json_t *payload_data(const struct payload *payload)
 
     json_object_foreach((json_t *)payload->body, name, value)
     {
-        const struct member *member = member_named(name);
+        const struct payload_member *member = payload_member(name);
         const char *id = member != NULL ? handle_id(member->kind, value) : NULL;
         if (member != NULL)
             json_object_set_new(data, member->key, id != NULL ? json_string(id) : json_null());

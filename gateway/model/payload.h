@@ -7,6 +7,20 @@
 #include "cctgate/event.h"
 #include "gateway/model/plan.h"
 
+/* A member of a payload that names an object: clients are told its id. */
+struct payload_member {
+    const char *name; /* of the payload */
+    enum entity kind;
+    const char *key; /* for clients */
+    int is_subject;  /* else only told */
+};
+/* NULL: the member names no object. */
+const struct payload_member *payload_member(const char *name);
+/* The name that clients read, in lower camel case; CG_E_LIMIT: too long for one. */
+int payload_key(const char *name, char *key, size_t size);
+int payload_is_capabilities(const char *name);
+int payload_is_property(const char *name);
+
 struct payload {
     enum event_type type;
     const json_t *body;        /* the event's element; borrowed */
@@ -30,5 +44,13 @@ json_t *payload_data(const struct payload *payload);
 
 /* A fact as clients read it (DESIGN section 10): a new reference. */
 json_t *public_value(const char *field, json_t *value);
+/* 1: the property tells several facts, so `value` is an object of them, however many come. */
+int property_has_fields(enum event_type type, const char *property);
+
+/*
+ * JSON Schema of what payload_data makes of an event of the contract, a new reference. `told` is the contract's own schema of the
+ * notification (codec_told_schema); references to its "$defs" stay as they are. NULL: the contract has no such event, or no memory.
+ */
+json_t *payload_schema(const json_t *told, enum event_type type);
 
 #endif

@@ -240,6 +240,9 @@ static json_t *operation_of(const struct route *route)
         json_object_set_new(responses, "401", problem_response("No valid token"));
         json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
     }
+    if (route->handler == get_events)
+        json_object_set_new(responses, "101",
+                            json_pack("{s:s}", "description", "A WebSocket; see /asyncapi.json"));
     if (strcmp(route->methods, "POST") == 0)
         json_object_set_new(operation, "requestBody",
                             json_pack("{s:b, s:{s:{s:{s:s}}}}", "required",
@@ -248,14 +251,19 @@ static json_t *operation_of(const struct route *route)
     return operation;
 }
 
-static json_t *components(void)
+json_t *openapi_schemas(void)
 {
     json_t *all = json_object();
     size_t i;
     for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); ++i)
         json_object_set_new(all, schemas[i].name, json_loads(schemas[i].schema, 0, NULL));
-    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", all, "securitySchemes", "bearer", "type",
-                     "http", "scheme", "bearer");
+    return all;
+}
+
+static json_t *components(void)
+{
+    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", openapi_schemas(), "securitySchemes",
+                     "bearer", "type", "http", "scheme", "bearer");
 }
 
 void get_openapi(struct request *request)

@@ -42,6 +42,7 @@ struct front {
     h2o_context_t context;
     h2o_accept_ctx_t *accept; /* one per listen entry */
     h2o_socket_t **listeners;
+    char *asyncapi; /* what /asyncapi.json says to everybody; NULL: not asked for yet */
     struct consumer_listener *consumer; /* the first front's, where events are taken */
     struct mailbox mailbox;
     h2o_socket_t *wake;
@@ -199,6 +200,10 @@ void post_operation(struct request *request);
 
 /* openapi.c */
 void get_openapi(struct request *request);
+json_t *openapi_schemas(void); /* components.schemas: a new reference */
+
+/* asyncapi.c */
+void get_asyncapi(struct request *request);
 
 #define COUNT(front, name)                                                                         \
     atomic_store_explicit(&(front)->counters.name,                                                 \

@@ -36,6 +36,7 @@ const struct route routes[] = {
     {"/v1/events", "GET", READERS, 0, TAKES_ITSELF | TAKES_ORIGIN, get_events, "Events: a WebSocket, or text/event-stream"},
     {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY | TAKES_ORIGIN, post_ticket, "A ticket that stands for the token in one URL, once"},
     {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
+    {"/asyncapi.json", GET, 0, 0, 0, get_asyncapi, "The events, and how to come by them"},
     {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
     {"/healthz", GET, 0, 0, 0, get_health, "Liveness: the loops turn"},
     {"/readyz", GET, 0, 0, 0, get_readiness, "Readiness, with reasons"},

@@ -539,6 +539,7 @@ static void front_release(struct front *front)
     while (mailbox_deliver(&front->mailbox) > 0)
         ;
     hub_release(&front->hub);
+    free(front->asyncapi);
     h2o_socket_close(front->wake);
     h2o_timeout_dispose(front->loop, &front->request_timeout);
     h2o_context_dispose(&front->context);

@@ -115,6 +115,8 @@ int codec_decode_list(const struct contract_operation *op, const char *xml, size
 /* JSON Schema (2020-12) of an operation's arguments or result; a new reference, NULL only without memory. */
 json_t *codec_input_schema(const struct contract_operation *op);
 json_t *codec_output_schema(const struct contract_operation *op);
+/* The same of a request that others make to us, such as Notify: like a result, it may have more than the contract names. */
+json_t *codec_told_schema(const struct contract_operation *op);
 
 /*
  * A made-up valid value for an operation's arguments: `maximal` 0 gives only what is required, 1 gives every optional element

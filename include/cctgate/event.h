@@ -53,6 +53,7 @@ struct event_type_row {
     const char *wire; /* the contract's EventType that it comes from; NULL: the gateway's own */
     int is_property; /* a newer one of the same subject and property makes an older one superfluous */
     const char *summary;
+    const char *schema; /* JSON Schema of `data`; NULL: the contract's, or any object */
 };
 extern const struct event_type_row event_types[EVENT_TYPES];
 /* EVENT_TYPES: no such name */
