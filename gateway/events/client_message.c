@@ -115,6 +115,17 @@ static int add_type(struct event_filter *filter, const char *name, size_t length
     return CG_OK;
 }
 
+/* What a client sent is not terminated. */
+static char *copy_of(const char *text, size_t length)
+{
+    char *copy = malloc(length + 1);
+    if (copy == NULL)
+        abort();
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    return copy;
+}
+
 static int add_member(char ***members, size_t *count, const char *text, size_t length)
 {
     char **grown;
@@ -126,8 +137,7 @@ static int add_member(char ***members, size_t *count, const char *text, size_t l
     if ((grown = reallocarray(*members, *count + 1, sizeof(*grown))) == NULL)
         abort();
     *members = grown;
-    if ((grown[*count] = strndup(text, length)) == NULL)
-        abort();
+    grown[*count] = copy_of(text, length);
     ++*count;
     return CG_OK;
 }
@@ -315,12 +325,10 @@ static int parse_value(struct subscribe *subscribe, const char *name, size_t nam
 int subscribe_parse_query(struct subscribe *subscribe, const char *query, size_t length,
                           struct message_error *error)
 {
-    char *copy = strndup(query, length), *at = copy, *end, *stop;
+    char *copy = copy_of(query, length), *at = copy, *end, *stop;
     int rc = CG_OK;
 
     memset(subscribe, 0, sizeof(*subscribe));
-    if (copy == NULL)
-        abort();
     for (end = copy + strlen(copy); at < end && rc == CG_OK; at = stop + 1) {
         char *equals;
         if ((stop = memchr(at, '&', (size_t)(end - at))) == NULL)

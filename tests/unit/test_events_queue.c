@@ -61,6 +61,14 @@ static int push_property(struct queue *queue, uint64_t seq, const char *property
 }
 
 /* All that is there, as JSON texts with commas between: "7*2" is event 7 that stands for 2 more. */
+static long number_at(const char *at, const char *end)
+{
+    long number = 0;
+    for (; at < end && *at >= '0' && *at <= '9'; ++at)
+        number = number * 10 + (*at - '0');
+    return number;
+}
+
 static void drain(struct queue *queue, char *out, size_t size)
 {
     struct iovec vectors[4];
@@ -74,10 +82,13 @@ static void drain(struct queue *queue, char *out, size_t size)
                 memmem(vectors[i].iov_base, vectors[i].iov_len, "\"coalesced\":", 12);
             size_t used = strlen(out);
             assert_non_null(at);
-            snprintf(out + used, size - used, used > 0 ? ",%ld" : "%ld", strtol(at + 4, NULL, 10));
+            snprintf(out + used, size - used, used > 0 ? ",%ld" : "%ld",
+                     number_at(at + 4, (const char *)vectors[i].iov_base + vectors[i].iov_len));
             used = strlen(out);
             if (more != NULL)
-                snprintf(out + used, size - used, "*%ld", strtol(more + 12, NULL, 10));
+                snprintf(
+                    out + used, size - used, "*%ld",
+                    number_at(more + 12, (const char *)vectors[i].iov_base + vectors[i].iov_len));
         }
         queue_written(queue);
     }
