@@ -1,0 +1,327 @@
+"""What clients are told, and what they read: nothing missing, nothing twice, nothing older than what they have been told.
+
+The log as a token for every user sees it is what all others are compared with.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import threading
+import unittest
+from collections import Counter, defaultdict
+from urllib.parse import quote
+
+import harness
+import test_consumer
+import test_live
+from harness import BOUND, Case, Gateway, Simulator, eventually
+from test_live import CONSUMER, all_items, is_live, quiet
+from websocket import CLOSE, Closed, EventStream, Refused, WebSocket, frame
+
+USERS = ("supervisor", "agent2001", "agent2002")
+OWN = {"agent2001": {"agents": {"2001"}, "terminals": {"Line 1.0.1"}, "addresses": {"52001", "62001"}},
+       "agent2002": {"agents": {"2002"}, "terminals": {"Line 1.0.2"}, "addresses": {"52002", "62002"}}}
+FINAL = {"cct.connection.state": "DISCONNECTED", "cct.terminalConnection.state": "DROPPED"}
+LEG = {"cct.connection.state": "connectionId", "cct.terminalConnection.state": "terminalConnectionId"}
+DISCONNECTS = int(os.environ.get("RESUME_DISCONNECTS", "220"))
+
+
+def place_of(event_id):
+    epoch, seq = event_id.split("-")
+    return epoch, int(seq)
+
+
+def path_of(kind, name):
+    return "/v1/%s/%s" % (kind, quote(name, safe="-._~"))
+
+
+def abort(sock):
+    """Ends a connection as a crash or a cut cable would: no goodbye, not even on TCP's level."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass
+    sock.close()
+
+
+def replay(gate, who, since, until, **wanted):
+    """What the log holds after `since`, as a token sees it, in one go."""
+    with WebSocket(gate.port, who) as ws:
+        ws.subscribe("log", since=since, **wanted)
+        ws.send({"op": "ping", "id": "end"})
+        events = []
+        while True:
+            message = ws.receive_op("event", "pong")
+            if message["op"] == "event":
+                events.append(message["event"])
+            elif message["seq"] >= until:
+                return events
+            else:
+                ws.send({"op": "ping", "id": "end"})
+
+
+def matches(event, types=(), subjects=(), agents=()):
+    return ((not types or event["type"] in types) and
+            (not subjects or any(event["subject"] == s or event["subject"].startswith(s + "/") for s in subjects)) and
+            (not agents or event.get("agent") in agents))
+
+
+class Watching(Case):
+    """A floor with three sessions that all see parts of it."""
+    simulator_options = {"agents": 8}
+    gateway_options = {"users": USERS, "consumer": CONSUMER,
+                       "upstream": {"reconcileMs": 3600000},
+                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 200}}
+
+    def setUp(self):
+        super().setUp()
+        eventually(lambda: is_live(self.gate, *USERS), "live")
+
+    def hello(self, who="operator"):
+        with WebSocket(self.gate.port, who) as ws:
+            return ws.hello
+
+    def place(self):
+        hello = self.hello()
+        return "%s-%d" % (hello["epoch"], hello["seq"])
+
+    def settle(self):
+        eventually(lambda: quiet(self.sim, self.gate), "quiet")
+
+    def told_all(self):
+        """The simulator has no more to tell; after a restart the counters of both do not compare."""
+        def told():
+            counts = self.sim.counters()["notify"]
+            return (self.sim.admin("GET", "/traffic")["running"] is False and
+                    counts["queued"] == 0 and counts["inFlight"] == 0)
+        eventually(told, "told")
+        eventually(lambda: self.gate.metric("consumer_queued_bytes") == 0, "applied")
+
+    def traffic(self, steps, seed, **more):
+        self.sim.admin("POST", "/traffic", dict(steps=steps, seed=seed, **more))
+
+
+# ---- 1: random disconnects ----
+
+class Client(threading.Thread):
+    """Reads events, loses its connection now and then, goes on from the last place that it knows."""
+
+    def __init__(self, case, who, kind, filter, seed, since):
+        super().__init__(daemon=True)
+        self.case, self.who, self.kind, self.filter, self.since = case, who, kind, filter, since
+        self.random, self.events, self.cuts, self.failure, self.live = random.Random(seed), [], Counter(), None, None
+        self.until = None
+
+    def __str__(self):
+        return "%s %s %s" % (self.who, self.kind, self.filter)
+
+    def open(self):
+        if self.kind == "ws":
+            stream = WebSocket(self.case.gate.port, self.who)
+            stream.send(dict(op="subscribe", id="s", since=self.since, **self.filter))
+            return stream
+        query = "&".join("%s=%s" % (k, ",".join(quote(v, safe="") for v in values)) for k, values in self.filter.items())
+        if self.random.random() < 0.5:
+            return EventStream(self.case.gate.port, self.who, "?" + query, {"Last-Event-ID": self.since})
+        # the header is newer than the query: a browser's EventSource repeats its first URL
+        return EventStream(self.case.gate.port, self.who, "?%s&since=%s" % (query, self.first), {"Last-Event-ID": self.since})
+
+    def take(self, event):
+        self.events.append(event)
+        self.since = event["id"]
+
+    def advance(self, place):
+        """Where the log stands, from something that is no event."""
+        if place_of(place)[1] > place_of(self.since)[1]:
+            self.since = place
+
+    def step_ws(self, ws):
+        message = ws.receive()
+        if message["op"] == "event":
+            assert message["id"] == "s", message
+            self.take(message["event"])
+        elif message["op"] == "heartbeat":
+            self.advance("%s-%d" % (ws.hello["epoch"], message["seq"]))
+        else:
+            assert message["op"] == "subscribed", message
+
+    def step_sse(self, stream):
+        fields = stream.receive()
+        if fields.get("event", "hello") == "hello":
+            if "id" in fields:
+                self.advance(fields["id"])
+            return
+        event = json.loads(fields["data"])
+        assert fields["event"] == event["type"] and fields["id"] == event["id"], fields
+        self.take(event)
+
+    def cut(self, stream):
+        way = self.random.choice(("abort", "close", "half", "goodbye"))
+        try:
+            if way == "half":  # in the midst of a frame
+                stream.sock.recv(self.random.randrange(1, 400))
+            elif way == "goodbye" and self.kind == "ws":
+                stream.send_raw(frame(CLOSE, struct.pack(">H", 1001)))
+        except OSError:
+            pass
+        abort(stream.sock) if way == "abort" else stream.sock.close()
+        self.cuts[way] += 1
+
+    def is_done(self):
+        return self.until is not None and place_of(self.since)[1] >= self.until
+
+    def once(self):
+        stream = self.open()
+        budget = self.random.randrange(1, 60) if self.until is None else None
+        try:
+            while not self.is_done() and budget != 0:
+                self.step_ws(stream) if self.kind == "ws" else self.step_sse(stream)
+                if budget is not None:
+                    budget -= 1
+        finally:
+            self.cut(stream)
+
+    def run(self):
+        self.first = self.since
+        try:
+            while not self.is_done():
+                self.case.up.wait(BOUND)
+                try:
+                    self.once()
+                except (Closed, OSError, Refused) as gone:
+                    self.cuts["lost"] += 1
+                    # only the end of the gateway is a reason
+                    if self.case.deaths == 0:
+                        raise AssertionError("cut off: %r" % gone)
+        except BaseException as failure:
+            self.failure = failure
+
+
+CLIENTS = [
+    ("supervisor", "ws", {}),
+    ("agent2001", "ws", {}),
+    ("agent2002", "sse", {}),
+    ("both", "ws", {}),
+    ("both", "sse", {"subjects": ["/v1/calls"]}),
+    ("operator", "sse", {}),
+    ("operator", "ws", {"types": ["cct.agent.property", "cct.terminal.property", "gateway.session"]}),
+    ("supervisor", "ws", {"agents": ["2001", "2003"]}),
+    ("supervisor", "sse", {"types": ["cct.connection.state"], "agents": ["2002", "2004"]}),
+    ("agent2001", "sse", {"subjects": ["/v1/agents/2001", "/v1/terminals/Line 1.0.1"]}),
+]
+
+
+class Resume(Watching):
+    def visible(self, log, since, until):
+        """What each token sees in the log; asked without a filter and in one go."""
+        seen = {}
+        for who in sorted({c[0] for c in CLIENTS}):
+            seen[who] = replay(self.gate, who, since, until)
+            seqs = [e["seq"] for e in seen[who]]
+            self.assertEqual(seqs, sorted(set(seqs)), who)
+        self.assertEqual(seen["operator"], log)
+        return seen
+
+    def check_visibility(self, log, seen):
+        by_seq = {e["seq"]: e for e in log}
+        said = defaultdict(set)
+        for who, events in seen.items():
+            for event in events:
+                if event["seq"] in by_seq:
+                    self.assertEqual(event, by_seq[event["seq"]])
+                else:
+                    # told once more to somebody who was not told at first: everybody else has had the like
+                    self.assertTrue(any(e["seq"] < event["seq"] and self.same(e, event) for e in log), "%s\n%s" % (
+                        event, "\n".join(str((e["seq"], e["time"], e["type"], {k: v for k, v in e["data"].items() if k != "capabilities"}))
+                                         for e in log if e["subject"] == event["subject"])))
+        for who, own in OWN.items():
+            told = {e["seq"] for e in seen[who]}
+            for event in log:
+                kind, name = event["subject"].split("/")[2:4]
+                if kind in own:
+                    mine = event["subject"] in {path_of(kind, n) for n in own[kind]}
+                    self.assertEqual(event["seq"] in told, mine, "%s %s" % (who, event))
+                elif kind == "users":
+                    self.assertEqual(event["seq"] in told, name == who, "%s %s" % (who, event))
+                elif event["data"].get("address") in own["addresses"] or event["data"].get("terminal") in own["terminals"]:
+                    self.assertTrue(self.was_told(seen[who], event), "%s lacks %s" % (who, event))
+                    said[who].add(event["subject"])
+            # a call that never had a leg of his is none of his business
+            strange = {e["subject"] for e in seen[who] if e["subject"].startswith("/v1/calls/")} - said[who]
+            self.assertEqual(sorted(strange - self.older), [], who)
+
+    @staticmethod
+    def same(a, b):
+        keys = ("newState", "property", "connectionId", "terminalConnectionId", "contactId", "value")
+        return (a["type"], a["subject"]) == (b["type"], b["subject"]) and all(a["data"].get(k) == b["data"].get(k) for k in keys)
+
+    def was_told(self, events, event):
+        return any(e["seq"] == event["seq"] or self.same(e, event) for e in events)
+
+    def test_disconnects_and_a_kill(self):
+        self.up, self.deaths = threading.Event(), 0
+        self.up.set()
+        since = self.place()
+        self.older = {path_of("calls", c["contactId"]) for c in all_items(self.gate, "operator", "calls")}
+        clients = [Client(self, *c, seed=n, since=since) for n, c in enumerate(CLIENTS)]
+        for client in clients:
+            client.start()
+
+        def cuts():
+            return sum(sum(c.cuts.values()) for c in clients)
+        seed = 0
+        before = []
+        while cuts() < DISCONNECTS or not self.deaths:
+            self.assertEqual([str(c) + repr(c.failure) for c in clients if c.failure], [])
+            seed += 1
+            if not self.deaths and cuts() >= DISCONNECTS // 2:
+                self.traffic(200, seed)
+                with WebSocket(self.gate.port, "operator") as ws:
+                    ws.subscribe("a", since=since)
+                    wanted = ws.hello["seq"] + 40
+                    while not before or before[-1]["seq"] < wanted:
+                        before.append(ws.receive_op("event")["event"])
+                    self.deaths, _ = 1, self.up.clear()
+                    self.gate.kill()
+                self.told_or_failed()
+                self.gate.start()
+                eventually(lambda: is_live(self.gate, *USERS), "live")
+                self.up.set()
+            else:
+                self.traffic(60, seed)
+                self.told_all()
+        self.told_all()
+        last = self.hello()["seq"]
+        for client in clients:
+            client.until = last
+        for client in clients:
+            client.join(BOUND)
+            self.assertFalse(client.is_alive() or client.failure, "%s at %s of %d: %r %s" % (
+                client, client.since, last, client.failure, client.cuts))
+        log = replay(self.gate, "operator", since, last)
+        self.assertEqual({e["id"].split("-")[0] for e in log}, {since.split("-")[0]}, "one epoch")
+        self.assertEqual(log[:len(before)], before, "what was told before the kill is as it was")
+        seen = self.visible(log, since, last)
+        for client in clients:
+            expected = [e for e in seen[client.who] if matches(e, **{
+                k: [quote(v, safe="/-._~") for v in values] if k == "subjects" else values
+                for k, values in client.filter.items()})]
+            got = [e for e in client.events if e["seq"] <= last]
+            self.assertEqual([e["seq"] for e in got], [e["seq"] for e in expected], str(client))
+            self.assertEqual(got, expected, str(client))
+            self.assertGreater(len(got), 20, str(client))
+        self.assertGreaterEqual(cuts(), DISCONNECTS)
+        self.check_visibility(log, seen)
+
+    def told_or_failed(self):
+        """Nobody listens: what there was to tell has been tried."""
+        def over():
+            counts = self.sim.counters()["notify"]
+            return self.sim.admin("GET", "/traffic")["running"] is False and counts["queued"] + counts["inFlight"] == 0
+        eventually(over, "all tried")
+
+
+if __name__ == "__main__":
+    harness.main()
