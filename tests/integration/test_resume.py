@@ -323,5 +323,198 @@ class Resume(Watching):
         eventually(over, "all tried")
 
 
+# ---- 3: snapshot, then stream ----
+
+class Rebuilt:
+    """A floor as a client knows it that has read one snapshot and every event since, and nothing else."""
+
+    FIELDS = {"/v1/agents": ("loginStatus", "readyStatus", "notReadyReasonCode"),
+              "/v1/terminals": ("ready", "activityCode", "doNotDisturb", "forwarding"),
+              "/v1/addresses": ("doNotDisturb", "forwarding"),
+              "/v1/calls": ("calling", "called", "uui", "data", "intrinsics")}
+    PROPERTIES = {"CALLING_ADDRESS": "calling", "CALLED_ADDRESS": "called", "UUI": "uui", "ATTACHED_DATA": "data",
+                  "INTRINSICS": "intrinsics", "DO_NOT_DISTURB": "doNotDisturb", "FORWARDING": "forwarding",
+                  "ACTIVITY_CODE": "activityCode", "LOGIN_STATUS": "loginStatus"}
+
+    def __init__(self, own=None):
+        self.own, self.resources, self.legs, self.history = own, {}, {}, defaultdict(list)
+
+    def snapshot(self, subject, data):
+        kind = subject.rsplit("/", 1)[0]
+        self.resources[subject] = {f: data.get(f) for f in self.FIELDS[kind]}
+        if kind == "/v1/calls":
+            self.legs[subject] = {n["connectionId"]: {
+                "address": n["address"], "state": n["state"], "terminals": {
+                    t["terminalConnectionId"]: [t["terminal"], t["state"]] for t in n["terminalConnections"]}}
+                for n in data["connections"]}
+        self.history[subject].append("snapshot")
+
+    def apply(self, event):
+        subject, data, kind = event["subject"], event["data"], event["type"]
+        self.history[subject].append((event["seq"], kind, {k: v for k, v in data.items() if k not in ("capabilities",)}))
+        if kind == "cct.connection.state":
+            self.connection(subject, data)
+        elif kind == "cct.terminalConnection.state":
+            self.terminal(subject, data)
+        elif kind.endswith(".property"):
+            self.property(subject, data)
+
+    def connection(self, subject, data):
+        legs = self.legs.setdefault(subject, {})
+        if data["newState"] == "DISCONNECTED":
+            legs.pop(data["connectionId"], None)
+            self.look(subject)
+            return
+        leg = legs.setdefault(data["connectionId"], {"address": data["address"], "state": None, "terminals": {}})
+        leg["state"] = data["newState"]
+
+    def terminal(self, subject, data):
+        legs = self.legs.setdefault(subject, {})
+        connection = data.get("connectionId") or next(
+            (c for c, leg in legs.items() if data["terminalConnectionId"] in leg["terminals"]), None)
+        if data["newState"] == "DROPPED":
+            if connection in legs:
+                legs[connection]["terminals"].pop(data["terminalConnectionId"], None)
+            return
+        leg = legs.setdefault(connection, {"address": None, "state": None, "terminals": {}})
+        leg["terminals"][data["terminalConnectionId"]] = [data["terminal"], data["newState"]]
+
+    def look(self, subject):
+        """A call ends with its last leg; for who owns a part of the floor, with his last one."""
+        legs = self.legs[subject]
+        if legs and (self.own is None or any(self.is_own(leg) for leg in legs.values())):
+            return
+        del self.legs[subject]
+        self.resources.pop(subject, None)
+
+    def is_own(self, leg):
+        return leg["address"] in self.own["addresses"] or any(t in self.own["terminals"] for t, _ in leg["terminals"].values())
+
+    def property(self, subject, data):
+        resource = self.resources.setdefault(subject, {})
+        value = data.get("value")
+        if data["property"] == "READY_STATUS":
+            resource["ready"] = value["ready"]
+            resource["readyStatus"] = "READY" if value["ready"] else "NOT_READY"
+            resource["notReadyReasonCode"] = value["notReadyReasonCode"] or None
+        elif data["property"] in self.PROPERTIES:
+            resource[self.PROPERTIES[data["property"]]] = value if value != "" else None
+
+    def known(self):
+        """What is comparable: {subject: {field: value}}, legs included."""
+        out = {}
+        for subject, resource in self.resources.items():
+            kind = subject.rsplit("/", 1)[0]
+            if kind == "/v1/calls" and subject not in self.legs:
+                continue
+            out[subject] = {f: v for f, v in resource.items() if f in self.FIELDS[kind]}
+        for subject, legs in self.legs.items():
+            out.setdefault(subject, {})["legs"] = legs
+        for subject, resource in out.items():
+            if resource.get("loginStatus") == "LOGGED_OUT":
+                resource["readyStatus"] = resource["notReadyReasonCode"] = None
+            elif resource.get("readyStatus") == "READY":
+                resource["notReadyReasonCode"] = None
+        return out
+
+
+class Viewer(threading.Thread):
+    """Takes a snapshot in the midst of traffic and follows the stream."""
+
+    def __init__(self, case, who, kind):
+        super().__init__(daemon=True)
+        self.case, self.who, self.kind, self.failure, self.at, self.until = case, who, kind, None, 0, None
+        self.rebuilt, self.has_snapshot = Rebuilt(OWN.get(who)), False
+        self.position = None
+
+    def take(self, op, message):
+        if op == "snapshot":
+            for item in message["items"]:
+                self.rebuilt.snapshot(item["subject"], item["data"])
+            self.position, self.has_snapshot = message["seq"], not message.get("more")
+        elif op == "event":
+            # while a snapshot is under way: what it says of an object is of its seq, and events after it follow
+            self.rebuilt.apply(message)
+            assert self.position is None or message["seq"] > self.position or not self.has_snapshot, message
+            self.position = message["seq"]
+        elif op in ("heartbeat", "pong"):
+            self.position = max(self.position or 0, message["seq"])
+
+    def read_ws(self):
+        with WebSocket(self.case.gate.port, self.who) as ws:
+            ws.subscribe("v", snapshot=True)
+            while not (self.has_snapshot and self.until and self.position >= self.until):
+                message = ws.receive()
+                self.take(message["op"], message.get("event", message))
+
+    def read_sse(self):
+        with EventStream(self.case.gate.port, self.who, "?snapshot=true") as stream:
+            while not (self.has_snapshot and self.until and self.position >= self.until):
+                fields = stream.receive()
+                if "event" not in fields:
+                    if "id" in fields:
+                        self.take("heartbeat", {"seq": place_of(fields["id"])[1]})
+                elif fields["event"] != "hello":
+                    self.take(fields["event"] if fields["event"] == "snapshot" else "event", json.loads(fields["data"]))
+
+    def run(self):
+        try:
+            self.read_ws() if self.kind == "ws" else self.read_sse()
+        except BaseException as failure:
+            self.failure = failure
+
+
+class Snapshots(Watching):
+    def difference(self, viewer):
+        """Against the gateway's own resources at rest, as the same token reads them."""
+        fresh = Rebuilt(OWN.get(viewer.who))
+        for kind in ("agents", "terminals", "addresses", "calls"):
+            key = {"agents": "loginId", "calls": "contactId"}.get(kind, "name")
+            for item in all_items(self.gate, viewer.who, kind):
+                fresh.snapshot(path_of(kind, item[key]), item)
+        now, known, lines = fresh.known(), viewer.rebuilt.known(), []
+        for subject in sorted(set(now) | set(known)):
+            if subject not in now or subject not in known:
+                what = "only the client has it" if subject in known else "the client lacks it"
+            else:
+                fields = [f for f in known[subject] if known[subject][f] != now[subject].get(f)]
+                what = ", ".join("%s: client %s, gateway %s" % (f, known[subject][f], now[subject].get(f)) for f in fields)
+            if what:
+                lines.append("%s %s %s: %s\n   %s" % (viewer.who, viewer.kind, subject, what, "\n   ".join(
+                    str(h) for h in viewer.rebuilt.history[subject])))
+        return lines
+
+    def truth(self, who):
+        """The legs of each call as the simulator has them, for who sees the floor."""
+        return {path_of("calls", c["contactId"]): {n["id"]: {
+            "address": n["address"], "state": n["state"],
+            "terminals": {t["id"]: [t["terminal"], t["state"]] for t in n["terminalConnections"]}} for n in c["connections"]}
+            for c in self.sim.admin("GET", "/truth/" + who)["calls"]
+            if any(not n["address"].startswith("+") for n in c["connections"])}
+
+    def test_snapshot_then_stream(self):
+        for seed in range(3):
+            viewers = []
+            self.traffic(240, 700 + seed, perSecond=400)
+            while self.sim.admin("GET", "/traffic")["running"]:
+                if len(viewers) < 12:
+                    who = ("supervisor", "agent2001", "operator", "agent2002")[len(viewers) % 4]
+                    viewers.append(Viewer(self, who, ("ws", "sse")[len(viewers) // 4 % 2]))
+                    viewers[-1].start()
+            self.settle()
+            last = self.hello()["seq"]
+            for viewer in viewers:
+                viewer.until = last
+            for viewer in viewers:
+                viewer.join(BOUND)
+                self.assertFalse(viewer.is_alive() or viewer.failure, "%s %s %r" % (viewer.who, viewer.position, viewer.failure))
+            self.assertGreater(len(viewers), 4)
+            lines = [line for viewer in viewers for line in self.difference(viewer)]
+            self.assertEqual(lines, [], "\n".join(lines[:3]))
+            for viewer in viewers:
+                if viewer.who in ("supervisor", "operator"):
+                    self.assertEqual(viewer.rebuilt.legs, self.truth("supervisor"))
+
+
 if __name__ == "__main__":
     harness.main()
