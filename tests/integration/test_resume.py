@@ -73,7 +73,7 @@ class Watching(Case):
     simulator_options = {"agents": 8}
     gateway_options = {"users": USERS, "consumer": CONSUMER,
                        "upstream": {"reconcileMs": 3600000},
-                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 200}}
+                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 2000}}
 
     def setUp(self):
         super().setUp()
@@ -86,6 +86,12 @@ class Watching(Case):
     def place(self):
         hello = self.hello()
         return "%s-%d" % (hello["epoch"], hello["seq"])
+
+    def owned(self, who):
+        if who in OWN:
+            return OWN[who]
+        told = self.sim.admin("GET", "/truth/supervisor")
+        return {kind: {o["name"] for o in told[kind]} for kind in ("terminals", "addresses")}
 
     def settle(self):
         eventually(lambda: quiet(self.sim, self.gate), "quiet")
@@ -232,10 +238,7 @@ class Resume(Watching):
                 if event["seq"] in by_seq:
                     self.assertEqual(event, by_seq[event["seq"]])
                 else:
-                    # told once more to somebody who was not told at first: everybody else has had the like
-                    self.assertTrue(any(e["seq"] < event["seq"] and self.same(e, event) for e in log), "%s\n%s" % (
-                        event, "\n".join(str((e["seq"], e["time"], e["type"], {k: v for k, v in e["data"].items() if k != "capabilities"}))
-                                         for e in log if e["subject"] == event["subject"])))
+                    self.check_late(log, event)
         for who, own in OWN.items():
             told = {e["seq"] for e in seen[who]}
             for event in log:
@@ -251,6 +254,17 @@ class Resume(Watching):
             # a call that never had a leg of his is none of his business
             strange = {e["subject"] for e in seen[who] if e["subject"].startswith("/v1/calls/")} - said[who]
             self.assertEqual(sorted(strange - self.older), [], who)
+
+    def check_late(self, log, event):
+        """Told once more to somebody who was not told at first: it is what everybody else knows by then."""
+        leg = LEG.get(event["type"])
+        before = [e for e in log if e["seq"] < event["seq"] and (e["type"], e["subject"]) == (event["type"], event["subject"])]
+        if leg:
+            states = [e["data"]["newState"] for e in before if e["data"][leg] == event["data"][leg]]
+            # a leg that nothing was told of was read
+            self.assertTrue(not states or states[-1] == event["data"]["newState"], "after %s: %s" % (states, event))
+        else:
+            self.assertTrue(any(self.same(e, event) for e in before), event)
 
     @staticmethod
     def same(a, b):
@@ -336,7 +350,7 @@ class Rebuilt:
                   "INTRINSICS": "intrinsics", "DO_NOT_DISTURB": "doNotDisturb", "FORWARDING": "forwarding",
                   "ACTIVITY_CODE": "activityCode", "LOGIN_STATUS": "loginStatus"}
 
-    def __init__(self, own=None):
+    def __init__(self, own):
         self.own, self.resources, self.legs, self.history = own, {}, {}, defaultdict(list)
 
     def snapshot(self, subject, data):
@@ -380,9 +394,8 @@ class Rebuilt:
         leg["terminals"][data["terminalConnectionId"]] = [data["terminal"], data["newState"]]
 
     def look(self, subject):
-        """A call ends with its last leg; for who owns a part of the floor, with his last one."""
-        legs = self.legs[subject]
-        if legs and (self.own is None or any(self.is_own(leg) for leg in legs.values())):
+        """A call is seen by a leg at a place of one's own."""
+        if any(self.is_own(leg) for leg in self.legs[subject].values()):
             return
         del self.legs[subject]
         self.resources.pop(subject, None)
@@ -424,7 +437,7 @@ class Viewer(threading.Thread):
     def __init__(self, case, who, kind):
         super().__init__(daemon=True)
         self.case, self.who, self.kind, self.failure, self.at, self.until = case, who, kind, None, 0, None
-        self.rebuilt, self.has_snapshot = Rebuilt(OWN.get(who)), False
+        self.rebuilt, self.has_snapshot = Rebuilt(case.owned(who)), False
         self.position = None
 
     def take(self, op, message):
@@ -467,7 +480,7 @@ class Viewer(threading.Thread):
 class Snapshots(Watching):
     def difference(self, viewer):
         """Against the gateway's own resources at rest, as the same token reads them."""
-        fresh = Rebuilt(OWN.get(viewer.who))
+        fresh = Rebuilt(self.owned(viewer.who))
         for kind in ("agents", "terminals", "addresses", "calls"):
             key = {"agents": "loginId", "calls": "contactId"}.get(kind, "name")
             for item in all_items(self.gate, viewer.who, kind):
@@ -490,7 +503,7 @@ class Snapshots(Watching):
             "address": n["address"], "state": n["state"],
             "terminals": {t["id"]: [t["terminal"], t["state"]] for t in n["terminalConnections"]}} for n in c["connections"]}
             for c in self.sim.admin("GET", "/truth/" + who)["calls"]
-            if any(not n["address"].startswith("+") for n in c["connections"])}
+            if any(n["address"] in self.owned(who)["addresses"] for n in c["connections"])}
 
     def test_snapshot_then_stream(self):
         for seed in range(3):
@@ -510,10 +523,219 @@ class Snapshots(Watching):
                 self.assertFalse(viewer.is_alive() or viewer.failure, "%s %s %r" % (viewer.who, viewer.position, viewer.failure))
             self.assertGreater(len(viewers), 4)
             lines = [line for viewer in viewers for line in self.difference(viewer)]
-            self.assertEqual(lines, [], "\n".join(lines[:3]))
+            self.assertFalse(lines, "%d differences\n%s" % (len(lines), "\n".join(lines[:2])))
             for viewer in viewers:
                 if viewer.who in ("supervisor", "operator"):
                     self.assertEqual(viewer.rebuilt.legs, self.truth("supervisor"))
+
+
+# ---- 2: read your events ----
+
+class Reader(threading.Thread):
+    """On every event reads what it is about, at once and over connections of other front threads, too."""
+
+    def __init__(self, case, who, headers=({},), every=1, **wanted):
+        super().__init__(daemon=True)
+        self.case, self.who, self.headers, self.every, self.wanted = case, who, headers, every, wanted
+        self.connections = [case.gate.connect() for _ in range(5)]
+        self.until, self.failure, self.reads, self.lasts, self.turn = None, None, [], 0, 0
+
+    @staticmethod
+    def paths(event):
+        """The resources that show what the event tells."""
+        data, subject, kind = event["data"], event["subject"], event["type"]
+        if kind == "cct.connection.state":
+            return [subject, path_of("addresses", data["address"])]
+        if kind == "cct.terminalConnection.state":
+            return [subject, path_of("terminals", data["terminal"])] + [path_of("agents", event["agent"])] * ("agent" in event)
+        if kind == "cct.contact.property":
+            part = {"UUI": "/uui", "ATTACHED_DATA": "/data", "INTRINSICS": "/intrinsics"}.get(data["property"])
+            return [subject, subject + part] if part else [subject]
+        return [subject] if kind.endswith(".property") else []
+
+    def look(self, event):
+        for path in self.paths(event):
+            self.turn += 1
+            answer = self.case.gate.get(path, self.who, self.headers[self.turn % len(self.headers)],
+                                        self.connections[self.turn % len(self.connections)])
+            if answer.status not in (200, 404):
+                raise AssertionError("%s: %s" % (path, answer))
+            self.reads.append((event, path, answer.json if answer.status == 200 else None, self.turn))
+
+    def run(self):
+        try:
+            with WebSocket(self.case.gate.port, self.who) as ws:
+                ws.subscribe("r", **self.wanted)
+                self.case.readers_on.release()
+                count = 0
+                while not (self.until and self.lasts >= self.until):
+                    message = ws.receive()
+                    if message["op"] == "event":
+                        self.lasts = message["event"]["seq"]
+                        count += 1
+                        if count % self.every == 0:
+                            self.look(message["event"])
+                    elif message["op"] == "heartbeat":
+                        self.lasts = max(self.lasts, message["seq"])
+        except BaseException as failure:
+            self.failure = failure
+        finally:
+            for connection in self.connections:
+                connection.close()
+
+
+def leg_states(path, body):
+    """{leg: state} as a resource shows them."""
+    if path.startswith("/v1/calls/"):
+        states = {n["connectionId"]: n["state"] for n in body["connections"]}
+        states.update({t["terminalConnectionId"]: t["state"] for n in body["connections"] for t in n["terminalConnections"]})
+        return states
+    if path.startswith("/v1/agents/"):
+        return {c["terminalConnectionId"]: c["state"] for c in body["calls"]}
+    key, legs = ("connectionId", "connections") if "/addresses/" in path else ("terminalConnectionId", "terminalConnections")
+    return {leg[key]: leg["state"] for leg in body[legs]}
+
+
+def shown(event, path, body):
+    """The value of the event's property as a resource shows it."""
+    name = event["data"]["property"]
+    if name == "READY_STATUS":
+        if path.startswith("/v1/agents/"):
+            return body["readyStatus"] == "READY", body["notReadyReasonCode"]
+        return body["ready"], body["notReadyReasonCode"]
+    if path.endswith(("/data", "/intrinsics", "/uui")) and path.count("/") == 4:
+        return body["uui"] if path.endswith("/uui") else body
+    return body[Rebuilt.PROPERTIES[name]]
+
+
+def told(event, path):
+    """The same as the event tells it, in the resource's form."""
+    value = event["data"].get("value")
+    if event["data"]["property"] == "READY_STATUS":
+        return value["ready"], None if value["ready"] and "/agents/" in path else value["notReadyReasonCode"] or None
+    if path.endswith("/data"):
+        return value["value"] if value["type"] == "KEY_VALUE_PAIRS" else value
+    return value if value != "" else None
+
+
+class Reads(Watching):
+    """The log says in which order things were so: what a read shows must stand at the event that was told, or after it."""
+
+    def setUp(self):
+        super().setUp()
+        self.readers_on = threading.Semaphore(0)
+
+    def begin(self, *readers):
+        for reader in readers:
+            reader.start()
+        for _ in readers:
+            self.assertTrue(self.readers_on.acquire(timeout=BOUND))
+        return readers
+
+    def finish(self, readers):
+        self.settle()
+        last = self.hello()["seq"]
+        for reader in readers:
+            reader.until = last
+        for reader in readers:
+            reader.join(BOUND)
+            self.assertFalse(reader.is_alive() or reader.failure, repr(reader.failure))
+        return last
+
+    def check(self, readers, since, last):
+        log = replay(self.gate, "operator", since, last)
+        for e in log:
+            if e["data"].get("property") == "READY_STATUS":
+                self.assertIsInstance(e["data"].get("value"), dict, e)
+        legs, properties = defaultdict(list), defaultdict(list)
+        for event in log:
+            if event["type"] in LEG:
+                legs[event["data"][LEG[event["type"]]]].append(event)
+            elif event["type"].endswith(".property"):
+                properties[event["subject"], event["data"]["property"]].append(event)
+        checked, wrong = 0, []
+        for reader in readers:
+            for event, path, body, turn in reader.reads:
+                if event["type"] in LEG:
+                    later = [e for e in legs[event["data"][LEG[event["type"]]]] if e["seq"] >= event["seq"]]
+                    verdict = self.leg_is_right(event, path, body, later)
+                elif event["data"].get("property") in Rebuilt.PROPERTIES or event["data"].get("property") == "READY_STATUS":
+                    later = [e for e in properties[event["subject"], event["data"]["property"]] if e["seq"] >= event["seq"]]
+                    verdict = body is None or self.value_is_right(event, path, body, later)
+                else:
+                    continue
+                checked += 1
+                if not verdict:
+                    wrong.append((reader.who, event, path, body, [e["data"].get("newState", e["data"].get("value")) for e in later]))
+        if wrong:
+            who, event, path, body, later = wrong[0]
+            brief = {k: v for k, v in (body or {}).items() if k != "capabilities"}
+            self.fail("%d of %d reads are older than what was told; %s was told seq %d %s, then read %s: %s; told after it: %s" % (
+                len(wrong), checked, who, event["seq"],
+                {k: v for k, v in event["data"].items() if k != "capabilities"}, path, brief, later))
+        return checked
+
+    def leg_is_right(self, event, path, body, later):
+        """Its state is the one told, or one told later; it is not there only if it has ended since."""
+        final = FINAL[event["type"]]
+        ended = any(e["data"]["newState"] == final for e in later)
+        if body is None:
+            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or not self.sees_all
+        state = leg_states(path, body).get(event["data"][LEG[event["type"]]])
+        return ended if state is None else state in [e["data"]["newState"] for e in later] and (
+            state != final or not path.startswith("/v1/calls"))
+
+    def value_is_right(self, event, path, body, later):
+        if path.startswith("/v1/agents/") and body["loginStatus"] == "LOGGED_OUT":
+            return True
+        return shown(event, path, body) in [told(e, path) for e in later]
+
+    sees_all = True
+
+    def numbered(self, count, offset):
+        """Changes of which no two are the same, so that a read shows which of them it has seen."""
+        calls = []
+        for n in range(3):
+            calls.append(self.sim.admin("POST", "/calls", {"from": "+353915550%02d" % n, "to": "200%d" % (n + 4), "answer": True})["contactId"])
+        for n in range(offset, offset + count):
+            agent = "200%d" % (1 + n % 3)
+            self.sim.admin("POST", "/agents/" + agent, {"loggedIn": True, "ready": False, "reasonCode": str(n)})
+            self.sim.admin("POST", "/agents/" + agent, {"activityCode": str(n)})
+            self.sim.admin("POST", "/events", {"type": "CONTACT_PROPERTY", "contact": calls[n % 3], "property": "UUI", "value": "04%08X" % n})
+
+    def test_numbered_changes(self):
+        since = self.place()
+        readers = self.begin(Reader(self, "supervisor"), Reader(self, "both"), Reader(self, "operator"))
+        self.numbered(250, 100)
+        last = self.finish(readers)
+        self.assertGreater(self.check(readers, since, last), 2000)
+
+    def test_requests_in_flight(self):
+        """Answers that were asked for before the event, and come after it."""
+        since = self.place()
+        self.sim.latency(15)
+        anew = {"Cache-Control": "no-cache"}
+        readers = self.begin(Reader(self, "supervisor", ({}, anew)), Reader(self, "both", (anew, {})), Reader(self, "operator", (anew,)))
+        self.numbered(80, 1000)
+        last = self.finish(readers)
+        self.sim.latency(0)
+        self.assertGreater(self.check(readers, since, last), 400)
+
+    def test_traffic(self):
+        since = self.place()
+        readers = self.begin(Reader(self, "supervisor", every=2), Reader(self, "operator", every=2))
+        self.traffic(350, 41, perSecond=150)
+        last = self.finish(readers)
+        self.assertGreater(self.check(readers, since, last), 1000)
+
+    def test_traffic_in_flight(self):
+        since = self.place()
+        self.sim.admin("POST", "/latency", {"ms": 5, "jitterMs": 15})
+        readers = self.begin(Reader(self, "supervisor", ({}, {"Cache-Control": "no-cache"}), every=4), Reader(self, "operator", every=4))
+        self.traffic(200, 43, perSecond=100)
+        last = self.finish(readers)
+        self.sim.latency(0)
+        self.assertGreater(self.check(readers, since, last), 200)
 
 
 if __name__ == "__main__":
