@@ -738,5 +738,256 @@ class Reads(Watching):
         self.assertGreater(self.check(readers, since, last), 200)
 
 
+# ---- 4: one change, several sessions ----
+
+class TwoSessions(Watching):
+    """A floor of two agents, who each have a session: nearly everything is told to both."""
+    simulator_options = {"agents": 2}
+    gateway_options = dict(Watching.gateway_options, users=("agent2001", "agent2002"))
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "agent2001", "agent2002"), "live")
+
+    def logs(self, since):
+        self.settle()
+        last = self.hello()["seq"]
+        return {who: replay(self.gate, who, since, last) for who in ("operator", "both", "agent2001", "agent2002")}
+
+    def test_states_follow_each_other(self):
+        for seed in range(3):
+            since = self.place()
+            self.traffic(150, 90 + seed)
+            for who, log in self.logs(since).items():
+                last = {}
+                self.assertGreater(len(log), 100, who)
+                for event in log:
+                    if event["type"] not in LEG:
+                        continue
+                    data, leg = event["data"], event["data"][LEG[event["type"]]]
+                    if leg in last:
+                        self.assertEqual(data["previousState"], last[leg], "%s at %s: %s" % (who, event["id"], data))
+                    last[leg] = data["newState"]
+
+    def test_one_each(self):
+        """Of a call that both are in, and of what belongs to one of them."""
+        call = self.sim.admin("POST", "/calls", {"from": "52001", "to": "2002", "answer": True})["contactId"]
+        eventually(lambda: self.gate.get(path_of("calls", call), "agent2001").status == 200 and
+                   self.gate.get(path_of("calls", call), "agent2002").status == 200, "seen by both")
+        self.settle()
+        since = self.place()
+        values = ["04%08X" % n for n in range(200)]
+        for n, value in enumerate(values):
+            self.sim.admin("POST", "/events", {"type": "CONTACT_PROPERTY", "contact": call, "property": "UUI", "value": value})
+            self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": False, "reasonCode": str(n)})
+        for who, log in self.logs(since).items():
+            got = [e["data"]["value"] for e in log if e["data"].get("property") == "UUI"]
+            self.assertTrue(got == values, "%s: %d of %d, %s" % (who, len(got), len(values), got[:5]))
+            codes = [e["data"]["value"]["notReadyReasonCode"] for e in log
+                     if e["type"] == "cct.agent.property" and e["data"]["property"] == "READY_STATUS"]
+            self.assertTrue(codes == ([] if who == "agent2002" else [str(n) for n in range(200)]), "%s: %s" % (who, codes[:5]))
+
+
+# ---- 5: slow clients ----
+
+class Slow(Watching):
+    gateway_options = dict(Watching.gateway_options, users=("supervisor",),
+                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 15000})
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+
+    def read_on(self, ws):
+        """What was still on its way, and why it ends."""
+        events = []
+        while True:
+            try:
+                message = ws.receive()
+            except Closed as closed:
+                return events, closed.code
+            if message["op"] == "event":
+                events.append(message["event"])
+
+    @staticmethod
+    def covers(events, log):
+        """Every event of the log but those that a newer one of the same property stands for, and says so."""
+        got, missing = {e["seq"] for e in events}, defaultdict(int)
+        for event in log:
+            key = (event["type"], event["subject"], event["data"].get("property"))
+            if event["seq"] not in got:
+                if not event["type"].endswith(".property"):
+                    return "lacks %s" % event
+                missing[key] += 1
+        for event in events:
+            missing[event["type"], event["subject"], event["data"].get("property")] -= event.get("coalesced", 0)
+        return [k for k, n in missing.items() if n != 0] or None
+
+    def test_slow_ones_go_and_come_back(self):
+        since = self.place()
+        fast = [Client(self, *c, seed=n, since=since) for n, c in enumerate([("supervisor", "ws", {}), ("operator", "ws", {}),
+                                                                             ("supervisor", "sse", {"types": ["cct.connection.state"]})])]
+        self.up, self.deaths = threading.Event(), 0
+        self.up.set()
+        for client in fast:
+            client.start()
+        slow = [WebSocket(self.gate.port, who, receive_buffer=4096) for who in ("supervisor", "operator")]
+        for ws in slow:
+            ws.subscribe("slow")
+        stream = EventStream(self.gate.port, "supervisor")
+        stream.receive_event("hello")
+        before = self.gate.metric("event_clients_slow_total")
+
+        def overwhelmed():
+            if not self.sim.admin("GET", "/traffic")["running"]:
+                self.traffic(300, 7)
+            return self.gate.metric("event_clients_slow_total") >= before + 3
+        eventually(overwhelmed, "closed")
+        read = [self.read_on(ws) for ws in slow]  # while the goodbye still waits for them
+        self.settle()
+        last = self.hello()["seq"]
+        log = replay(self.gate, "operator", since, last)
+        for client in fast:
+            client.until = last
+        for client, who in zip(fast, ("supervisor", "operator", "supervisor")):
+            client.join(BOUND)
+            self.assertFalse(client.is_alive() or client.failure, "%r" % client.failure)
+            wanted = [e for e in log if matches(e, **client.filter)]
+            self.assertIsNone(self.covers([e for e in client.events if e["seq"] <= last], wanted))
+        for ws, who, (events, code) in zip(slow, ("supervisor", "operator"), read):
+            ws.sock.close()
+            self.assertEqual(code, 4408)
+            self.assertLess(events[-1]["seq"], last)
+            self.assertIsNone(self.covers(events, [e for e in log if e["seq"] <= events[-1]["seq"]]))
+            rest = replay(self.gate, who, events[-1]["id"], last)
+            self.assertEqual(rest, [e for e in log if e["seq"] > events[-1]["seq"]])
+        events = []
+        with self.assertRaises(Closed):
+            while True:
+                fields = stream.receive()
+                if fields.get("event", "").startswith(("cct.", "gateway.")):
+                    events.append(json.loads(fields["data"]))
+        self.assertIsNone(self.covers(events, [e for e in log if e["seq"] <= events[-1]["seq"]]))
+        stream.sock.close()
+
+
+# ---- 6: forged ----
+
+class Forged(test_consumer.Taking):
+    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "upstream": {"heartbeatMs": 3600000, "reconcileMs": 3600000}}
+
+    def everything(self):
+        return {kind: all_items(self.gate, "supervisor", kind) for kind in ("agents", "terminals", "addresses", "calls")}
+
+    def forge(self, s):
+        """[(url, body, headers)]: none of them is worth a thing."""
+        def batch(subscription=s["id"], session=s["sessionId"], **changes):
+            body = test_consumer.sample(test_consumer.BATCH, subscription, session, **changes)
+            # about agents and calls that there are
+            return body.replace(">2001<", ">2003<")
+        secret = s["consumer"]
+        system = test_consumer.sample(test_consumer.SYSTEM, "another", s["sessionId"])
+        good = batch()
+        wrong_paths = [secret[:-1] + ("0" if secret[-1] != "0" else "1"), secret + "/x", secret.rsplit("/", 1)[0] + "/", secret.upper()]
+        return ([(url, good, test_consumer.XML) for url in wrong_paths] +
+                [(secret, body, test_consumer.XML) for body in (
+                    batch(subscription="another"), batch(subscription=""), batch(session="another"), batch(session=""), system,
+                    good[:-30], good[:len(good) // 2], "<!DOCTYPE a [<!ENTITY e 'x'>]>" + good, good.replace("nc:Notify>", "nc:Notified>"),
+                    "", "x", "<a/>", "\0" * 1000, "<a>" * 50000, good.replace("soapenv:Body", "soapenv:Header"),
+                    good.replace("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope"))] +
+                [(secret, good, {"Content-Type": "application/json"}),
+                 (secret, good, dict(test_consumer.XML, **{"Content-Encoding": "gzip"})),
+                 (secret, good + " " * (4 * 1024 * 1024), test_consumer.XML)])
+
+    def test_nothing_changes(self):
+        s = self.subscription()
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "1"})
+        eventually(lambda: self.gate.get("/v1/agents/2003").json["notReadyReasonCode"] == "1", "the session is known")
+        eventually(lambda: quiet(self.sim, self.gate), "quiet")
+        for kind in ("agents", "terminals", "addresses", "calls"):
+            all_items(self.gate, "supervisor", kind)  # what has to be read anew, is
+        with WebSocket(self.gate.port, "operator") as ws:
+            ws.subscribe("f")
+            before, seq, messages = self.everything(), ws.hello["seq"], self.gate.metric("notify_messages_total")
+            statuses = Counter()
+            for url, body, headers in self.forge(s):
+                try:
+                    statuses[self.post(url, body, headers).status] += 1
+                except OSError:
+                    statuses["cut"] += 1  # too large: hung up on
+            self.assertEqual(statuses[404], 4, statuses)
+            eventually(lambda: self.gate.metric("consumer_queued_bytes") == 0, "looked at")
+            self.assertEqual(self.everything(), before)
+            # and what is told next is the next event
+            self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "2"})
+            event = ws.receive_op("event")["event"]
+            self.assertEqual(event["seq"], seq + 1, event)
+            self.assertEqual(event["data"]["value"]["notReadyReasonCode"], "2")
+        eventually(lambda: quiet(self.sim, self.gate), "none of the forged ones was counted as told")
+        self.assertEqual(self.gate.metric("notify_messages_total"), self.sim.counters()["notify"]["delivered"])
+        self.assertGreater(self.gate.metric("notify_messages_total"), messages)
+
+
+# ---- 7: a session is lost ----
+
+class Lost(Watching):
+    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "events": {"heartbeatMs": 2000, "maxQueuedFrames": 100000, "maxQueuedKiB": 100000},
+                       "upstream": {"reconcileMs": 3600000, "heartbeatMs": 300}}
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+
+    def resources(self):
+        return [(kind, item) for kind in ("agents", "terminals", "addresses", "calls") for item in all_items(self.gate, "supervisor", kind)]
+
+    def test_stale_then_differences_then_resynced(self):
+        for seed in range(2):
+            with WebSocket(self.gate.port, "supervisor") as ws:
+                ws.subscribe("l", snapshot=True)
+                rebuilt = Rebuilt(self.owned("supervisor"))
+                for subject, data in ws.snapshot("l")[0].items():
+                    rebuilt.snapshot(subject, data)
+                events = []
+
+                def until(state):
+                    while True:
+                        events.append(ws.receive_op("event")["event"])
+                        rebuilt.apply(events[-1])
+                        if events[-1]["type"] == "gateway.session" and events[-1]["data"]["state"] == state:
+                            return events[-1]
+                # nobody gets in until everything has been looked at
+                self.sim.fault("fault", "*", "LogInToCCTServer", fault="LogInToCCTServerException")
+                self.sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})
+                self.traffic(80, 60 + seed)
+                eventually(lambda: not self.sim.admin("GET", "/traffic")["running"], "changed")
+                stale = until("stale")
+                self.assertEqual(stale["subject"], "/v1/users/supervisor")
+                seen = self.resources()
+                self.assertGreater(len(seen), 20)
+                self.assertEqual([(k, i) for k, i in seen if i["sync"] != "stale" or not i["staleSince"]], [])
+                self.assertEqual(self.gate.get("/v1/users/me", "supervisor").json["sync"], "stale")
+                at = len(events)
+                self.sim.no_faults()
+                resynced = until("resynced")
+                self.assertEqual(self.gate.get("/v1/users/me", "supervisor").json["sync"], "live")
+                between = events[at:]
+                self.assertGreater(len([e for e in between if e["type"].startswith("cct.")]), 20, "differences are told")
+                ws.send({"op": "ping", "id": "end"})
+                after = []
+                while True:
+                    message = ws.receive_op("event", "pong")
+                    if message["op"] == "pong":
+                        break
+                    after.append(message["event"])
+                self.assertEqual([e for e in after if e["type"] not in ("cct.user.state",)], [], "all had been told before %s" % resynced["id"])
+            viewer = Viewer(self, "supervisor", "ws")
+            viewer.rebuilt = rebuilt
+            lines = Snapshots.difference(self, viewer)
+            self.assertFalse(lines, "%d differences\n%s" % (len(lines), "\n".join(lines[:2])))
+            self.assertEqual(rebuilt.legs, Snapshots.truth(self, "supervisor"))
+
+
 if __name__ == "__main__":
     harness.main()
