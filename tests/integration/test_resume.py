@@ -329,6 +329,21 @@ class Resume(Watching):
         self.assertGreaterEqual(cuts(), DISCONNECTS)
         self.check_visibility(log, seen)
 
+    def test_what_changed_while_it_was_down_is_told_or_announced(self):
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": True})
+        eventually(lambda: self.gate.get("/v1/agents/2003").json["readyStatus"] == "READY", "ready")
+        self.told_all()
+        since = self.place()
+        self.gate.kill()
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "7"})
+        self.told_or_failed()
+        self.gate.start()
+        eventually(lambda: is_live(self.gate, *USERS), "live")
+        self.assertEqual(self.gate.get("/v1/agents/2003").json["notReadyReasonCode"], "7")
+        log = replay(self.gate, "supervisor", since, self.hello()["seq"])
+        self.assertTrue([e for e in log if e["type"] == "gateway.gap" or e["subject"] == "/v1/agents/2003" or
+                         e["data"].get("state") == "resynced"], "a client that resumes believes that 2003 is ready: %s" % log)
+
     def told_or_failed(self):
         """Nobody listens: what there was to tell has been tried."""
         def over():
@@ -405,9 +420,6 @@ class Rebuilt:
     def property(self, subject, data):
         resource = self.resources.setdefault(subject, {})
         value = data.get("value")
-        if data["property"] == "READY_STATUS" and os.environ.get("TOL") and not isinstance(value, dict):
-            if isinstance(value,bool): value={"ready":value,"notReadyReasonCode":resource.get("notReadyReasonCode")}
-            else: value={"ready":resource.get("ready"),"notReadyReasonCode":value}
         if data["property"] == "READY_STATUS":
             resource["ready"] = value["ready"]
             resource["readyStatus"] = "READY" if value["ready"] else "NOT_READY"
@@ -507,13 +519,13 @@ class Snapshots(Watching):
             if any(n["address"] in self.owned(who)["addresses"] for n in c["connections"])}
 
     def test_snapshot_then_stream(self):
-        for seed in range(3):
+        for seed in range(2):
             viewers = []
-            self.traffic(240, 700 + seed, perSecond=400)
+            self.traffic(240, 700 + seed, perSecond=250)
             while self.sim.admin("GET", "/traffic")["running"]:
-                if len(viewers) < 12:
+                if len(viewers) < 8:
                     who = ("supervisor", "agent2001", "operator", "agent2002")[len(viewers) % 4]
-                    viewers.append(Viewer(self, who, ("ws", "sse")[len(viewers) // 4 % 2]))
+                    viewers.append(Viewer(self, who, ("ws", "sse")[len(viewers) // 4]))
                     viewers[-1].start()
             self.settle()
             last = self.hello()["seq"]
@@ -647,21 +659,27 @@ class Reads(Watching):
         log = replay(self.gate, "operator", since, last)
         for e in log:
             if e["data"].get("property") == "READY_STATUS":
-                self.assertIsInstance(e["data"].get("value"), dict, e)
+                self.assertIsInstance(e["data"].get("value"), dict, "told in one form: %s" % e)
         legs, properties = defaultdict(list), defaultdict(list)
         for event in log:
             if event["type"] in LEG:
                 legs[event["data"][LEG[event["type"]]]].append(event)
             elif event["type"].endswith(".property"):
                 properties[event["subject"], event["data"]["property"]].append(event)
-        checked, wrong = 0, []
+        checked, wrong, seqs = 0, [], {e["seq"] for e in log}
+
+        def later_than(event, history):
+            """What was told of it from then on; of a copy that came late, all that was."""
+            if event["seq"] in seqs:
+                return [e for e in history if e["seq"] >= event["seq"]]
+            return history + [event]
         for reader in readers:
             for event, path, body, turn in reader.reads:
                 if event["type"] in LEG:
-                    later = [e for e in legs[event["data"][LEG[event["type"]]]] if e["seq"] >= event["seq"]]
-                    verdict = self.leg_is_right(event, path, body, later)
+                    later = later_than(event, legs[event["data"][LEG[event["type"]]]])
+                    verdict = self.leg_is_right(event, path, body, later, reader.who in OWN or reader.who == "both")
                 elif event["data"].get("property") in Rebuilt.PROPERTIES or event["data"].get("property") == "READY_STATUS":
-                    later = [e for e in properties[event["subject"], event["data"]["property"]] if e["seq"] >= event["seq"]]
+                    later = later_than(event, properties[event["subject"], event["data"]["property"]])
                     verdict = body is None or self.value_is_right(event, path, body, later)
                 else:
                     continue
@@ -671,17 +689,17 @@ class Reads(Watching):
         if wrong:
             who, event, path, body, later = wrong[0]
             brief = {k: v for k, v in (body or {}).items() if k != "capabilities"}
-            self.fail("%d of %d reads are older than what was told; %s was told seq %d %s, then read %s: %s; told after it: %s" % (
+            self.fail("%d of %d reads are older than what was told; %s was told seq %d %s, then read %s; told from then on: %s; %s" % (
                 len(wrong), checked, who, event["seq"],
-                {k: v for k, v in event["data"].items() if k != "capabilities"}, path, brief, later))
+                {k: v for k, v in event["data"].items() if k != "capabilities"}, path, later, brief))
         return checked
 
-    def leg_is_right(self, event, path, body, later):
+    def leg_is_right(self, event, path, body, later, sees_part):
         """Its state is the one told, or one told later; it is not there only if it has ended since."""
         final = FINAL[event["type"]]
         ended = any(e["data"]["newState"] == final for e in later)
         if body is None:
-            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or not self.sees_all
+            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or sees_part
         state = leg_states(path, body).get(event["data"][LEG[event["type"]]])
         return ended if state is None else state in [e["data"]["newState"] for e in later] and (
             state != final or not path.startswith("/v1/calls"))
@@ -690,8 +708,6 @@ class Reads(Watching):
         if path.startswith("/v1/agents/") and body["loginStatus"] == "LOGGED_OUT":
             return True
         return shown(event, path, body) in [told(e, path) for e in later]
-
-    sees_all = True
 
     def numbered(self, count, offset):
         """Changes of which no two are the same, so that a read shows which of them it has seen."""
@@ -707,9 +723,9 @@ class Reads(Watching):
     def test_numbered_changes(self):
         since = self.place()
         readers = self.begin(Reader(self, "supervisor"), Reader(self, "both"), Reader(self, "operator"))
-        self.numbered(250, 100)
+        self.numbered(120, 100)
         last = self.finish(readers)
-        self.assertGreater(self.check(readers, since, last), 2000)
+        self.assertGreater(self.check(readers, since, last), 1000)
 
     def test_requests_in_flight(self):
         """Answers that were asked for before the event, and come after it."""
@@ -717,14 +733,14 @@ class Reads(Watching):
         self.sim.latency(15)
         anew = {"Cache-Control": "no-cache"}
         readers = self.begin(Reader(self, "supervisor", ({}, anew)), Reader(self, "both", (anew, {})), Reader(self, "operator", (anew,)))
-        self.numbered(80, 1000)
+        self.numbered(50, 1000)
         last = self.finish(readers)
         self.sim.latency(0)
         self.assertGreater(self.check(readers, since, last), 400)
 
     def test_traffic(self):
         since = self.place()
-        readers = self.begin(Reader(self, "supervisor", every=2), Reader(self, "operator", every=2))
+        readers = self.begin(Reader(self, "supervisor", every=3), Reader(self, "operator", every=3), Reader(self, "both"))
         self.traffic(350, 41, perSecond=150)
         last = self.finish(readers)
         self.assertGreater(self.check(readers, since, last), 1000)
@@ -794,7 +810,7 @@ class TwoSessions(Watching):
 
 class Slow(Watching):
     gateway_options = dict(Watching.gateway_options, users=("supervisor",),
-                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 15000})
+                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 2000})
 
     def setUp(self):
         Case.setUp(self)
@@ -935,7 +951,7 @@ class Lost(Watching):
         return [(kind, item) for kind in ("agents", "terminals", "addresses", "calls") for item in all_items(self.gate, "supervisor", kind)]
 
     def test_stale_then_differences_then_resynced(self):
-        for seed in range(1):
+        for seed in (60,):
             with WebSocket(self.gate.port, "supervisor") as ws:
                 ws.subscribe("l", snapshot=True)
                 rebuilt = Rebuilt(self.owned("supervisor"))
@@ -952,7 +968,7 @@ class Lost(Watching):
                 # nobody gets in until everything has been looked at
                 self.sim.fault("http500", "*", "LogInToCCTServer")
                 self.sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})
-                self.traffic(80, 60 + seed)
+                self.traffic(80, seed)
                 eventually(lambda: not self.sim.admin("GET", "/traffic")["running"], "changed")
                 stale = until("stale")
                 self.assertEqual(stale["subject"], "/v1/users/supervisor")
