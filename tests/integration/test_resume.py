@@ -65,7 +65,7 @@ def replay(gate, who, since, until, **wanted):
 def matches(event, types=(), subjects=(), agents=()):
     return ((not types or event["type"] in types) and
             (not subjects or any(event["subject"] == s or event["subject"].startswith(s + "/") for s in subjects)) and
-            (not agents or event.get("agent") in agents))
+            (not agents or not {event.get("agent"), *event.get("agents", ())}.isdisjoint(agents)))
 
 
 class Watching(Case):
@@ -700,8 +700,7 @@ class Reads(Watching):
         if body is None:
             return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or sees_part
         state = leg_states(path, body).get(event["data"][LEG[event["type"]]])
-        return ended if state is None else state in [e["data"]["newState"] for e in later] and (
-            state != final or not path.startswith("/v1/calls"))
+        return ended if state is None else state in [e["data"]["newState"] for e in later]
 
     def value_is_right(self, event, path, body, later):
         if path.startswith("/v1/agents/") and body["loginStatus"] == "LOGGED_OUT":
