@@ -1,0 +1,1007 @@
+"""What clients are told, and what they read: nothing missing, nothing twice, nothing older than what they have been told.
+
+The log as a token for every user sees it is what all others are compared with.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import struct
+import threading
+import unittest
+from collections import Counter, defaultdict
+from urllib.parse import quote
+
+import harness
+import test_consumer
+import test_live
+from harness import BOUND, Case, Gateway, Simulator, eventually
+from test_live import CONSUMER, all_items, is_live, quiet
+from websocket import CLOSE, Closed, EventStream, Refused, WebSocket, frame
+
+USERS = ("supervisor", "agent2001", "agent2002")
+OWN = {"agent2001": {"agents": {"2001"}, "terminals": {"Line 1.0.1"}, "addresses": {"52001", "62001"}},
+       "agent2002": {"agents": {"2002"}, "terminals": {"Line 1.0.2"}, "addresses": {"52002", "62002"}}}
+FINAL = {"cct.connection.state": "DISCONNECTED", "cct.terminalConnection.state": "DROPPED"}
+LEG = {"cct.connection.state": "connectionId", "cct.terminalConnection.state": "terminalConnectionId"}
+DISCONNECTS = int(os.environ.get("RESUME_DISCONNECTS", "220"))
+
+
+def place_of(event_id):
+    epoch, seq = event_id.split("-")
+    return epoch, int(seq)
+
+
+def path_of(kind, name):
+    return "/v1/%s/%s" % (kind, quote(name, safe="-._~"))
+
+
+def abort(sock):
+    """Ends a connection as a crash or a cut cable would: no goodbye, not even on TCP's level."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    except OSError:
+        pass
+    sock.close()
+
+
+def replay(gate, who, since, until, **wanted):
+    """What the log holds after `since`, as a token sees it, in one go."""
+    with WebSocket(gate.port, who) as ws:
+        ws.subscribe("log", since=since, **wanted)
+        ws.send({"op": "ping", "id": "end"})
+        events = []
+        while True:
+            message = ws.receive_op("event", "pong")
+            if message["op"] == "event":
+                events.append(message["event"])
+            elif message["seq"] >= until:
+                return events
+            else:
+                ws.send({"op": "ping", "id": "end"})
+
+
+def matches(event, types=(), subjects=(), agents=()):
+    return ((not types or event["type"] in types) and
+            (not subjects or any(event["subject"] == s or event["subject"].startswith(s + "/") for s in subjects)) and
+            (not agents or not {event.get("agent"), *event.get("agents", ())}.isdisjoint(agents)))
+
+
+class Watching(Case):
+    """A floor with three sessions that all see parts of it."""
+    simulator_options = {"agents": 8}
+    gateway_options = {"users": USERS, "consumer": CONSUMER,
+                       "upstream": {"reconcileMs": 3600000},
+                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 2000}}
+
+    def setUp(self):
+        super().setUp()
+        eventually(lambda: is_live(self.gate, *USERS), "live")
+
+    def hello(self, who="operator"):
+        with WebSocket(self.gate.port, who) as ws:
+            return ws.hello
+
+    def place(self):
+        hello = self.hello()
+        return "%s-%d" % (hello["epoch"], hello["seq"])
+
+    def owned(self, who):
+        if who in OWN:
+            return OWN[who]
+        told = self.sim.admin("GET", "/truth/supervisor")
+        return {kind: {o["name"] for o in told[kind]} for kind in ("terminals", "addresses")}
+
+    def settle(self):
+        eventually(lambda: quiet(self.sim, self.gate), "quiet")
+
+    def told_all(self):
+        """The simulator has no more to tell; after a restart the counters of both do not compare."""
+        def told():
+            counts = self.sim.counters()["notify"]
+            return (self.sim.admin("GET", "/traffic")["running"] is False and
+                    counts["queued"] == 0 and counts["inFlight"] == 0)
+        eventually(told, "told")
+        eventually(lambda: self.gate.metric("consumer_queued_bytes") == 0, "applied")
+
+    def traffic(self, steps, seed, **more):
+        self.sim.admin("POST", "/traffic", dict(steps=steps, seed=seed, **more))
+
+
+# ---- 1: random disconnects ----
+
+class Client(threading.Thread):
+    """Reads events, loses its connection now and then, goes on from the last place that it knows."""
+
+    def __init__(self, case, who, kind, filter, seed, since):
+        super().__init__(daemon=True)
+        self.case, self.who, self.kind, self.filter, self.since = case, who, kind, filter, since
+        self.random, self.events, self.cuts, self.failure, self.live = random.Random(seed), [], Counter(), None, None
+        self.until = None
+
+    def __str__(self):
+        return "%s %s %s" % (self.who, self.kind, self.filter)
+
+    def open(self):
+        if self.kind == "ws":
+            stream = WebSocket(self.case.gate.port, self.who)
+            stream.send(dict(op="subscribe", id="s", since=self.since, **self.filter))
+            return stream
+        query = "&".join("%s=%s" % (k, ",".join(quote(v, safe="") for v in values)) for k, values in self.filter.items())
+        if self.random.random() < 0.5:
+            return EventStream(self.case.gate.port, self.who, "?" + query, {"Last-Event-ID": self.since})
+        # the header is newer than the query: a browser's EventSource repeats its first URL
+        return EventStream(self.case.gate.port, self.who, "?%s&since=%s" % (query, self.first), {"Last-Event-ID": self.since})
+
+    def take(self, event):
+        self.events.append(event)
+        self.since = event["id"]
+
+    def advance(self, place):
+        """Where the log stands, from something that is no event."""
+        if place_of(place)[1] > place_of(self.since)[1]:
+            self.since = place
+
+    def step_ws(self, ws):
+        message = ws.receive()
+        if message["op"] == "event":
+            assert message["id"] == "s", message
+            self.take(message["event"])
+        elif message["op"] == "heartbeat":
+            self.advance("%s-%d" % (ws.hello["epoch"], message["seq"]))
+        else:
+            assert message["op"] == "subscribed", message
+
+    def step_sse(self, stream):
+        fields = stream.receive()
+        if fields.get("event", "hello") == "hello":
+            if "id" in fields:
+                self.advance(fields["id"])
+            return
+        event = json.loads(fields["data"])
+        assert fields["event"] == event["type"] and fields["id"] == event["id"], fields
+        self.take(event)
+
+    def cut(self, stream):
+        way = self.random.choice(("abort", "close", "half", "goodbye"))
+        try:
+            if way == "half":  # in the midst of a frame
+                stream.sock.recv(self.random.randrange(1, 400))
+            elif way == "goodbye" and self.kind == "ws":
+                stream.send_raw(frame(CLOSE, struct.pack(">H", 1001)))
+        except OSError:
+            pass
+        abort(stream.sock) if way == "abort" else stream.sock.close()
+        self.cuts[way] += 1
+
+    def is_done(self):
+        return self.until is not None and place_of(self.since)[1] >= self.until
+
+    def once(self):
+        stream = self.open()
+        budget = self.random.randrange(1, 60) if self.until is None else None
+        try:
+            while not self.is_done() and budget != 0:
+                self.step_ws(stream) if self.kind == "ws" else self.step_sse(stream)
+                if budget is not None:
+                    budget -= 1
+        finally:
+            self.cut(stream)
+
+    def run(self):
+        self.first = self.since
+        try:
+            while not self.is_done():
+                self.case.up.wait(BOUND)
+                try:
+                    self.once()
+                except (Closed, OSError, Refused) as gone:
+                    self.cuts["lost"] += 1
+                    # only the end of the gateway is a reason
+                    if self.case.deaths == 0:
+                        raise AssertionError("cut off: %r" % gone)
+        except BaseException as failure:
+            self.failure = failure
+
+
+CLIENTS = [
+    ("supervisor", "ws", {}),
+    ("agent2001", "ws", {}),
+    ("agent2002", "sse", {}),
+    ("both", "ws", {}),
+    ("both", "sse", {"subjects": ["/v1/calls"]}),
+    ("operator", "sse", {}),
+    ("operator", "ws", {"types": ["cct.agent.property", "cct.terminal.property", "gateway.session"]}),
+    ("supervisor", "ws", {"agents": ["2001", "2003"]}),
+    ("supervisor", "sse", {"types": ["cct.connection.state"], "agents": ["2002", "2004"]}),
+    ("agent2001", "sse", {"subjects": ["/v1/agents/2001", "/v1/terminals/Line 1.0.1"]}),
+]
+
+
+class Resume(Watching):
+    def visible(self, log, since, until):
+        """What each token sees in the log; asked without a filter and in one go."""
+        seen = {}
+        for who in sorted({c[0] for c in CLIENTS}):
+            seen[who] = replay(self.gate, who, since, until)
+            seqs = [e["seq"] for e in seen[who]]
+            self.assertEqual(seqs, sorted(set(seqs)), who)
+        self.assertEqual(seen["operator"], log)
+        return seen
+
+    def check_visibility(self, log, seen):
+        by_seq = {e["seq"]: e for e in log}
+        said = defaultdict(set)
+        for who, events in seen.items():
+            for event in events:
+                if event["seq"] in by_seq:
+                    self.assertEqual(event, by_seq[event["seq"]])
+                else:
+                    self.check_late(log, event)
+        for who, own in OWN.items():
+            told = {e["seq"] for e in seen[who]}
+            for event in log:
+                kind, name = event["subject"].split("/")[2:4]
+                if kind in own:
+                    mine = event["subject"] in {path_of(kind, n) for n in own[kind]}
+                    self.assertEqual(event["seq"] in told, mine, "%s %s" % (who, event))
+                elif kind == "users":
+                    self.assertEqual(event["seq"] in told, name == who, "%s %s" % (who, event))
+                elif event["data"].get("address") in own["addresses"] or event["data"].get("terminal") in own["terminals"]:
+                    self.assertTrue(self.was_told(seen[who], event), "%s lacks %s" % (who, event))
+                    said[who].add(event["subject"])
+            # a call that never had a leg of his is none of his business
+            strange = {e["subject"] for e in seen[who] if e["subject"].startswith("/v1/calls/")} - said[who]
+            self.assertEqual(sorted(strange - self.older), [], who)
+
+    def check_late(self, log, event):
+        """Told once more to somebody who was not told at first: it is what everybody else knows by then."""
+        leg = LEG.get(event["type"])
+        before = [e for e in log if e["seq"] < event["seq"] and (e["type"], e["subject"]) == (event["type"], event["subject"])]
+        if leg:
+            states = [e["data"]["newState"] for e in before if e["data"][leg] == event["data"][leg]]
+            # a leg that nothing was told of was read
+            self.assertTrue(not states or states[-1] == event["data"]["newState"], "after %s: %s" % (states, event))
+        else:
+            self.assertTrue(any(self.same(e, event) for e in before), event)
+
+    @staticmethod
+    def same(a, b):
+        keys = ("newState", "property", "connectionId", "terminalConnectionId", "contactId", "value")
+        return (a["type"], a["subject"]) == (b["type"], b["subject"]) and all(a["data"].get(k) == b["data"].get(k) for k in keys)
+
+    def was_told(self, events, event):
+        return any(e["seq"] == event["seq"] or self.same(e, event) for e in events)
+
+    def test_disconnects_and_a_kill(self):
+        self.up, self.deaths = threading.Event(), 0
+        self.up.set()
+        since = self.place()
+        self.older = {path_of("calls", c["contactId"]) for c in all_items(self.gate, "operator", "calls")}
+        clients = [Client(self, *c, seed=n, since=since) for n, c in enumerate(CLIENTS)]
+        for client in clients:
+            client.start()
+
+        def cuts():
+            return sum(sum(c.cuts.values()) for c in clients)
+        seed = 0
+        before = []
+        while cuts() < DISCONNECTS or not self.deaths:
+            self.assertEqual([str(c) + repr(c.failure) for c in clients if c.failure], [])
+            seed += 1
+            if not self.deaths and cuts() >= DISCONNECTS // 2:
+                self.traffic(200, seed)
+                with WebSocket(self.gate.port, "operator") as ws:
+                    ws.subscribe("a", since=since)
+                    wanted = ws.hello["seq"] + 40
+                    while not before or before[-1]["seq"] < wanted:
+                        before.append(ws.receive_op("event")["event"])
+                    self.deaths, _ = 1, self.up.clear()
+                    self.gate.kill()
+                self.told_or_failed()
+                self.gate.start()
+                eventually(lambda: is_live(self.gate, *USERS), "live")
+                self.up.set()
+            else:
+                self.traffic(60, seed)
+                self.told_all()
+        self.told_all()
+        last = self.hello()["seq"]
+        for client in clients:
+            client.until = last
+        for client in clients:
+            client.join(BOUND)
+            self.assertFalse(client.is_alive() or client.failure, "%s at %s of %d: %r %s" % (
+                client, client.since, last, client.failure, client.cuts))
+        log = replay(self.gate, "operator", since, last)
+        self.assertEqual({e["id"].split("-")[0] for e in log}, {since.split("-")[0]}, "one epoch")
+        self.assertEqual(log[:len(before)], before, "what was told before the kill is as it was")
+        seen = self.visible(log, since, last)
+        for client in clients:
+            expected = [e for e in seen[client.who] if matches(e, **{
+                k: [quote(v, safe="/-._~") for v in values] if k == "subjects" else values
+                for k, values in client.filter.items()})]
+            got = [e for e in client.events if e["seq"] <= last]
+            self.assertEqual([e["seq"] for e in got], [e["seq"] for e in expected], str(client))
+            self.assertEqual(got, expected, str(client))
+            self.assertGreater(len(got), 20, str(client))
+        self.assertGreaterEqual(cuts(), DISCONNECTS)
+        self.check_visibility(log, seen)
+
+    def test_what_changed_while_it_was_down_is_told_or_announced(self):
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": True})
+        eventually(lambda: self.gate.get("/v1/agents/2003").json["readyStatus"] == "READY", "ready")
+        self.told_all()
+        since = self.place()
+        self.gate.kill()
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "7"})
+        self.told_or_failed()
+        self.gate.start()
+        eventually(lambda: is_live(self.gate, *USERS), "live")
+        self.assertEqual(self.gate.get("/v1/agents/2003").json["notReadyReasonCode"], "7")
+        log = replay(self.gate, "supervisor", since, self.hello()["seq"])
+        self.assertTrue([e for e in log if e["type"] == "gateway.gap" or e["subject"] == "/v1/agents/2003" or
+                         e["data"].get("state") == "resynced"], "a client that resumes believes that 2003 is ready: %s" % log)
+
+    def told_or_failed(self):
+        """Nobody listens: what there was to tell has been tried."""
+        def over():
+            counts = self.sim.counters()["notify"]
+            return self.sim.admin("GET", "/traffic")["running"] is False and counts["queued"] + counts["inFlight"] == 0
+        eventually(over, "all tried")
+
+
+# ---- 3: snapshot, then stream ----
+
+def legs_of(connections):
+    """{leg: (place, state)} of (connection, address, state, [(terminal connection, terminal, state)])"""
+    legs = {}
+    for connection, address, state, terminals in connections:
+        legs[connection] = address, state
+        legs.update({leg: (terminal, at) for leg, terminal, at in terminals})
+    return legs
+
+
+class Rebuilt:
+    """A floor as a client knows it that has read one snapshot and every event since, and nothing else."""
+
+    FIELDS = {"/v1/agents": ("loginStatus", "readyStatus", "notReadyReasonCode"),
+              "/v1/terminals": ("ready", "activityCode", "doNotDisturb", "forwarding"),
+              "/v1/addresses": ("doNotDisturb", "forwarding"),
+              "/v1/calls": ("calling", "called", "uui", "data", "intrinsics")}
+    PROPERTIES = {"CALLING_ADDRESS": "calling", "CALLED_ADDRESS": "called", "UUI": "uui", "ATTACHED_DATA": "data",
+                  "INTRINSICS": "intrinsics", "DO_NOT_DISTURB": "doNotDisturb", "FORWARDING": "forwarding",
+                  "ACTIVITY_CODE": "activityCode", "LOGIN_STATUS": "loginStatus"}
+
+    def __init__(self, own):
+        self.own, self.resources, self.legs, self.history = own, {}, {}, defaultdict(list)
+
+    def snapshot(self, subject, data):
+        kind = subject.rsplit("/", 1)[0]
+        self.resources[subject] = {f: data.get(f) for f in self.FIELDS[kind]}
+        if kind == "/v1/calls":
+            self.legs[subject] = legs_of((n["connectionId"], n["address"], n["state"], [
+                (t["terminalConnectionId"], t["terminal"], t["state"]) for t in n["terminalConnections"]])
+                for n in data["connections"])
+        self.history[subject].append("snapshot")
+
+    def apply(self, event):
+        subject, data, kind = event["subject"], event["data"], event["type"]
+        self.history[subject].append((event["seq"], kind, {k: v for k, v in data.items() if k not in ("capabilities",)}))
+        if kind == "cct.connection.state":
+            self.connection(subject, data)
+        elif kind == "cct.terminalConnection.state":
+            self.terminal(subject, data)
+        elif kind.endswith(".property"):
+            self.property(subject, data)
+
+    def connection(self, subject, data):
+        legs = self.legs.setdefault(subject, {})
+        if data["newState"] != "DISCONNECTED":
+            legs[data["connectionId"]] = data.get("address"), data["newState"]
+            return
+        legs.pop(data["connectionId"], None)
+        self.look(subject)
+
+    def terminal(self, subject, data):
+        legs = self.legs.setdefault(subject, {})
+        if data["newState"] != "DROPPED":
+            legs[data["terminalConnectionId"]] = data.get("terminal"), data["newState"]
+        else:
+            legs.pop(data["terminalConnectionId"], None)
+
+    def look(self, subject):
+        """A call is seen by a leg at a place of one's own."""
+        if not any(place in self.own["addresses"] or place in self.own["terminals"] for place, _ in self.legs[subject].values()):
+            del self.legs[subject]
+            self.resources.pop(subject, None)
+
+    def property(self, subject, data):
+        resource = self.resources.setdefault(subject, {})
+        value = data.get("value")
+        if data["property"] == "READY_STATUS":
+            resource["ready"] = value["ready"]
+            resource["readyStatus"] = "READY" if value["ready"] else "NOT_READY"
+            resource["notReadyReasonCode"] = value["notReadyReasonCode"] or None
+        elif data["property"] in self.PROPERTIES:
+            resource[self.PROPERTIES[data["property"]]] = value if value != "" else None
+
+    def known(self):
+        """What is comparable: {subject: {field: value}}, legs included."""
+        out = {}
+        for subject, resource in self.resources.items():
+            kind = subject.rsplit("/", 1)[0]
+            if kind == "/v1/calls" and subject not in self.legs:
+                continue
+            out[subject] = {f: v for f, v in resource.items() if f in self.FIELDS[kind]}
+        for subject, legs in self.legs.items():
+            out.setdefault(subject, {})["legs"] = legs
+        for subject, resource in out.items():
+            if resource.get("loginStatus") == "LOGGED_OUT":
+                resource["readyStatus"] = resource["notReadyReasonCode"] = None
+            elif resource.get("readyStatus") == "READY":
+                resource["notReadyReasonCode"] = None
+        return out
+
+
+class Viewer(threading.Thread):
+    """Takes a snapshot in the midst of traffic and follows the stream."""
+
+    def __init__(self, case, who, kind):
+        super().__init__(daemon=True)
+        self.case, self.who, self.kind, self.failure, self.at, self.until = case, who, kind, None, 0, None
+        self.rebuilt, self.has_snapshot = Rebuilt(case.owned(who)), False
+        self.position = None
+
+    def take(self, op, message):
+        if op == "snapshot":
+            for item in message["items"]:
+                self.rebuilt.snapshot(item["subject"], item["data"])
+            self.position, self.has_snapshot = message["seq"], not message.get("more")
+        elif op == "event":
+            # while a snapshot is under way: what it says of an object is of its seq, and events after it follow
+            self.rebuilt.apply(message)
+            assert self.position is None or message["seq"] > self.position or not self.has_snapshot, message
+            self.position = message["seq"]
+        elif op in ("heartbeat", "pong"):
+            self.position = max(self.position or 0, message["seq"])
+
+    def read_ws(self):
+        with WebSocket(self.case.gate.port, self.who) as ws:
+            ws.subscribe("v", snapshot=True)
+            while not (self.has_snapshot and self.until and self.position >= self.until):
+                message = ws.receive()
+                self.take(message["op"], message.get("event", message))
+
+    def read_sse(self):
+        with EventStream(self.case.gate.port, self.who, "?snapshot=true") as stream:
+            while not (self.has_snapshot and self.until and self.position >= self.until):
+                fields = stream.receive()
+                if "event" not in fields:
+                    if "id" in fields:
+                        self.take("heartbeat", {"seq": place_of(fields["id"])[1]})
+                elif fields["event"] != "hello":
+                    self.take(fields["event"] if fields["event"] == "snapshot" else "event", json.loads(fields["data"]))
+
+    def run(self):
+        try:
+            self.read_ws() if self.kind == "ws" else self.read_sse()
+        except BaseException as failure:
+            self.failure = failure
+
+
+class Snapshots(Watching):
+    def difference(self, viewer):
+        """Against the gateway's own resources at rest, as the same token reads them."""
+        fresh = Rebuilt(self.owned(viewer.who))
+        for kind in ("agents", "terminals", "addresses", "calls"):
+            key = {"agents": "loginId", "calls": "contactId"}.get(kind, "name")
+            for item in all_items(self.gate, viewer.who, kind):
+                fresh.snapshot(path_of(kind, item[key]), item)
+        now, known, lines = fresh.known(), viewer.rebuilt.known(), []
+        for subject in sorted(set(now) | set(known)):
+            if subject not in now or subject not in known:
+                what = "only the client has it" if subject in known else "the client lacks it"
+            else:
+                fields = [f for f in known[subject] if known[subject][f] != now[subject].get(f)]
+                what = ", ".join("%s: client %s, gateway %s" % (f, known[subject][f], now[subject].get(f)) for f in fields)
+            if what:
+                lines.append("%s %s %s: %s\n   %s" % (viewer.who, viewer.kind, subject, what, "\n   ".join(
+                    str(h) for h in viewer.rebuilt.history[subject])))
+        return lines
+
+    def truth(self, who):
+        """The legs of each call as the simulator has them, for who sees the floor."""
+        return {path_of("calls", c["contactId"]): legs_of((n["id"], n["address"], n["state"], [
+            (t["id"], t["terminal"], t["state"]) for t in n["terminalConnections"]]) for n in c["connections"])
+            for c in self.sim.admin("GET", "/truth/" + who)["calls"]
+            if any(n["address"] in self.owned(who)["addresses"] for n in c["connections"])}
+
+    def test_snapshot_then_stream(self):
+        for seed in range(2):
+            viewers = []
+            self.traffic(160, 700 + seed, perSecond=200)
+            while self.sim.admin("GET", "/traffic")["running"]:
+                if len(viewers) < 8:
+                    who = ("supervisor", "agent2001", "operator", "agent2002")[len(viewers) % 4]
+                    viewers.append(Viewer(self, who, ("ws", "sse")[len(viewers) // 4]))
+                    viewers[-1].start()
+            self.settle()
+            last = self.hello()["seq"]
+            for viewer in viewers:
+                viewer.until = last
+            for viewer in viewers:
+                viewer.join(BOUND)
+                self.assertFalse(viewer.is_alive() or viewer.failure, "%s %s %r" % (viewer.who, viewer.position, viewer.failure))
+            self.assertGreater(len(viewers), 4)
+            lines = [line for viewer in viewers for line in self.difference(viewer)]
+            self.assertFalse(lines, "%d differences\n%s" % (len(lines), "\n".join(lines[:2])))
+            for viewer in viewers:
+                if viewer.who in ("supervisor", "operator"):
+                    self.assertEqual(viewer.rebuilt.legs, self.truth("supervisor"))
+
+
+# ---- 2: read your events ----
+
+class Reader(threading.Thread):
+    """On every event reads what it is about, at once and over connections of other front threads, too."""
+
+    def __init__(self, case, who, headers=({},), every=1, **wanted):
+        super().__init__(daemon=True)
+        self.case, self.who, self.headers, self.every, self.wanted = case, who, headers, every, wanted
+        self.connections = [case.gate.connect() for _ in range(5)]
+        self.until, self.failure, self.reads, self.lasts, self.turn = None, None, [], 0, 0
+
+    @staticmethod
+    def paths(event):
+        """The resources that show what the event tells."""
+        data, subject, kind = event["data"], event["subject"], event["type"]
+        if kind == "cct.connection.state":
+            return [subject, path_of("addresses", data["address"])]
+        if kind == "cct.terminalConnection.state":
+            return [subject, path_of("terminals", data["terminal"])] + [path_of("agents", event["agent"])] * ("agent" in event)
+        if kind == "cct.contact.property":
+            part = {"UUI": "/uui", "ATTACHED_DATA": "/data", "INTRINSICS": "/intrinsics"}.get(data["property"])
+            return [subject, subject + part] if part else [subject]
+        return [subject] if kind.endswith(".property") else []
+
+    def look(self, event):
+        for path in self.paths(event):
+            self.turn += 1
+            answer = self.case.gate.get(path, self.who, self.headers[self.turn % len(self.headers)],
+                                        self.connections[self.turn % len(self.connections)])
+            if answer.status not in (200, 404):
+                raise AssertionError("%s: %s" % (path, answer))
+            self.reads.append((event, path, answer.json if answer.status == 200 else None, self.turn))
+
+    def run(self):
+        try:
+            with WebSocket(self.case.gate.port, self.who) as ws:
+                ws.subscribe("r", **self.wanted)
+                self.case.readers_on.release()
+                count = 0
+                while not (self.until and self.lasts >= self.until):
+                    message = ws.receive()
+                    if message["op"] == "event":
+                        self.lasts = message["event"]["seq"]
+                        count += 1
+                        if count % self.every == 0:
+                            self.look(message["event"])
+                    elif message["op"] == "heartbeat":
+                        self.lasts = max(self.lasts, message["seq"])
+        except BaseException as failure:
+            self.failure = failure
+        finally:
+            for connection in self.connections:
+                connection.close()
+
+
+def leg_states(path, body):
+    """{leg: state} as a resource shows them."""
+    if path.startswith("/v1/calls/"):
+        states = {n["connectionId"]: n["state"] for n in body["connections"]}
+        states.update({t["terminalConnectionId"]: t["state"] for n in body["connections"] for t in n["terminalConnections"]})
+        return states
+    if path.startswith("/v1/agents/"):
+        return {c["terminalConnectionId"]: c["state"] for c in body["calls"]}
+    key, legs = ("connectionId", "connections") if "/addresses/" in path else ("terminalConnectionId", "terminalConnections")
+    return {leg[key]: leg["state"] for leg in body[legs]}
+
+
+def shown(event, path, body):
+    """The value of the event's property as a resource shows it."""
+    name = event["data"]["property"]
+    if name == "READY_STATUS":
+        if path.startswith("/v1/agents/"):
+            return body["readyStatus"] == "READY", body["notReadyReasonCode"]
+        return body["ready"], body["notReadyReasonCode"]
+    if path.endswith(("/data", "/intrinsics", "/uui")) and path.count("/") == 4:
+        return body["uui"] if path.endswith("/uui") else body
+    return body[Rebuilt.PROPERTIES[name]]
+
+
+def told(event, path):
+    """The same as the event tells it, in the resource's form."""
+    value = event["data"].get("value")
+    if event["data"]["property"] == "READY_STATUS":
+        return value["ready"], None if value["ready"] and "/agents/" in path else value["notReadyReasonCode"] or None
+    if path.endswith("/data"):
+        return value["value"] if value["type"] == "KEY_VALUE_PAIRS" else value
+    return value if value != "" else None
+
+
+class Reads(Watching):
+    """The log says in which order things were so: what a read shows must stand at the event that was told, or after it."""
+
+    def setUp(self):
+        super().setUp()
+        self.readers_on = threading.Semaphore(0)
+
+    def begin(self, *readers):
+        for reader in readers:
+            reader.start()
+        for _ in readers:
+            self.assertTrue(self.readers_on.acquire(timeout=BOUND))
+        return readers
+
+    def finish(self, readers):
+        self.settle()
+        last = self.hello()["seq"]
+        for reader in readers:
+            reader.until = last
+        for reader in readers:
+            reader.join(BOUND)
+            self.assertFalse(reader.is_alive() or reader.failure, repr(reader.failure))
+        return last
+
+    def check(self, readers, since, last):
+        log = replay(self.gate, "operator", since, last)
+        legs, properties = defaultdict(list), defaultdict(list)
+        for event in log:
+            if event["data"].get("property") == "READY_STATUS":
+                self.assertIsInstance(event["data"].get("value"), dict, "told in one form: %s" % event)
+            if event["type"] in LEG:
+                legs[event["data"][LEG[event["type"]]]].append(event)
+            elif event["type"].endswith(".property"):
+                properties[event["subject"], event["data"]["property"]].append(event)
+        checked, wrong, seqs = 0, [], {e["seq"] for e in log}
+
+        def later_than(event, history):
+            """What was told of it from then on; of a copy that came late, all that was."""
+            if event["seq"] in seqs:
+                return [e for e in history if e["seq"] >= event["seq"]]
+            return history + [event]
+        for reader in readers:
+            for event, path, body, turn in reader.reads:
+                if event["type"] in LEG:
+                    later = later_than(event, legs[event["data"][LEG[event["type"]]]])
+                    verdict = self.leg_is_right(event, path, body, later, reader.who in OWN or reader.who == "both")
+                elif event["data"].get("property") in Rebuilt.PROPERTIES or event["data"].get("property") == "READY_STATUS":
+                    later = later_than(event, properties[event["subject"], event["data"]["property"]])
+                    verdict = body is None or self.value_is_right(event, path, body, later)
+                else:
+                    continue
+                checked += 1
+                if not verdict:
+                    wrong.append((reader.who, event, path, body, [e["data"].get("newState", e["data"].get("value")) for e in later]))
+        if wrong:
+            who, event, path, body, later = wrong[0]
+            brief = {k: v for k, v in (body or {}).items() if k != "capabilities"}
+            self.fail("%d of %d reads are older than what was told; %s was told seq %d %s, then read %s; told from then on: %s; %s" % (
+                len(wrong), checked, who, event["seq"],
+                {k: v for k, v in event["data"].items() if k != "capabilities"}, path, later, brief))
+        return checked
+
+    def leg_is_right(self, event, path, body, later, sees_part):
+        """Its state is the one told, or one told later; it is not there only if it has ended since."""
+        final = FINAL[event["type"]]
+        ended = any(e["data"]["newState"] == final for e in later)
+        if body is None:
+            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or sees_part
+        state = leg_states(path, body).get(event["data"][LEG[event["type"]]])
+        return ended if state is None else state in [e["data"]["newState"] for e in later]
+
+    def value_is_right(self, event, path, body, later):
+        if path.startswith("/v1/agents/") and body["loginStatus"] == "LOGGED_OUT":
+            return True
+        return shown(event, path, body) in [told(e, path) for e in later]
+
+    def numbered(self, count, offset):
+        """Changes of which no two are the same, so that a read shows which of them it has seen."""
+        calls = []
+        for n in range(3):
+            calls.append(self.sim.admin("POST", "/calls", {"from": "+353915550%02d" % n, "to": "200%d" % (n + 4), "answer": True})["contactId"])
+        for n in range(offset, offset + count):
+            agent = "200%d" % (1 + n % 3)
+            self.sim.admin("POST", "/agents/" + agent, {"loggedIn": True, "ready": False, "reasonCode": str(n)})
+            self.sim.admin("POST", "/agents/" + agent, {"activityCode": str(n)})
+            self.sim.admin("POST", "/events", {"type": "CONTACT_PROPERTY", "contact": calls[n % 3], "property": "UUI", "value": "04%08X" % n})
+
+    def test_numbered_changes(self):
+        since = self.place()
+        readers = self.begin(Reader(self, "supervisor"), Reader(self, "both"), Reader(self, "operator"))
+        self.numbered(120, 100)
+        last = self.finish(readers)
+        self.assertGreater(self.check(readers, since, last), 1000)
+
+    def test_requests_in_flight(self):
+        """Answers that were asked for before the event, and come after it."""
+        since = self.place()
+        self.sim.latency(15)
+        anew = {"Cache-Control": "no-cache"}
+        readers = self.begin(Reader(self, "supervisor", ({}, anew)), Reader(self, "both", (anew, {})), Reader(self, "operator", (anew,)))
+        self.numbered(50, 1000)
+        last = self.finish(readers)
+        self.sim.latency(0)
+        self.assertGreater(self.check(readers, since, last), 400)
+
+    def test_traffic(self):
+        since = self.place()
+        readers = self.begin(Reader(self, "supervisor", every=3), Reader(self, "operator", every=3), Reader(self, "both"))
+        self.traffic(250, 41, perSecond=200)
+        last = self.finish(readers)
+        self.assertGreater(self.check(readers, since, last), 1000)
+
+    def test_traffic_in_flight(self):
+        since = self.place()
+        self.sim.admin("POST", "/latency", {"ms": 5, "jitterMs": 15})
+        readers = self.begin(Reader(self, "supervisor", ({}, {"Cache-Control": "no-cache"}), every=4), Reader(self, "operator", every=4))
+        self.traffic(120, 43, perSecond=100)
+        last = self.finish(readers)
+        self.sim.latency(0)
+        self.assertGreater(self.check(readers, since, last), 200)
+
+
+# ---- 4: one change, several sessions ----
+
+class TwoSessions(Watching):
+    """A floor of two agents, who each have a session: nearly everything is told to both."""
+    simulator_options = {"agents": 2}
+    gateway_options = dict(Watching.gateway_options, users=("agent2001", "agent2002"))
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "agent2001", "agent2002"), "live")
+
+    def logs(self, since):
+        self.settle()
+        last = self.hello()["seq"]
+        return {who: replay(self.gate, who, since, last) for who in ("operator", "both", "agent2001", "agent2002")}
+
+    def test_states_follow_each_other(self):
+        places = {place for own in OWN.values() for kind in ("terminals", "addresses") for place in own[kind]}
+        for seed in range(2):
+            since = self.place()
+            self.traffic(150, 90 + seed)
+            for who, log in self.logs(since).items():
+                last = {}
+                self.assertGreater(len(log), 100, who)
+                for event in log:
+                    data = event["data"]
+                    # others may be lost from sight and come back
+                    if event["type"] not in LEG or data.get("terminal", data.get("address")) not in places:
+                        continue
+                    leg = data[LEG[event["type"]]]
+                    if leg in last:
+                        self.assertEqual(data["previousState"], last[leg], "%s at %s: %s" % (who, event["id"], data))
+                    last[leg] = data["newState"]
+
+    def test_one_each(self):
+        """Of a call that both are in, and of what belongs to one of them."""
+        call = self.sim.admin("POST", "/calls", {"from": "52001", "to": "2002", "answer": True})["contactId"]
+        self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": False, "reasonCode": "before"})
+        eventually(lambda: self.gate.get(path_of("calls", call), "agent2001").status == 200 and
+                   self.gate.get(path_of("calls", call), "agent2002").status == 200, "seen by both")
+        self.settle()
+        since = self.place()
+        values = ["04%08X" % n for n in range(200)]
+        for n, value in enumerate(values):
+            self.sim.admin("POST", "/events", {"type": "CONTACT_PROPERTY", "contact": call, "property": "UUI", "value": value})
+            self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": False, "reasonCode": str(n)})
+        for who, log in self.logs(since).items():
+            got = [e["data"]["value"] for e in log if e["data"].get("property") == "UUI"]
+            self.assertTrue(got == values, "%s: %d of %d, %s" % (who, len(got), len(values), got[:5]))
+            codes = [e["data"]["value"]["notReadyReasonCode"] for e in log
+                     if e["type"] == "cct.agent.property" and e["data"]["property"] == "READY_STATUS"]
+            self.assertTrue(codes == ([] if who == "agent2002" else [str(n) for n in range(200)]), "%s: %s" % (who, codes[:5]))
+
+
+# ---- 5: slow clients ----
+
+class Slow(Watching):
+    gateway_options = dict(Watching.gateway_options, users=("supervisor",),
+                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 2000})
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+
+    def read_on(self, ws):
+        """What was still on its way, and why it ends."""
+        events = []
+        while True:
+            try:
+                message = ws.receive()
+            except Closed as closed:
+                return events, closed.code
+            if message["op"] == "event":
+                events.append(message["event"])
+
+    @staticmethod
+    def covers(events, log):
+        """Every event of the log but those that a newer one of the same property stands for, and says so."""
+        got, missing = {e["seq"] for e in events}, defaultdict(int)
+        for event in log:
+            key = (event["type"], event["subject"], event["data"].get("property"))
+            if event["seq"] not in got:
+                if not event["type"].endswith(".property"):
+                    return "lacks %s" % event
+                missing[key] += 1
+        for event in events:
+            missing[event["type"], event["subject"], event["data"].get("property")] -= event.get("coalesced", 0)
+        return [k for k, n in missing.items() if n != 0] or None
+
+    def test_slow_ones_go_and_come_back(self):
+        since = self.place()
+        fast = [Client(self, *c, seed=n, since=since) for n, c in enumerate([("supervisor", "ws", {}), ("operator", "ws", {}),
+                                                                             ("supervisor", "sse", {"types": ["cct.connection.state"]})])]
+        self.up, self.deaths = threading.Event(), 0
+        self.up.set()
+        for client in fast:
+            client.until = 1 << 62  # no cuts
+            client.start()
+        slow = [WebSocket(self.gate.port, who, receive_buffer=4096) for who in ("supervisor", "operator")]
+        for ws in slow:
+            ws.subscribe("slow")
+        before = self.gate.metric("event_clients_slow_total")
+
+        def overwhelmed():
+            if not self.sim.admin("GET", "/traffic")["running"]:
+                self.traffic(300, 7)
+            return self.gate.metric("event_clients_slow_total") >= before + 2
+        eventually(overwhelmed, "closed")
+        read = [self.read_on(ws) for ws in slow]  # while the goodbye still waits for them
+        self.settle()
+        last = self.hello()["seq"]
+        log = replay(self.gate, "operator", since, last)
+        for client in fast:
+            client.until = last
+        for client, who in zip(fast, ("supervisor", "operator", "supervisor")):
+            client.join(BOUND)
+            self.assertFalse(client.is_alive() or client.failure, "%r" % client.failure)
+            wanted = [e for e in log if matches(e, **client.filter)]
+            self.assertIsNone(self.covers([e for e in client.events if e["seq"] <= last], wanted))
+        for ws, who, (events, code) in zip(slow, ("supervisor", "operator"), read):
+            ws.sock.close()
+            self.assertEqual(code, 4408)
+            self.assertLess(events[-1]["seq"], last)
+            self.assertIsNone(self.covers(events, [e for e in log if e["seq"] <= events[-1]["seq"]]))
+            rest = replay(self.gate, who, events[-1]["id"], last)
+            self.assertEqual(rest, [e for e in log if e["seq"] > events[-1]["seq"]])
+
+
+# ---- 6: forged ----
+
+class Forged(test_consumer.Taking):
+    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "upstream": {"heartbeatMs": 3600000, "reconcileMs": 3600000}}
+
+    def everything(self):
+        return {kind: all_items(self.gate, "supervisor", kind) for kind in ("agents", "terminals", "addresses", "calls")}
+
+    def forge(self, s):
+        """[(url, body, headers)]: none of them is worth a thing."""
+        def batch(subscription=s["id"], session=s["sessionId"], **changes):
+            body = test_consumer.sample(test_consumer.BATCH, subscription, session, **changes)
+            # about agents and calls that there are
+            return body.replace(">2001<", ">2003<")
+        secret = s["consumer"]
+        system = test_consumer.sample(test_consumer.SYSTEM, "another", s["sessionId"])
+        good = batch()
+        wrong_paths = [secret[:-1] + ("0" if secret[-1] != "0" else "1"), secret + "/x", secret.rsplit("/", 1)[0] + "/", secret.upper()]
+        return ([(url, good, test_consumer.XML) for url in wrong_paths] +
+                [(secret, body, test_consumer.XML) for body in (
+                    batch(subscription="another"), batch(subscription=""), batch(session="another"), batch(session=""), system,
+                    good[:-30], good[:len(good) // 2], good.replace("<soapenv:Envelope", "<!DOCTYPE a [<!ENTITY e 'x'>]><soapenv:Envelope", 1), good.replace("nc:Notify>", "nc:Notified>"),
+                    "", "x", "<a/>", "\0" * 1000, "<a>" * 50000, good.replace("soapenv:Body", "soapenv:Header"))] +
+                [(secret, good, {"Content-Type": "application/json"}),
+                 (secret, good, dict(test_consumer.XML, **{"Content-Encoding": "gzip"})),
+                 (secret, good + " " * (4 * 1024 * 1024), test_consumer.XML)])
+
+    def test_nothing_changes(self):
+        s = self.subscription()
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+        self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "1"})
+        eventually(lambda: self.gate.get("/v1/agents/2003").json["notReadyReasonCode"] == "1", "the session is known")
+        eventually(lambda: quiet(self.sim, self.gate), "quiet")
+        for kind in ("agents", "terminals", "addresses", "calls"):
+            all_items(self.gate, "supervisor", kind)  # what has to be read anew, is
+        with WebSocket(self.gate.port, "operator") as ws:
+            ws.subscribe("f")
+            before, seq, messages = self.everything(), ws.hello["seq"], self.gate.metric("notify_messages_total")
+            statuses = Counter()
+            for url, body, headers in self.forge(s):
+                try:
+                    statuses[self.post(url, body, headers).status] += 1
+                except OSError:
+                    statuses["cut"] += 1  # too large: hung up on
+            self.assertEqual(statuses[404], 4, statuses)
+            eventually(lambda: self.gate.metric("consumer_queued_bytes") == 0, "looked at")
+            self.assertEqual(self.everything(), before)
+            # and what is told next is the next event
+            self.sim.admin("POST", "/agents/2003", {"loggedIn": True, "ready": False, "reasonCode": "2"})
+            event = ws.receive_op("event")["event"]
+            self.assertEqual(event["seq"], seq + 1, event)
+            self.assertIn("2003", event["subject"] + event.get("agent", ""), event)
+        eventually(lambda: quiet(self.sim, self.gate), "none of the forged ones was counted as told")
+        self.assertEqual(self.gate.metric("notify_messages_total"), self.sim.counters()["notify"]["delivered"])
+        self.assertGreater(self.gate.metric("notify_messages_total"), messages)
+
+
+# ---- 7: a session is lost ----
+
+class Lost(Watching):
+    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "events": {"heartbeatMs": 2000, "maxQueuedFrames": 100000, "maxQueuedKiB": 100000},
+                       "upstream": {"reconcileMs": 3600000, "heartbeatMs": 300}}
+
+    def setUp(self):
+        Case.setUp(self)
+        eventually(lambda: is_live(self.gate, "supervisor"), "live")
+
+    def resources(self):
+        return [(kind, item) for kind in ("agents", "terminals", "addresses", "calls") for item in all_items(self.gate, "supervisor", kind)]
+
+    def test_stale_then_differences_then_resynced(self):
+        for seed in (60,):
+            with WebSocket(self.gate.port, "supervisor") as ws:
+                ws.subscribe("l", snapshot=True)
+                rebuilt = Rebuilt(self.owned("supervisor"))
+                for subject, data in ws.snapshot("l")[0].items():
+                    rebuilt.snapshot(subject, data)
+                events = []
+
+                def until(state):
+                    while True:
+                        events.append(ws.receive_op("event")["event"])
+                        rebuilt.apply(events[-1])
+                        if events[-1]["type"] == "gateway.session" and events[-1]["data"]["state"] == state:
+                            return events[-1]
+                # nobody gets in until everything has been looked at
+                self.sim.fault("http500", "*", "LogInToCCTServer")
+                self.sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})
+                self.traffic(80, seed)
+                eventually(lambda: not self.sim.admin("GET", "/traffic")["running"], "changed")
+                stale = until("stale")
+                self.assertEqual(stale["subject"], "/v1/users/supervisor")
+                seen = self.resources()
+                self.assertGreater(len(seen), 20)
+                self.assertEqual([(k, i) for k, i in seen if i["sync"] != "stale" or not i["staleSince"]], [])
+                self.assertEqual(self.gate.get("/v1/users/me", "supervisor").json["sync"], "stale")
+                at = len(events)
+                self.sim.no_faults()
+                resynced = until("resynced")
+                self.assertEqual(self.gate.get("/v1/users/me", "supervisor").json["sync"], "live")
+                between = events[at:]
+                self.assertGreater(len([e for e in between if e["type"].startswith("cct.")]), 20, "differences are told")
+                ws.send({"op": "ping", "id": "end"})
+                after = []
+                while True:
+                    message = ws.receive_op("event", "pong")
+                    if message["op"] == "pong":
+                        break
+                    after.append(message["event"])
+                self.assertEqual([e for e in after if e["type"] not in ("cct.user.state",)], [], "all had been told before %s" % resynced["id"])
+            viewer = Viewer(self, "supervisor", "ws")
+            viewer.rebuilt = rebuilt
+            lines = Snapshots.difference(self, viewer)
+            self.assertFalse(lines, "%d differences\n%s" % (len(lines), "\n".join(lines[:2])))
+            self.assertEqual(rebuilt.legs, Snapshots.truth(self, "supervisor"))
+            for event in between:
+                if event["type"] in LEG:
+                    wanted = {LEG[event["type"]], "contactId", "newState", "previousState", "connectionId",
+                              "address" if event["type"] == "cct.connection.state" else "terminal"}
+                    self.assertFalse(wanted - set(event["data"]), "told like any other event: %s" % event)
+
+
+if __name__ == "__main__":
+    harness.main()
