@@ -214,6 +214,7 @@ static void see_call(struct applying *a, struct node *contact, const struct node
 static void set_state(struct applying *a, struct node *leg)
 {
     leg->told_at = a->clock;
+    leg->untold = 0;
     leg->told_ms = a->payload.time_ms;
     leg->told_by = a->user;
     node_tell(leg, "state", json_string(a->payload.new_state), a->clock);
@@ -272,18 +273,28 @@ static int is_introduction(const struct applying *a, const struct node *leg,
            ONE_OF(a->payload.previous_state, beginnings);
 }
 
-static void tell_leg(struct applying *a, const struct node *contact, const struct node *place,
-                     const struct node *leg)
+static struct pending_event *tell_leg(struct applying *a, const struct node *contact,
+                                      const struct node *place)
 {
     struct pending_event *event =
         tell(a, contact, place != NULL ? agent_at(a->model, place) : NULL);
     pending_add_users(event, place);
     remember(a, event);
-    if (is_introduction(a, leg, place))
-        pending_tell_only(event, a->user, contact->users, contact->num_users);
+    return event;
 }
 
-/* 1: it is the last word about something that has gone already. */
+/* The newcomer alone, and what is known, which may be newer than what this session tells. */
+static void introduce(struct applying *a, const struct node *contact, const struct node *place,
+                      const struct node *leg)
+{
+    struct pending_event *event = tell_leg(a, contact, place);
+
+    json_object_set_new(event->data, "newState", json_string(node_state(leg)));
+    json_object_set_new(event->data, "introduced", json_true());
+    pending_tell_only(event, a->user, contact->users, contact->num_users);
+}
+
+/* 1: about something that has gone already, as a session tells it that lags: no news for anybody. */
 static int is_past(struct applying *a, struct node *contact, const struct node *leg,
                    const char *leg_id, int is_new, int is_final)
 {
@@ -292,23 +303,33 @@ static int is_past(struct applying *a, struct node *contact, const struct node *
         touch(a->model, contact);
         return 1;
     }
-    if (is_new && is_final &&
-        leg == NULL) { /* the rest of the call, if there is one, will be heard of */
-        contact->ended = contact->unseen = 1;
-        touch(a->model, contact);
-        return 1;
-    }
     if (leg != NULL || !is_over(a->model, leg_id, 0))
         return 0;
     /* it went with the leg that it was a part of, or another session was first */
-    if (!is_final && who_ended(a->model, leg_id) == a->user)
+    if (!is_final && a->in_step && who_ended(a->model, leg_id) == a->user)
         live_gap(a->model, contact, "order");
     return 1;
 }
 
+static void apply_known(struct applying *a, const struct leg_row *row, struct node *contact,
+                        struct node *place, struct node *leg)
+{
+    const char *why = missed(a, leg, contact, place);
+
+    see_call(a, contact, place, strcmp(a->payload.new_state, row->final) == 0);
+    if (!is_late(a, leg)) {
+        struct pending_event *event = tell_leg(a, contact, place);
+        if (is_introduction(a, leg, place)) /* ahead of those who have seen the leg all along */
+            json_object_set_new(event->data, "previousState", json_string(node_state(leg)));
+        change_leg(a, row, contact, place);
+    }
+    if (why != NULL && !contact->ended)
+        live_gap(a->model, contact, why);
+}
+
 static void apply_leg(struct applying *a, const struct leg_row *row)
 {
-    const char *id = a->payload.ids[row->leg], *why;
+    const char *id = a->payload.ids[row->leg];
     struct node *leg = graph_find(&a->model->graph, row->leg, id), *contact, *place;
     int is_final, is_new;
 
@@ -320,17 +341,19 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
     place = take_node(a, row->place);
     if (is_new)
         node_dirty(contact, "connections", a->clock);
-    tell_leg(a, contact, place, leg);
     if (is_past(a, contact, leg, id, is_new, is_final))
         return;
-    see_call(a, contact, place, is_final);
-    if (is_introduction(a, leg, place))
-        return;
-    why = missed(a, leg, contact, place);
-    if (!is_late(a, leg))
-        change_leg(a, row, contact, place);
-    if (why != NULL && !contact->ended)
-        live_gap(a->model, contact, why);
+    if (is_new && is_final) { /* the rest of the call, if there is one, will be heard of */
+        tell_leg(a, contact, place);
+        contact->ended = contact->unseen = 1;
+        touch(a->model, contact);
+    } else if (is_introduction(a, leg, place) &&
+               (a->payload.time_ms < leg->told_ms ||
+                strcmp(node_state(leg), a->payload.new_state) == 0)) {
+        introduce(a, contact, place, leg);
+    } else {
+        apply_known(a, row, contact, place, leg);
+    }
 }
 
 /* ---- properties ---- */
@@ -496,22 +519,21 @@ static void apply_property(struct applying *a, enum entity kind)
     is_new = graph_find(&a->model->graph, kind, a->payload.ids[kind]) == NULL;
     node = take_node(a, kind);
     place = kind == ENTITY_CONTACT ? take_node(a, ENTITY_ADDRESS) : node;
-    if (kind == ENTITY_CONTACT)
-        see_call(a, node, NULL, 0);
-    remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
-    if (kind == ENTITY_CONTACT && is_new) {
-        node_dirty(node, "connections", a->clock);
-        if (is_over(a->model, node->id, 0)) {
-            node->ended = 1;
-            touch(a->model, node);
-            return;
-        }
+    if (kind == ENTITY_CONTACT && is_new && is_over(a->model, node->id, 0)) {
+        node->ended = 1;
+        touch(a->model, node);
+        return;
     }
     if (is_late(a, node)) {
         if (a->in_step && node->told_by == a->user)
             live_gap(a->model, node, "order");
         return;
     }
+    if (kind == ENTITY_CONTACT && is_new)
+        node_dirty(node, "connections", a->clock);
+    if (kind == ENTITY_CONTACT)
+        see_call(a, node, NULL, 0);
+    remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
     node->told_ms = a->payload.time_ms;
     node->told_by = a->user;
     node->told_at = a->clock;
@@ -639,32 +661,6 @@ static int is_among(const uint32_t *users, size_t count, uint32_t user)
     return 0;
 }
 
-/* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
-static void apply_copy(struct applying *a, struct recent *entry)
-{
-    const struct node *about = object_of(a);
-    struct node *leg, *place;
-    size_t count, i;
-    const uint32_t *users = recent_users(entry, &count);
-
-    ++a->model->live->num_copies;
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
-        if (leg_rows[i].type == a->payload.type &&
-            (leg = graph_find(&a->model->graph, leg_rows[i].leg,
-                              a->payload.ids[leg_rows[i].leg])) != NULL &&
-            (place = graph_find(&a->model->graph, leg_rows[i].place,
-                                a->payload.ids[leg_rows[i].place])) != NULL &&
-            node_has_user(place, a->user) &&
-            strcmp(node_state(leg) != NULL ? node_state(leg) : "", a->payload.new_state) == 0) {
-            take_capabilities(a, leg, place);
-            touch(a->model, leg);
-        }
-    if (about != NULL && about->kind == ENTITY_CONTACT && contact_has_leg(a->model, about, a->user))
-        contact_see(a->model, (struct node *)about, a->user);
-    if (about != NULL && !is_among(users, count, a->user))
-        pending_tell_only(tell(a, about, NULL), a->user, users, count);
-}
-
 /* The same once more within a millisecond, but something came in between. */
 static int property_is_news(const struct applying *a, const struct property_row *row)
 {
@@ -698,6 +694,45 @@ static int is_news(const struct applying *a)
             return strcmp(node_state(leg), a->payload.new_state) != 0;
     }
     return 0;
+}
+
+/* Nothing newer is known: a copy that lags so far is no news even for whom it was never told. */
+static int is_current(const struct applying *a)
+{
+    size_t i;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
+        if (leg_rows[i].type == a->payload.type &&
+            graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg]) == NULL)
+            return a->payload.new_state != NULL &&
+                   strcmp(a->payload.new_state, leg_rows[i].final) == 0;
+    return !is_news(a);
+}
+
+/* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
+static void apply_copy(struct applying *a, struct recent *entry)
+{
+    const struct node *about = object_of(a);
+    struct node *leg, *place = NULL;
+    size_t count, i;
+    const uint32_t *users = recent_users(entry, &count);
+
+    ++a->model->live->num_copies;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
+        if (leg_rows[i].type == a->payload.type &&
+            (leg = graph_find(&a->model->graph, leg_rows[i].leg,
+                              a->payload.ids[leg_rows[i].leg])) != NULL &&
+            (place = graph_find(&a->model->graph, leg_rows[i].place,
+                                a->payload.ids[leg_rows[i].place])) != NULL &&
+            node_has_user(place, a->user) &&
+            strcmp(node_state(leg) != NULL ? node_state(leg) : "", a->payload.new_state) == 0) {
+            take_capabilities(a, leg, place);
+            touch(a->model, leg);
+        }
+    if (about != NULL && about->kind == ENTITY_CONTACT && contact_has_leg(a->model, about, a->user))
+        contact_see(a->model, (struct node *)about, a->user);
+    if (about != NULL && !is_among(users, count, a->user) && is_current(a))
+        pending_tell_only(tell(a, about, place != NULL ? agent_at(a->model, place) : NULL), a->user,
+                          users, count);
 }
 
 static int is_copy(struct applying *a)

@@ -280,10 +280,10 @@ static int disown(struct commit *commit, const char *id, const uint32_t *users, 
     return rc;
 }
 
-/* The stored body, said to be over: a malloc'd text. */
-static char *ended_body(const char *body, size_t length)
+/* As it is now, without legs, and said to be over: a malloc'd text. */
+static char *ended_body(struct model *model, const struct node *contact)
 {
-    json_t *call = json_loadb(body, length, 0, NULL);
+    json_t *call = render(model, RECORD_CALL, contact);
     char *text;
 
     json_object_set_new(call, "ended", json_true());
@@ -302,7 +302,7 @@ static int keep_ended(struct commit *commit, const struct node *contact)
 
     if (rc != CG_OK)
         return rc == CG_E_NOTFOUND || rc == CG_E_CORRUPT ? CG_OK : rc;
-    if ((body = ended_body(record.body, record.body_length)) == NULL)
+    if ((body = ended_body(commit->model, contact)) == NULL)
         return CG_E_NOMEM;
     record.body = body;
     record.body_length = strlen(body);

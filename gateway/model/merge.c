@@ -35,6 +35,8 @@ static json_t *leg_data(struct model *model, const struct node *leg)
                         json_string(leg->id));
     if (contact != NULL)
         json_object_set_new(data, "contactId", json_string(contact->id));
+    if (leg->kind == ENTITY_TERMINAL_CONNECTION)
+        put(data, "connectionId", json_object_get(leg->facts, "connection"));
     put(data, "address", json_object_get(leg->facts, "address"));
     put(data, "terminal", json_object_get(leg->facts, "terminal"));
     json_object_set_new(data, "reconciled", json_true());
@@ -170,7 +172,10 @@ static void tell_change(struct merging *merging, struct node *node, const char *
             return; /* the same state, told in another form */
         if (was_fresh)
             found_missed(merging, node);
-        tell_state(merging->model, node, now, state_before != NULL ? state_before : STATE_UNKNOWN);
+        if (state_before != NULL)
+            tell_state(merging->model, node, now, state_before);
+        else
+            node->untold = 1;
     } else if (is_leg(node) && strcmp(field, "capabilities") == 0) {
         tell_flags(merging->model, node);
     } else if (row != NULL) {
@@ -178,6 +183,18 @@ static void tell_change(struct merging *merging, struct node *node, const char *
             found_missed(merging, node);
         tell_property(merging->model, node, row);
     }
+}
+
+/* A leg that nobody had heard of is told when it is known where it belongs. */
+static void tell_untold(struct merging *merging, struct node *leg)
+{
+    const char *back = leg->kind == ENTITY_CONNECTION ? "address" : "connection";
+
+    if (!leg->untold || node_state(leg) == NULL || contact_of(merging->model, leg) == NULL ||
+        json_object_get(leg->facts, back) == NULL)
+        return;
+    leg->untold = 0;
+    tell_state(merging->model, leg, node_state(leg), STATE_UNKNOWN);
 }
 
 static void leg_over(struct merging *merging, struct node *leg)
@@ -218,6 +235,7 @@ static int merge_list(struct merging *merging, struct node *node, const char *fi
     json_t *before = json_copy(json_object_get(node->facts, field)), *entry;
     int was_fresh = fact_is_fresh(merging->model, node, field);
     int changed = node_merge_list(node, field, ids, since);
+    struct node *leg;
     const char *id;
 
     if (changed && was_fresh && merging->telling)
@@ -227,6 +245,8 @@ static int merge_list(struct merging *merging, struct node *node, const char *fi
         if (graph_find(&merging->model->graph, child, id) == NULL)
             graph_get(&merging->model->graph, child, id, NULL);
         relate(merging->model, node, field, id);
+        if ((leg = graph_find(&merging->model->graph, child, id)) != NULL)
+            tell_untold(merging, leg);
     }
     if (changed && before != NULL)
         end_unlisted(merging, node, field, child, before);
@@ -244,7 +264,7 @@ static int merge_fact(struct merging *merging, struct node *node, const char *fi
     int changed = node_merge(node, field, value, since);
 
     if (changed && merging->telling &&
-        (known ||
+        (known || (node->kind == ENTITY_CONTACT && node->told_at == 0 && node->kept == 0) ||
          (is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0)))
         tell_change(merging, node, field, before, was_fresh && known);
     free(before);
@@ -300,6 +320,7 @@ static void merge_node(struct merging *merging, const struct node *found)
         else
             changed |= merge_fact(merging, node, field, value, since);
     }
+    tell_untold(merging, node);
     if (changed)
         touch(model, node);
 }

@@ -783,7 +783,9 @@ class TwoSessions(Watching):
                     if event["type"] not in LEG or data.get("terminal", data.get("address")) not in places:
                         continue
                     leg = data[LEG[event["type"]]]
-                    if leg in last:
+                    if leg in last and data.get("introduced"):
+                        self.assertEqual(data["newState"], last[leg], "%s at %s: %s" % (who, event["id"], data))
+                    elif leg in last:
                         self.assertEqual(data["previousState"], last[leg], "%s at %s: %s" % (who, event["id"], data))
                     last[leg] = data["newState"]
 
