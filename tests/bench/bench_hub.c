@@ -281,7 +281,7 @@ static void start_gateway(struct gateway *g)
         die(error);
     atomic_store(&session_views[1].configured, 1);
     g->policy = policy_new(g->config, numbers);
-    struct fronts_settings fronts = {g->config, NULL, g->store};
+    struct fronts_settings fronts = {.config = g->config, .store = g->store};
     if (fronts_new(&g->fronts, &fronts, error, sizeof(error)) != CG_OK)
         die(error);
     getsockname(g->fronts->listen_fds[0], (struct sockaddr *)&sin, &length);
