@@ -88,6 +88,41 @@ static int read_value(struct store_reader *reader, enum cache_database database,
     return rc == CG_OK || rc == CG_E_NOTFOUND ? rc : store_corrupt(reader->store, CG_E_CORRUPT, 1);
 }
 
+static struct memo *memo_of(struct store_reader *reader, enum cache_database database,
+                            const MDB_val *key)
+{
+    const uint8_t *bytes = key->mv_data;
+    uint32_t hash = 2166136261u ^ (uint32_t)database;
+    for (size_t i = 0; i < key->mv_size; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return &reader->memo[(hash ^ hash >> 16) % MEMO_SLOTS];
+}
+
+static int memo_recall(struct store_reader *reader, enum cache_database database,
+                       const MDB_val *key, MDB_val *value)
+{
+    const struct memo *memo = memo_of(reader, database, key);
+    if (memo->snapshot != atomic_load_explicit(&reader->snapshot, memory_order_relaxed) ||
+        memo->database != database || memo->length != key->mv_size ||
+        memcmp(memo->key, key->mv_data, key->mv_size) != 0)
+        return 0;
+    *value = memo->value;
+    return 1;
+}
+
+static void memo_keep(struct store_reader *reader, enum cache_database database, const MDB_val *key,
+                      const MDB_val *value)
+{
+    struct memo *memo = memo_of(reader, database, key);
+    if (key->mv_size > MEMO_KEY_BYTES)
+        return;
+    memo->snapshot = atomic_load_explicit(&reader->snapshot, memory_order_relaxed);
+    memo->value = *value;
+    memo->database = (uint8_t)database;
+    memo->length = (uint8_t)key->mv_size;
+    memcpy(memo->key, key->mv_data, key->mv_size);
+}
+
 int store_get(struct store_reader *reader, enum record_kind kind, const char *id, size_t id_length,
               struct record *record)
 {
@@ -96,10 +131,13 @@ int store_get(struct store_reader *reader, enum record_kind kind, const char *id
         return CG_E_NOTFOUND;
     key_of_object(&key, kind, id, id_length);
     MDB_val name = key_value(&key), value;
+    if (memo_recall(reader, DB_RECORDS, &name, &value))
+        return record_peek(&value, record);
     int rc = read_value(reader, DB_RECORDS, &name, &value);
     if (rc != CG_OK)
         return rc;
-    rc = record_decode(&name, &value, record);
+    if ((rc = record_decode(&name, &value, record)) == CG_OK)
+        memo_keep(reader, DB_RECORDS, &name, &value);
     return store_corrupt(reader->store, rc, rc != CG_OK);
 }
 
@@ -134,12 +172,18 @@ int store_owners(struct store_reader *reader, enum record_kind kind, const char 
         return CG_E_NOTFOUND;
     key_of_object(&key, kind, id, id_length);
     MDB_val name = key_value(&key), value;
+    if (memo_recall(reader, DB_OWNERS, &name, &value)) { /* the content itself */
+        *num_users = value.mv_size / sizeof(**users);
+        return align_users(reader, value.mv_data, *num_users, users);
+    }
     int rc = read_value(reader, DB_OWNERS, &name, &value);
     if (rc != CG_OK)
         return rc;
     if (sealed_decode(&name, &value, &content, &length) != CG_OK || length == 0 ||
         length % sizeof(**users) != 0)
         return store_corrupt(reader->store, CG_E_CORRUPT, 1);
+    memo_keep(reader, DB_OWNERS, &name,
+              &(MDB_val){.mv_data = (void *)(uintptr_t)content, .mv_size = length});
     *num_users = length / sizeof(**users);
     return align_users(reader, content, *num_users, users);
 }

@@ -56,12 +56,26 @@ struct store_txn {
     size_t log_halves_dropped, log_bytes_dropped; /* of pages; see event_log.c */
 };
 
+/*
+ * Where a reader found values lately, and that they read back: as long as nothing was committed since, LMDB's snapshot is the
+ * same, and so is every page of it.
+ */
+#define MEMO_SLOTS     256
+#define MEMO_KEY_BYTES 64 /* longer keys are looked up each time */
+struct memo {
+    uint64_t snapshot; /* 0: free */
+    MDB_val value;
+    uint8_t database, length;
+    uint8_t key[MEMO_KEY_BYTES];
+};
+
 struct store_reader {
     struct store *store;
     MDB_txn *txn;              /* reset between reads */
     _Atomic uint64_t snapshot; /* LMDB's transaction number while reading, else 0 */
     uint32_t *users; /* where owners are copied to when the map does not hold them aligned */
     size_t users_max;
+    struct memo memo[MEMO_SLOTS];
     struct store_reader *next;
 };
 

@@ -109,7 +109,7 @@ static void serve(struct reading *reading, const struct record *record, const st
 {
     struct request *request = reading->request;
     struct representation r;
-    int64_t age = f->label == SYNC_LIVE ? 0 : clock_unix_ms() - record->fetched_at_ms;
+    int64_t age = f->label == SYNC_LIVE ? 0 : reading->now_ms - record->fetched_at_ms;
 
     r.etag[0] = r.cache_status[0] = r.sync[0] = '\0';
     r.content_type = NULL;
@@ -209,7 +209,8 @@ static void step(struct reading *reading)
             absent(reading);
         return;
     }
-    f = reading_judge(reading, found ? &record : NULL, &source, clock_unix_ms());
+    reading->now_ms = clock_unix_ms();
+    f = reading_judge(reading, found ? &record : NULL, &source, reading->now_ms);
     if (reading->records_asked) {
         after_fetch(reading, &record, &f, found);
         return;
