@@ -92,6 +92,7 @@ run_one()
     CCTGATE=$BUILD/$variant/cctgate CCTSIM=$BUILD/$variant/cctsim \
         CMOCKA_MESSAGE_OUTPUT=TAP PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
         ASAN_OPTIONS=abort_on_error=0:halt_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allow_user_segv_handler=0 \
+        LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp \
         timeout --kill-after=10 "$TEST_SECONDS" "${command[@]}" >"$log.log" 2>&1 </dev/null &
