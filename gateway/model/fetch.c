@@ -547,8 +547,9 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
                           ? model->config->upstream.max_concurrent / 2
                           : model->config->upstream.max_concurrent;
 
-    if (fetch == NULL || starter == NULL || (fetch->id = strndup(key + 1, key_length - 1)) == NULL)
+    if (fetch == NULL || starter == NULL || (fetch->id = calloc(1, key_length)) == NULL)
         abort();
+    memcpy(fetch->id, key + 1, key_length - 1);
     fetch->model = model;
     fetch->force = force;
     fetch->kind = (enum record_kind)(unsigned char)key[0];
