@@ -698,7 +698,8 @@ class Reads(Watching):
         final = FINAL[event["type"]]
         ended = any(e["data"]["newState"] == final for e in later)
         if body is None:
-            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or sees_part
+            # nobody owns a number or a mail address outside
+            return ended or path.startswith(("/v1/addresses/+", "/v1/addresses/%2B")) or "%40" in path or sees_part
         state = leg_states(path, body).get(event["data"][LEG[event["type"]]])
         return ended if state is None else state in [e["data"]["newState"] for e in later]
 
