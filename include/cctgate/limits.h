@@ -60,11 +60,11 @@
 #define CG_CLIENT_SUBSCRIPTIONS_MAX  32
 #define CG_FILTER_MEMBERS_MAX        1000
 #define CG_SUBSCRIPTION_ID_BYTES_MAX 128
-#define CG_CLIENT_FRAGMENTS_MAX      1024 /* of one message */
-#define CG_CLIENT_CONTROLS_MAX       64   /* pings and the like in a tenth of a second */
-#define CG_CLIENT_GRACE_MS           3000 /* that a client whose queue is full may take nothing */
+#define CG_CLIENT_FRAGMENTS_MAX      1024  /* of one message */
+#define CG_CLIENT_CONTROLS_MAX       64    /* pings and the like in a tenth of a second */
+#define CG_CLIENT_GRACE_MS           3000  /* that a client whose queue is full may take nothing */
 #define CG_CLIENT_OVERRUN_MS         10000 /* that it may take to catch up */
-#define CG_CLIENT_CLOSE_MS           5000 /* from saying goodbye to cutting the connection */
+#define CG_CLIENT_CLOSE_MS           5000  /* from saying goodbye to cutting the connection */
 #define CG_TICKETS_MAX               10000
 #define CG_TICKET_LIFE_MS            30000
 
