@@ -358,17 +358,16 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
 
 /* ---- properties ---- */
 
-static void dirty_known(struct model *model, struct node *node, const char *const *fields,
-                        size_t count, uint64_t clock)
+static void dirty_known(struct applying *a, struct node *node, const char *const *fields,
+                        size_t count)
 {
     size_t i;
-    for (i = 0; i < count; ++i)
+    for (i = 0; i < count && fields[i] != NULL; ++i)
         if (json_object_get(node->facts, fields[i]) != NULL)
-            node_dirty(node, fields[i], clock);
-    touch(model, node);
+            node_dirty(node, fields[i], a->clock);
+    touch(a->model, node);
 }
-#define DIRTY(a, node, list)                                                                       \
-    dirty_known((a)->model, (node), (list), sizeof(list) / sizeof((list)[0]), (a)->clock)
+#define DIRTY(a, node, list) dirty_known((a), (node), (list), sizeof(list) / sizeof((list)[0]))
 
 /* What one property takes with it, without an event of its own: facts of the same object, of its agents or of its terminals. */
 static const struct follow_row {
@@ -425,30 +424,21 @@ static const struct follow_row {
       "contactTypes", "connections", "data"}},
 };
 
-static void dirty_row(struct applying *a, struct node *node, const struct follow_row *row)
-{
-    size_t i;
-    for (i = 0; i < sizeof(row->fields) / sizeof(row->fields[0]) && row->fields[i] != NULL; ++i)
-        if (json_object_get(node->facts, row->fields[i]) != NULL)
-            node_dirty(node, row->fields[i], a->clock);
-    touch(a->model, node);
-}
-
 static void follow(struct applying *a, struct node *node, const struct follow_row *row)
 {
     struct node *related;
 
     if (row->of == node->kind) {
-        dirty_row(a, node, row);
+        DIRTY(a, node, row->fields);
     } else if (row->of == ENTITY_AGENT) {
         GRAPH_FOREACH(&a->model->graph, node, "agentsOf", ENTITY_AGENT, related)
         {
-            dirty_row(a, related, row);
+            DIRTY(a, related, row->fields);
         }
     } else {
         GRAPH_FOREACH(&a->model->graph, node, "terminals", ENTITY_TERMINAL, related)
         {
-            dirty_row(a, related, row);
+            DIRTY(a, related, row->fields);
         }
     }
 }
@@ -470,25 +460,19 @@ static void follow_all(struct applying *a, struct node *node)
 
 static void take_property(struct applying *a, struct node *node, const struct property_row *row)
 {
-    const json_t *element =
-        row->element != NULL ? json_object_get(a->payload.body, row->element) : NULL;
-    json_t *value = row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
+    json_t *fact = payload_fact(&a->payload, row);
 
-    if (value == NULL) {
-        if (json_object_get(node->facts, row->field) != NULL)
-            node_dirty(node, row->field, a->clock);
-        return;
-    }
-    node_tell(node, row->field, row->convert != NULL ? row->convert(value) : json_incref(value),
-              a->clock);
+    if (fact != NULL)
+        node_tell(node, row->field, fact, a->clock);
+    else
+        dirty_known(a, node, &row->field, 1);
 }
 
 static void take_properties(struct applying *a, struct node *node)
 {
     size_t i;
     for (i = 0; i < num_property_rows; ++i)
-        if (property_rows[i].type == a->payload.type && a->payload.property != NULL &&
-            strcmp(property_rows[i].name, a->payload.property) == 0)
+        if (payload_tells(&a->payload, &property_rows[i]))
             take_property(a, node, &property_rows[i]);
 }
 
@@ -665,17 +649,10 @@ static int is_among(const uint32_t *users, size_t count, uint32_t user)
 static int property_is_news(const struct applying *a, const struct property_row *row)
 {
     const struct node *node = object_of(a);
-    const json_t *element =
-        row->element != NULL ? json_object_get(a->payload.body, row->element) : NULL;
-    json_t *value = row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
-    json_t *fact;
-    int differs;
+    json_t *fact =
+        node != NULL && payload_tells(&a->payload, row) ? payload_fact(&a->payload, row) : NULL;
+    int differs = fact != NULL && !json_equal(fact, json_object_get(node->facts, row->field));
 
-    if (node == NULL || value == NULL || row->type != a->payload.type ||
-        a->payload.property == NULL || strcmp(row->name, a->payload.property) != 0)
-        return 0;
-    fact = row->convert != NULL ? row->convert(value) : json_incref(value);
-    differs = !json_equal(fact, json_object_get(node->facts, row->field));
     json_decref(fact);
     return differs;
 }

@@ -53,7 +53,7 @@ struct commit {
     int rc;
 };
 
-static uint32_t next_random(struct model *model)
+uint32_t model_random(struct model *model)
 {
     model->random ^= model->random << 13;
     model->random ^= model->random >> 7;
@@ -62,7 +62,7 @@ static uint32_t next_random(struct model *model)
 }
 
 /* A composite that shows capabilities is no fresher than they are; a call's capabilities are no fresher than the call. */
-int64_t model_ttl_ms(struct model *model, enum record_kind kind)
+static int64_t time_to_live_ms(struct model *model, enum record_kind kind)
 {
     const unsigned *ttl = model->config->cache.ttl_ms;
     unsigned ms = ttl[ttl_of_kind[kind]];
@@ -73,7 +73,7 @@ int64_t model_ttl_ms(struct model *model, enum record_kind kind)
         ms = ttl[TTL_CAPABILITIES];
     if (kind == RECORD_CALL_CAPABILITIES && ttl[TTL_CALL] < ms)
         ms = ttl[TTL_CALL];
-    return freshness_jitter(ms, model->config->cache.jitter_percent, next_random(model));
+    return freshness_jitter(ms, model->config->cache.jitter_percent, model_random(model));
 }
 
 /*
@@ -128,7 +128,7 @@ static int put_fetched(struct commit *commit)
     struct record record = {0};
 
     record.fetched_at_ms = fetched_at(fetch);
-    record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, fetch->kind);
+    record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, fetch->kind);
     record.user = fetch->user;
     record.provenance = PROVENANCE_FETCH;
     record.body = commit->body;
@@ -160,7 +160,7 @@ static int put_known(struct commit *commit, struct node *root, enum record_kind 
     if (body == NULL)
         return CG_E_NOMEM;
     record.fetched_at_ms = clock_unix_ms();
-    record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, kind);
+    record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, kind);
     if (store_txn_get(commit->txn, kind, root->id, length, &before) == CG_OK)
         record = (struct record){.fetched_at_ms = before.fetched_at_ms,
                                  .expires_at_ms = before.expires_at_ms,
@@ -173,7 +173,7 @@ static int put_known(struct commit *commit, struct node *root, enum record_kind 
     describe_cover(commit, root, kind, &record);
     if (record.covered != 0) {
         record.fetched_at_ms = clock_unix_ms();
-        record.expires_at_ms = record.fetched_at_ms + model_ttl_ms(commit->model, kind);
+        record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, kind);
     } else {
         record.flags |= RECORD_DIRTY;
     }
@@ -349,11 +349,6 @@ static int set_owned(struct commit *commit, enum record_kind kind, const json_t 
 
 static int put_owned(struct commit *commit)
 {
-    static const struct {
-        const char *field;
-        enum record_kind kind;
-    } lists[] = {
-        {"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
     const struct node *user;
     size_t i;
     int rc = CG_OK;
@@ -363,8 +358,9 @@ static int put_owned(struct commit *commit)
     if (commit->fetch->kind != RECORD_USER)
         return CG_OK;
     user = graph_find(&commit->model->graph, ENTITY_USER, commit->fetch->id);
-    for (i = 0; i < sizeof(lists) / sizeof(lists[0]) && rc == CG_OK; ++i)
-        rc = set_owned(commit, lists[i].kind, json_object_get(user->facts, lists[i].field));
+    for (i = 0; i < PLAN_OWNED && rc == CG_OK; ++i)
+        rc = set_owned(commit, plan_owned[i].record,
+                       json_object_get(user->facts, plan_owned[i].field));
     return rc;
 }
 

@@ -364,20 +364,6 @@ void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome)
         fetch_free(fetch);
 }
 
-static enum record_kind owned_kind(enum record_kind kind)
-{
-    switch (plan_root(kind)) {
-    case ENTITY_AGENT:
-        return RECORD_AGENT;
-    case ENTITY_TERMINAL:
-        return RECORD_TERMINAL;
-    case ENTITY_ADDRESS:
-        return RECORD_ADDRESS;
-    default:
-        return RECORD_CALL;
-    }
-}
-
 /*
  * Any owner's session will do. One that is up is better than one that is not, and a session of the object's own user better
  * than one that many share, which the vendor does not support; the lowest number makes it the same one each time.
@@ -398,8 +384,8 @@ static uint32_t choose_user(struct fetch *fetch)
 
     if (store_read_begin(model->reader) != CG_OK)
         return 0;
-    if (store_owners(model->reader, owned_kind(fetch->kind), fetch->id, fetch->id_length, &owners,
-                     &num_owners) != CG_OK)
+    if (store_owners(model->reader, plan_record(plan_root(fetch->kind)), fetch->id,
+                     fetch->id_length, &owners, &num_owners) != CG_OK)
         num_owners = 0;
     for (i = 0; i < num_owners; ++i) {
         const struct session *session = sessions_find(model->sessions, owners[i]);

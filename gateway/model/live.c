@@ -188,20 +188,6 @@ static void on_reread(struct fetch_waiter *waiter, struct fetch_outcome *outcome
     free(waiter);
 }
 
-static enum record_kind record_of(const struct node *node)
-{
-    switch (node->kind) {
-    case ENTITY_AGENT:
-        return RECORD_AGENT;
-    case ENTITY_TERMINAL:
-        return RECORD_TERMINAL;
-    case ENTITY_ADDRESS:
-        return RECORD_ADDRESS;
-    default:
-        return RECORD_CALL;
-    }
-}
-
 static void dirty_all(struct node *node, uint64_t stamp)
 {
     const char *field;
@@ -240,8 +226,9 @@ void live_gap(struct model *model, struct node *node, const char *reason)
         dirty_call(model, node, live_clock(model));
     touch(model, node);
     waiter->on_done = on_reread;
-    model_fetch(model, &(struct model_wanted){record_of(node), node->id, strlen(node->id), 1, NULL},
-                waiter);
+    model_fetch(
+        model, &(struct model_wanted){plan_record(node->kind), node->id, strlen(node->id), 1, NULL},
+        waiter);
 }
 
 void live_verify_calls(struct model *model, uint32_t user)

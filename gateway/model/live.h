@@ -110,7 +110,7 @@ void live_restart(struct coverage *coverage); /* all is read anew under a new nu
 
 /* merge.c: what a fetch found becomes part of the graph */
 void merge_fetch(struct fetch *fetch);
-void merge_contact_over(struct model *model, struct node *contact, const char *reason);
+void merge_contact_over(struct model *model, struct node *contact);
 
 /* relations.c: what hangs together */
 struct node *contact_of(struct model *model, const struct node *leg);
@@ -130,6 +130,8 @@ int may_cover(const struct model *model, const struct node *node, uint64_t subsc
 struct node *place_of(struct model *model, const struct node *leg);
 int contact_has_leg(struct model *model, const struct node *contact, uint32_t user);
 void contact_unsee(struct model *model, struct node *contact, uint32_t user);
+/* Nobody's: those whose legs it has are noted first. */
+int contact_is_unseen(struct model *model, struct node *contact);
 void contact_out_of_sight(struct model *model, struct node *contact, const struct node *place);
 int is_rights(const char *field);
 uint32_t rights_user(struct model *model, const struct node *leg, uint32_t asking);
@@ -144,7 +146,7 @@ void model_commit_later(struct model *model);
 void commit_erase_ended(struct model *model, int64_t now_ms);
 void commit_forget_ended(struct live *live);
 void commit_untouch(struct model *model); /* what was touched is written, or lost */
-int64_t model_ttl_ms(struct model *model, enum record_kind kind);
+uint32_t model_random(struct model *model);
 
 void count_contact(struct model *model); /* for the figure of contacts per hour */
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */

@@ -327,7 +327,7 @@ static void merge_node(struct merging *merging, const struct node *found)
 
 /* ---- ends ---- */
 
-void merge_contact_over(struct model *model, struct node *contact, const char *reason)
+void merge_contact_over(struct model *model, struct node *contact)
 {
     struct merging merging = {model, NULL, 1};
     json_t *legs = json_incref(json_object_get(contact->facts, "connections")), *entry;
@@ -335,7 +335,6 @@ void merge_contact_over(struct model *model, struct node *contact, const char *r
     const char *id;
     void *next;
 
-    (void)reason;
     merging.telling = contact->covered != 0;
     json_object_foreach_safe(legs, next, id, entry)
     {
@@ -360,7 +359,7 @@ static void merge_gone(struct merging *merging, const struct node *found)
         return;
     }
     if (node->kind == ENTITY_CONTACT)
-        merge_contact_over(merging->model, node, "gone");
+        merge_contact_over(merging->model, node);
     else if (is_leg(node))
         leg_over(merging, node);
 }

@@ -173,11 +173,21 @@ static void put_renamed(json_t *data, const char *name, json_t *value)
         json_object_set(data, key, value);
 }
 
-static const json_t *row_value(const struct payload *payload, const struct property_row *row)
+int payload_tells(const struct payload *payload, const struct property_row *row)
+{
+    return row->type == payload->type && payload->property != NULL &&
+           strcmp(row->name, payload->property) == 0;
+}
+
+json_t *payload_fact(const struct payload *payload, const struct property_row *row)
 {
     const json_t *element =
         row->element != NULL ? json_object_get(payload->body, row->element) : NULL;
-    return row->member != NULL ? json_object_get(element, row->member) : element;
+    json_t *value = row->member != NULL ? json_object_get(element, row->member) : (json_t *)element;
+
+    if (value == NULL)
+        return NULL;
+    return row->convert != NULL ? row->convert(value) : json_incref(value);
 }
 
 int property_has_fields(enum event_type type, const char *property)
@@ -196,12 +206,9 @@ static void put_value(json_t *data, const struct payload *payload)
 
     for (i = 0; i < num_property_rows; ++i) {
         const struct property_row *row = &property_rows[i];
-        json_t *value, *fact;
-        if (row->type != payload->type || payload->property == NULL ||
-            strcmp(row->name, payload->property) != 0 ||
-            (value = (json_t *)row_value(payload, row)) == NULL)
+        json_t *fact = payload_tells(payload, row) ? payload_fact(payload, row) : NULL;
+        if (fact == NULL)
             continue;
-        fact = row->convert != NULL ? row->convert(value) : json_incref(value);
         json_object_set_new(values, row->field, public_value(row->field, fact));
         json_decref(fact);
     }

@@ -42,6 +42,11 @@ int64_t payload_time_ms(const char *text);
 /* The `data` of the event: a new reference. */
 json_t *payload_data(const struct payload *payload);
 
+/* Is the row of this event's property, and the fact that it is of: a new reference; NULL: the value is not in it. */
+struct property_row;
+int payload_tells(const struct payload *payload, const struct property_row *row);
+json_t *payload_fact(const struct payload *payload, const struct property_row *row);
+
 /* A fact as clients read it (DESIGN section 10): a new reference. */
 json_t *public_value(const char *field, json_t *value);
 /* 1: the property tells several facts, so `value` is an object of them, however many come. */

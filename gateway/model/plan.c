@@ -123,6 +123,21 @@ const struct plan_step plan_steps[] = {
 /* clang-format on */
 const size_t plan_num_steps = sizeof(plan_steps) / sizeof(plan_steps[0]);
 
+const struct plan_owned plan_owned[PLAN_OWNED] = {
+    {"agents", ENTITY_AGENT, RECORD_AGENT},
+    {"terminals", ENTITY_TERMINAL, RECORD_TERMINAL},
+    {"addresses", ENTITY_ADDRESS, RECORD_ADDRESS},
+};
+
+enum record_kind plan_record(enum entity entity)
+{
+    size_t i;
+    for (i = 0; i < PLAN_OWNED; ++i)
+        if (plan_owned[i].entity == entity)
+            return plan_owned[i].record;
+    return RECORD_CALL;
+}
+
 enum entity plan_child(enum entity on, const char *field)
 {
     size_t i;

@@ -55,6 +55,18 @@ extern const size_t plan_num_steps;
 /* Is the field a list of related objects, or one? ENTITY_NONE: a plain value. */
 enum entity plan_child(enum entity on, const char *field);
 
+/* The lists of what a user owns: the user's facts, and what their members are. */
+#define PLAN_OWNED 3
+struct plan_owned {
+    const char *field;
+    enum entity entity;
+    enum record_kind record;
+};
+extern const struct plan_owned plan_owned[PLAN_OWNED];
+
+/* The resource that an object is, as a whole. */
+enum record_kind plan_record(enum entity entity);
+
 /* The object a resource starts from. */
 enum entity plan_root(enum record_kind kind);
 

@@ -312,6 +312,32 @@ void contact_unsee(struct model *model, struct node *contact, uint32_t user)
     touch(model, contact);
 }
 
+static void see_at(struct model *model, struct node *contact, const struct node *place)
+{
+    size_t i;
+    for (i = 0; place != NULL && i < place->num_users; ++i)
+        contact_see(model, contact, place->users[i]);
+}
+
+/* A leg may have been found by reading, through another's session: then those whose place it is have not been noted yet. */
+int contact_is_unseen(struct model *model, struct node *contact)
+{
+    const struct node *connection, *tc;
+
+    if (contact->num_users > 0)
+        return 0;
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        see_at(model, contact, place_of(model, connection));
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            see_at(model, contact, place_of(model, tc));
+        }
+    }
+    return contact->num_users == 0;
+}
+
 /* A user sees a call by a leg at an address or terminal of his; when the last of those has gone, so has the call from his sight. */
 void contact_out_of_sight(struct model *model, struct node *contact, const struct node *place)
 {
@@ -320,7 +346,7 @@ void contact_out_of_sight(struct model *model, struct node *contact, const struc
         if (node_has_user(contact, place->users[i]) &&
             !contact_has_leg(model, contact, place->users[i]))
             contact_unsee(model, contact, place->users[i]);
-    if (contact->num_users > 0)
+    if (!contact_is_unseen(model, contact))
         return;
     contact->ended = contact->unseen = 1;
     forget_legs(model, contact);

@@ -103,12 +103,6 @@ static json_t *calls_before(struct fetch *fetch)
 
 /* ---- a user's lists ---- */
 
-static const struct {
-    const char *field;
-    enum entity kind;
-} owned_lists[] = {
-    {"agents", ENTITY_AGENT}, {"terminals", ENTITY_TERMINAL}, {"addresses", ENTITY_ADDRESS}};
-
 /* What the user owned until now: a copy of the lists. */
 static json_t *owned_before(struct fetch *fetch)
 {
@@ -122,11 +116,11 @@ static void disown_unlisted(struct fetch *fetch, const json_t *before)
     const char *id;
     size_t i;
 
-    for (i = 0; i < sizeof(owned_lists) / sizeof(owned_lists[0]); ++i)
-        json_object_foreach(json_object_get(before, owned_lists[i].field), id, entry)
+    for (i = 0; i < PLAN_OWNED; ++i)
+        json_object_foreach(json_object_get(before, plan_owned[i].field), id, entry)
         {
-            struct node *node = graph_find(&fetch->model->graph, owned_lists[i].kind, id);
-            if (node != NULL && graph_find(&fetch->own, owned_lists[i].kind, id) == NULL)
+            struct node *node = graph_find(&fetch->model->graph, plan_owned[i].entity, id);
+            if (node != NULL && graph_find(&fetch->own, plan_owned[i].entity, id) == NULL)
                 node_remove_user(node, fetch->user);
         }
 }
@@ -140,8 +134,8 @@ static void unsee(struct fetch *fetch, const char *id)
     if (contact == NULL || contact->told_at > fetch->since)
         return;
     contact_unsee(model, contact, fetch->user);
-    if (contact->num_users == 0)
-        merge_contact_over(model, contact, "not listed");
+    if (contact_is_unseen(model, contact))
+        merge_contact_over(model, contact);
     touch(model, contact);
 }
 
@@ -160,7 +154,7 @@ static void forget_unseen(struct fetch *fetch)
     HASH_ITER(hh, fetch->model->graph.nodes, node, next)
     {
         if (node->kind == ENTITY_CONTACT && node->num_users == 0 && !node->ended &&
-            node->told_at <= fetch->since)
+            node->told_at != 0 && node->told_at <= fetch->since)
             contact_out_of_sight(fetch->model, node, NULL);
     }
 }

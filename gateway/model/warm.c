@@ -73,25 +73,20 @@ static void add_object(struct warming *warming, enum record_kind kind, const cha
 
 static void collect(struct coverage *coverage, const char *user)
 {
-    static const struct {
-        const char *field;
-        enum record_kind kind;
-    } lists[] = {
-        {"agents", RECORD_AGENT}, {"terminals", RECORD_TERMINAL}, {"addresses", RECORD_ADDRESS}};
     struct model *model = coverage->model;
     const struct node *node = graph_find(&model->graph, ENTITY_USER, user);
     const char *id;
     json_t *entry;
     size_t i;
 
-    for (i = 0; node != NULL && i < sizeof(lists) / sizeof(lists[0]); ++i)
-        json_object_foreach(json_object_get(node->facts, lists[i].field), id, entry)
-            add_object(coverage->work, lists[i].kind, id);
+    for (i = 0; node != NULL && i < PLAN_OWNED; ++i)
+        json_object_foreach(json_object_get(node->facts, plan_owned[i].field), id, entry)
+            add_object(coverage->work, plan_owned[i].record, id);
     json_object_foreach(holdings_of(model, coverage->user)->calls, id, entry)
         add_object(coverage->work, RECORD_CALL, id);
 }
 
-static void work_free(struct coverage *coverage)
+void warm_forget(struct coverage *coverage)
 {
     struct warming *work = coverage->work;
     size_t i;
@@ -111,7 +106,7 @@ static void finish(struct coverage *coverage)
     int64_t wait = RETRY_MIN_MS;
     int i;
 
-    work_free(coverage);
+    warm_forget(coverage);
     coverage->stage = WARM_IDLE;
     --live->warming;
     if (coverage->subscription != 0 &&
@@ -217,12 +212,7 @@ void warm_schedule(struct coverage *coverage)
 
     timer_disarm(model->loop, &coverage->reconcile);
     if (coverage->subscription != 0)
-        timer_arm(model->loop, &coverage->reconcile,
-                  freshness_jitter(period, model->config->cache.jitter_percent,
-                                   (uint32_t)(model->random ^= model->random << 7)));
-}
-
-void warm_forget(struct coverage *coverage)
-{
-    work_free(coverage);
+        timer_arm(
+            model->loop, &coverage->reconcile,
+            freshness_jitter(period, model->config->cache.jitter_percent, model_random(model)));
 }
