@@ -75,19 +75,22 @@ static void on_unsubscribed(void *data, const struct session_outcome *outcome)
         log_write(LOG_LEVEL_DEBUG, "unsubscribeFailed", "A subscription that is over was not ended",
                   LOG_S("reason", cg_error_name(outcome->rc)),
                   LOG_S("fault", outcome->fault != NULL ? outcome->fault->name : NULL));
+    if (outcome->rc != CG_OK && outcome->rc != CG_E_FAULT)
+        subscription->orphan = 1; /* tried again when it tells something again */
     subscription_drop(subscription);
 }
 
-void subscription_unsubscribe(struct subscription *subscription)
+int subscription_unsubscribe(struct subscription *subscription)
 {
     struct subscriptions *all = subscription->all;
     struct session *session = session_of(subscription);
 
     if (session == NULL || subscription->reference == NULL || !session_is_up(session))
-        return;
+        return 0;
     ++all->stats.unsubscribes;
     session_call(session, all->ways[subscription->way].unsubscribe, subscription->reference, 1,
                  NULL, on_unsubscribed, subscription_hold(subscription));
+    return 1;
 }
 
 void subscription_drop_leftovers(struct subscriber *subscriber)

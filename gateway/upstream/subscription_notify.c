@@ -75,8 +75,9 @@ static void adopt_orphan(struct subscription *subscription, json_t *entry)
 
     if (!subscription->orphan || *id == '\0')
         return;
-    subscription->orphan = 0;
-    if (subscription->way == WAY_USER)
+    if (subscription->reference != NULL)
+        ;
+    else if (subscription->way == WAY_USER)
         subscription->reference =
             json_pack("{s:o}", NAME_REF, json_sprintf("%s:%s", subscription->url, id));
     else if (json_is_object(reference))
@@ -84,7 +85,7 @@ static void adopt_orphan(struct subscription *subscription, json_t *entry)
     else
         subscription->reference =
             json_pack("{s:{s:s, s:s}}", NAME_REFERENCE, NAME_ADDRESS, "", NAME_SUBSCRIPTION_ID, id);
-    subscription_unsubscribe(subscription);
+    subscription->orphan = !subscription_unsubscribe(subscription);
 }
 
 static int is_same_session(struct subscription *subscription, const char *session_id)

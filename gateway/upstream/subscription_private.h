@@ -104,7 +104,7 @@ int64_t subscription_backoff(int failures);
 /* subscription_call.c: Subscribe, Renew, Unsubscribe */
 void subscription_start(struct subscriber *subscriber);
 void subscription_renew(struct subscription *subscription);
-void subscription_unsubscribe(struct subscription *subscription);
+int subscription_unsubscribe(struct subscription *subscription); /* 0: there is nobody who could */
 void subscription_on_renewal(struct timer *timer);
 void subscription_drop_leftovers(struct subscriber *subscriber);
 
