@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cctgate/command.h"
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
@@ -25,6 +26,9 @@ struct owner {
     struct consumer *consumer;
     struct subscriptions *subscriptions; /* NULL: no events are taken */
     struct model *model;
+    struct durable *durable;
+    struct control *control;
+    struct commands *commands;
     struct policy *policy;
     void (*on_policy)(void *, struct policy *);
     void (*on_events)(void *, struct event *const *, size_t);
@@ -123,6 +127,46 @@ void owner_call_send(struct owner *owner, struct owner_call *call)
     call->owner = owner;
     call->message.on_deliver = on_call;
     mailbox_send(&owner->loop.mailbox, &call->message);
+}
+
+/* ---- commands ---- */
+
+static void on_command(struct message *message)
+{
+    struct command *command = (struct command *)message;
+    commands_run(command->commands, command);
+}
+
+void owner_command_send(struct owner *owner, struct command *command)
+{
+    command->commands = owner->commands;
+    command->message.on_deliver = on_command;
+    mailbox_send(&owner->loop.mailbox, &command->message);
+}
+
+struct client_gone {
+    struct message message;
+    struct owner *owner;
+    uint64_t client;
+};
+
+static void on_client_gone(struct message *message)
+{
+    struct client_gone *gone = (struct client_gone *)message;
+    commands_client_gone(gone->owner->commands, gone->client);
+    free(gone);
+}
+
+void owner_client_gone(struct owner *owner, uint64_t client)
+{
+    struct client_gone *gone = calloc(1, sizeof(*gone));
+
+    if (gone == NULL)
+        abort();
+    gone->owner = owner;
+    gone->client = client;
+    gone->message.on_deliver = on_client_gone;
+    mailbox_send(&owner->loop.mailbox, &gone->message);
 }
 
 /* ---- queries ---- */
@@ -415,6 +459,18 @@ static int make_subscriptions(struct owner *owner, char *error, size_t error_siz
     return subscriptions_new(&owner->subscriptions, &settings, error, error_size);
 }
 
+static int make_commands(struct owner *owner)
+{
+    struct commands_settings settings = {.loop = &owner->loop,
+                                         .config = owner->config,
+                                         .contract = owner->contract,
+                                         .model = owner->model,
+                                         .sessions = owner->sessions,
+                                         .control = owner->control,
+                                         .durable = owner->durable};
+    return commands_new(&owner->commands, &settings);
+}
+
 static int number_users(struct owner *owner, const struct config *config, uint32_t **numbers)
 {
     struct store_txn *txn;
@@ -608,6 +664,10 @@ static int build(struct owner *owner, char *error, size_t error_size)
     if ((rc = sessions_new(&owner->sessions, &sessions, error, error_size)) != CG_OK)
         return rc;
     model_set_sessions(owner->model, owner->sessions);
+    if ((rc = make_commands(owner)) != CG_OK) {
+        snprintf(error, error_size, "commands: %s", cg_error_name(rc));
+        return rc;
+    }
     if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK)
         return rc;
     if ((rc = apply(owner, owner->config)) != CG_OK)
@@ -643,6 +703,7 @@ static void release(struct owner *owner)
     subscriptions_detach(owner->subscriptions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
+    commands_free(&owner->commands);
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)

@@ -31,6 +31,8 @@
 #define CG_SESSIONS_MAX     10000
 #define CG_TOKENS_MAX       10000
 
+#define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
+
 /* what waits */
 #define CG_UPSTREAM_QUEUE_MAX 200000
 #define CG_FETCH_CALLS_MAX    20000
