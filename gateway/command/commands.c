@@ -3,7 +3,7 @@
 
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
-#include "gateway/rest/rest.h"
+#include "gateway/rest/problem.h"
 
 struct command *command_new(void)
 {

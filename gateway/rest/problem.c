@@ -1,5 +1,7 @@
 #include "gateway/rest/problem.h"
 
+#include <stdio.h>
+
 #include "cctgate/error.h"
 
 const struct problem_row problem_rows[PROBLEMS] = {
@@ -28,9 +30,30 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_EXPECTATION_FAILED] = {"expectation-failed", "The expectation cannot be met", 417, ""},
     [PROBLEM_USER_REQUIRED] = {"user-required", "The request must say for which CCT user", 400,
                                "The token has several users: name one in `CCT-User`."},
-    [PROBLEM_NOT_A_READ] = {"not-a-read", "The operation is not a read", 501,
-                            "Only operations that read can be called: those that act belong to "
-                            "whoever controls the agent."},
+    [PROBLEM_CONTROL_REQUIRED] =
+        {"control-required", "The agent's control is needed", 403,
+         "Attach with PUT /v1/agents/{loginId}/control and profile FullControl, and send the lease "
+         "in `Control-Lease`. `agent` names whose control is needed."},
+    [PROBLEM_CONTROL_HELD] =
+        {"control-held", "Another application controls the agent", 409,
+         "One application instance at a time has FullControl of an agent; `holder` says which."},
+    [PROBLEM_CONTROL_LOST] = {"control-lost", "The lease is not valid any more", 409,
+                              "It expired, was given back, or an operator ended it; `detail` says "
+                              "what became of it where that is known. Attach anew."},
+    [PROBLEM_CAPABILITY_ABSENT] =
+        {"capability-absent", "That is not possible now", 409,
+         "A live capability of the contact centre says no; `capability` names it. Nothing was "
+         "called upstream."},
+    [PROBLEM_AMBIGUOUS] = {"ambiguous", "It is not plain what is meant", 409,
+                           "Several fit: `candidates` lists them. Name one in the body."},
+    [PROBLEM_CONFLICT] = {"conflict", "The state does not allow it", 409, "`detail` says why."},
+    [PROBLEM_KEY_REUSED] = {"idempotency-key-reused",
+                            "The key belongs to another command", 422,
+                            "An Idempotency-Key stands for one command with one body, for 24 "
+                            "hours. Nothing was done."},
+    [PROBLEM_HALF_DONE] = {"half-done", "Only a part of it was done", 502,
+                           "`steps` says which part: the contact centre took the first step and "
+                           "refused, or did not answer, the next."},
     [PROBLEM_INTERNAL] = {"internal", "The gateway failed", 500,
                           "This is our defect; the log says more."},
     [PROBLEM_NOT_CACHED] = {"not-cached", "There is no stored answer that may be used", 504,
@@ -64,8 +87,9 @@ const struct problem_row problem_rows[PROBLEMS] = {
                                   "text/event-stream to a client that accepts it."},
     [PROBLEM_TOO_MANY] = {"too-many", "There are as many as there may be", 429,
                           "`detail` says of what. End one, or try again later."},
-    [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "The gateway does not have it yet", 501,
-                                 "The operation is known and does nothing yet."},
+    [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "Nothing implements it", 501,
+                                 "The site's contract has no operation for it, or no provider "
+                                 "implements it; `detail` says which."},
 };
 
 static const struct {
@@ -110,4 +134,17 @@ enum problem problem_of_status(int status)
         if (problem_rows[by_status[i]].status == status)
             return by_status[i];
     return status < 500 ? PROBLEM_BAD_REQUEST : PROBLEM_INTERNAL;
+}
+
+json_t *problem_json(enum problem problem, const char *detail)
+{
+    const struct problem_row *row = &problem_rows[problem];
+    char type[64];
+    json_t *json;
+
+    snprintf(type, sizeof(type), "/problems/%s", row->slug);
+    json = json_pack("{s:s, s:s, s:i}", "type", type, "title", row->title, "status", row->status);
+    if (detail != NULL && *detail != '\0')
+        json_object_set_new(json, "detail", json_string(detail));
+    return json;
 }

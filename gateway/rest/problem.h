@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 enum problem {
     PROBLEM_BAD_REQUEST,
     PROBLEM_UNAUTHORIZED,
@@ -17,7 +19,14 @@ enum problem {
     PROBLEM_HEADERS_TOO_LARGE,
     PROBLEM_EXPECTATION_FAILED,
     PROBLEM_USER_REQUIRED,
-    PROBLEM_NOT_A_READ,
+    PROBLEM_CONTROL_REQUIRED,
+    PROBLEM_CONTROL_HELD,
+    PROBLEM_CONTROL_LOST,
+    PROBLEM_CAPABILITY_ABSENT,
+    PROBLEM_AMBIGUOUS,
+    PROBLEM_CONFLICT,
+    PROBLEM_KEY_REUSED,
+    PROBLEM_HALF_DONE,
     PROBLEM_INTERNAL,
     PROBLEM_NOT_CACHED,
     PROBLEM_UPSTREAM_UNREACHABLE,
@@ -47,5 +56,8 @@ extern const struct problem_row problem_rows[PROBLEMS];
 
 enum problem problem_of_error(int rc);      /* enum cg_error */
 enum problem problem_of_status(int status); /* for what the HTTP library refused by itself */
+
+/* {"type","title","status","detail"}: a new reference; NULL without memory. */
+json_t *problem_json(enum problem problem, const char *detail);
 
 #endif

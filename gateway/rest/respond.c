@@ -252,19 +252,6 @@ void respond_json(struct request *request, int status, json_t *json)
 
 /* ---- problems ---- */
 
-json_t *problem_json(enum problem problem, const char *detail)
-{
-    const struct problem_row *row = &problem_rows[problem];
-    char type[64];
-    json_t *json;
-
-    snprintf(type, sizeof(type), "/problems/%s", row->slug);
-    json = json_pack("{s:s, s:s, s:i}", "type", type, "title", row->title, "status", row->status);
-    if (detail != NULL && *detail != '\0')
-        json_object_set_new(json, "detail", json_string(detail));
-    return json;
-}
-
 static void send_problem(struct request *request, enum problem problem, json_t *json,
                          int64_t retry_after_ms)
 {

@@ -170,8 +170,6 @@ void respond_nothing(struct request *request); /* 204 */
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
-/* {"type","title","status","detail"}; NULL when `detail` is not text */
-json_t *problem_json(enum problem problem, const char *detail);
 void problem_filter_register(
     h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
 size_t iso8601(char *out, size_t size, int64_t unix_ms);

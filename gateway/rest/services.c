@@ -116,7 +116,7 @@ void post_operation(struct request *request)
         return;
     }
     if (strcmp(kind_of(op), "read") != 0) {
-        respond_problem(request, PROBLEM_NOT_A_READ, NULL, NULL);
+        respond_problem(request, PROBLEM_NOT_IMPLEMENTED, NULL, "operations that act are being built");
         return;
     }
     if (request->user == NULL) {
