@@ -168,13 +168,20 @@ int durable_is_over(struct durable *durable)
            room.data > data_max(room.map) - data_max(room.map) / 8;
 }
 
+/* What is over the bound, or any when it is for room. */
+static uint64_t step_of(const struct durable *durable)
+{
+    uint64_t entries = durable->audit.entries, most = durable->max_audit_entries;
+    return entries > most && entries - most < TRIM_STEP ? entries - most : TRIM_STEP;
+}
+
 static int trim_within(struct durable *durable, size_t pages)
 {
     struct durable_txn txn;
     int mdb_rc = durable_txn_begin(durable, &txn);
     if (mdb_rc != MDB_SUCCESS)
         return mdb_rc;
-    mdb_rc = audit_trim(&txn, TRIM_STEP, pages);
+    mdb_rc = audit_trim(&txn, step_of(durable), pages);
     if (mdb_rc == MDB_SUCCESS)
         return durable_txn_commit(&txn);
     durable_txn_abort(&txn);

@@ -828,7 +828,7 @@ static void rows_push_the_audit_log_out(struct test *t, size_t length)
 
 static void full_of_small_rows(void **state)
 {
-    rows_push_the_audit_log_out(*state, 1500);
+    rows_push_the_audit_log_out(*state, 300);
 }
 
 static void full_of_large_rows(void **state)
