@@ -105,8 +105,11 @@ static void touch_agent(struct execution *execution)
 
 static int is_followed_by_events(struct execution *execution)
 {
-    static const enum entity order[] = {ENTITY_TERMINAL_CONNECTION, ENTITY_CONNECTION,
-                                        ENTITY_CONTACT, ENTITY_TERMINAL, ENTITY_ADDRESS,
+    static const enum entity order[] = {ENTITY_TERMINAL_CONNECTION,
+                                        ENTITY_CONNECTION,
+                                        ENTITY_CONTACT,
+                                        ENTITY_TERMINAL,
+                                        ENTITY_ADDRESS,
                                         ENTITY_AGENT};
     size_t i;
     for (i = 0; i < sizeof(order) / sizeof(order[0]); ++i) {
@@ -193,10 +196,10 @@ static int is_value(const struct execution *execution, const struct node *node,
                     const struct effect *effect)
 {
     const json_t *fact = json_object_get(node->facts, effect->field);
-    const char *wanted = effect->value[0] == '$' ? body_text(execution, effect->value + 1)
-                                                 : effect->value;
-    const char *text = strcmp(effect->field, "state") == 0 ? node_state(node)
-                                                           : json_string_value(fact);
+    const char *wanted =
+        effect->value[0] == '$' ? body_text(execution, effect->value + 1) : effect->value;
+    const char *text =
+        strcmp(effect->field, "state") == 0 ? node_state(node) : json_string_value(fact);
 
     if (!model_fact_is_live(model_of(execution), node, effect->field) || wanted == NULL)
         return 0;
@@ -214,10 +217,10 @@ int effect_shows(struct execution *execution)
         return 1;
     if (effect.is_new || effect.consult) {
         node = model_find(model_of(execution), ENTITY_CONTACT, execution->scene.consult);
-        return effect.consult ? node == NULL || node->ended
-                              : node != NULL &&
-                                    json_object_size(json_object_get(node->facts, "connections")) >
-                                        0;
+        return effect.consult
+                   ? node == NULL || node->ended
+                   : node != NULL &&
+                         json_object_size(json_object_get(node->facts, "connections")) > 0;
     }
     node = scene_node(execution, effect.entity);
     if (effect.field[0] == '\0')
