@@ -188,7 +188,7 @@ static json_t *parameters_of(const struct route *route)
     }
     if (route->handler == get_events)
         add_events_parameters(list);
-    if (route->roles != 0 && (route->takes & TAKES_ORIGIN) == 0) {
+    if (route->roles != 0 && route->handler != get_events && route->handler != post_ticket) {
         json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(),
                                               "one of the token's CCT users"));
         json_array_append_new(list,
