@@ -41,8 +41,9 @@
 #define CG_CONNECTIONS_MAX    20000
 
 /* store */
-#define CG_RECORD_BYTES_MAX (4u * 1024 * 1024)
-#define CG_KEY_BYTES_MAX    500
+#define CG_RECORD_BYTES_MAX      (4u * 1024 * 1024)
+#define CG_KEY_BYTES_MAX         500
+#define CG_AUDIT_ENTRY_BYTES_MAX 65536 /* the JSON of one */
 
 /* events */
 #define CG_EVENT_BYTES_MAX        (1024u * 1024) /* the JSON of one */
