@@ -133,6 +133,8 @@ void run_release(struct execution *execution);
 void run_transfer_control(struct execution *execution);
 void run_reserve(struct execution *execution);
 void run_unreserve(struct execution *execution);
+void run_renew(struct execution *execution);
+void run_bind(struct execution *execution);
 void run_set_data(struct execution *execution);
 void run_append_data(struct execution *execution);
 void run_delete_data(struct execution *execution);

@@ -307,3 +307,20 @@ const struct command_row command_rows[] = {
 };
 /* clang-format on */
 const size_t num_command_rows = sizeof(command_rows) / sizeof(command_rows[0]);
+
+const struct command_row command_renew = {.method = "",
+                                          .path = "",
+                                          .name = "renew",
+                                          .target = TARGET_CONTROL,
+                                          .roles = READERS,
+                                          .fields = "",
+                                          .run = run_renew,
+                                          .summary = "Renews a lease"};
+const struct command_row command_bind = {.method = "",
+                                         .path = "",
+                                         .name = "bind",
+                                         .target = TARGET_CONTROL,
+                                         .roles = READERS,
+                                         .fields = "",
+                                         .run = run_bind,
+                                         .summary = "Binds a lease to the connection"};

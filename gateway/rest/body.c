@@ -53,3 +53,18 @@ void body_wipe(const char *text, size_t length)
     if (length > 0)
         explicit_bzero((void *)(uintptr_t)text, length);
 }
+
+/* As deep as body_parse lets it be. */
+void body_wipe_json(json_t *json)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+
+    if (json_is_string(json))
+        body_wipe(json_string_value(json), json_string_length(json));
+    else if (json_is_array(json))
+        json_array_foreach(json, i, value) body_wipe_json(value);
+    else if (json_is_object(json))
+        json_object_foreach(json, name, value) body_wipe_json(value);
+}

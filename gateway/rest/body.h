@@ -15,5 +15,7 @@ json_t *body_parse(const char *text, size_t length, const char *what, char *deta
 
 /* Text that may hold a secret is overwritten where it lies. */
 void body_wipe(const char *text, size_t length);
+/* The same for all texts of a value, which must not be used any more, but freed. */
+void body_wipe_json(json_t *json);
 
 #endif

@@ -82,7 +82,7 @@ static void on_reply(struct message *message)
 }
 
 /* The owner answers each, also one that the upstream leaves hanging: it alone can say what became of it. */
-static void send(struct request *request, struct command *command)
+static void send_command(struct request *request, struct command *command)
 {
     command->data = asking_begin_patiently(request);
     command->reply_to = &request->front->mailbox;
@@ -93,11 +93,13 @@ static void send(struct request *request, struct command *command)
 void intake_end(struct request *request, struct intake *intake, int rc, struct command *command,
                 const struct intake_error *error)
 {
-    json_decref(intake->body);
-    if (rc != CG_OK)
+    if (rc != CG_OK) {
+        body_wipe_json(intake->body);
         refuse(request, error);
-    else if (command != NULL)
-        send(request, command);
+    }
+    json_decref(intake->body);
+    if (rc == CG_OK && command != NULL)
+        send_command(request, command);
 }
 
 void post_command(struct request *request)

@@ -217,8 +217,7 @@ int intake_query(const struct intake *intake, const char *query, size_t length, 
     for (at = query; at < end; at = stop + 1) {
         if ((stop = memchr(at, '&', (size_t)(end - at))) == NULL)
             stop = end;
-        if (stop != at &&
-            take_parameter(intake, at, (size_t)(stop - at), force, error) != CG_OK)
+        if (stop != at && take_parameter(intake, at, (size_t)(stop - at), force, error) != CG_OK)
             return CG_E_INVALID;
     }
     return CG_OK;
@@ -321,6 +320,20 @@ int intake_command(const struct intake *intake, struct command **command,
         return CG_E_INVALID;
     }
     if ((rc = make(intake, body, command, error)) == CG_OK)
+        (*command)->row = row;
+    return rc;
+}
+
+int intake_lease(const struct intake *intake, const struct command_row *row,
+                 struct command **command, struct intake_error *error)
+{
+    int rc;
+
+    if (check_roles(intake, row->roles, error) != CG_OK)
+        return CG_E_DENIED;
+    if (intake->lease.base == NULL)
+        return refuse(error, CG_E_INVALID, PROBLEM_BAD_REQUEST, "lease: expected a lease");
+    if ((rc = make(intake, json_object(), command, error)) == CG_OK)
         (*command)->row = row;
     return rc;
 }

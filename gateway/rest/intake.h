@@ -38,6 +38,9 @@ struct intake_error {
 /* A command of the table. */
 int intake_command(const struct intake *intake, struct command **command,
                    struct intake_error *error);
+/* command_renew, command_bind. */
+int intake_lease(const struct intake *intake, const struct command_row *row,
+                 struct command **command, struct intake_error *error);
 /* An operation of the contract: a command, or a call that reads. */
 int intake_operation(const struct intake *intake, struct command **command,
                      struct owner_call **call, struct intake_error *error);

@@ -257,6 +257,13 @@ void respond_json(struct request *request, int status, json_t *json)
     respond(request, status, &r);
 }
 
+void respond_page(struct request *request, json_t *json, h2o_iovec_t link)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, link};
+    r.body = dump(request->h2o, json);
+    respond(request, 200, &r);
+}
+
 /* ---- commands ---- */
 
 struct wiped {
@@ -376,28 +383,37 @@ void respond_problem(struct request *request, enum problem problem, const char *
     send_problem(request, problem, json, 0);
 }
 
-void respond_outcome(struct request *request, const struct fetch_outcome *outcome)
+json_t *outcome_json(const struct fetch_outcome *outcome)
 {
     enum problem problem = problem_of_error(outcome->rc);
     json_t *json = problem_json(problem, problem == PROBLEM_NOT_FOUND ? NULL : outcome->detail);
 
     if (json == NULL)
         json = problem_json(problem, NULL);
+    if (problem == PROBLEM_NOT_FOUND)
+        return json;
+    if (outcome->fault[0] != '\0')
+        json_object_set_new(json, "fault", json_string(outcome->fault));
+    if (outcome->service[0] != '\0') {
+        json_object_set_new(json, "service", json_string(outcome->service));
+        json_object_set_new(json, "operation", json_string(outcome->operation));
+    }
+    return json;
+}
+
+void respond_outcome(struct request *request, const struct fetch_outcome *outcome)
+{
+    enum problem problem = problem_of_error(outcome->rc);
+
     if (problem != PROBLEM_NOT_FOUND) {
         char status[64];
         int length =
             snprintf(status, sizeof(status), "cctgate; fwd=%s; detail=%s",
                      request->directives.no_cache ? "request" : "miss", cg_error_name(outcome->rc));
-        if (outcome->fault[0] != '\0')
-            json_object_set_new(json, "fault", json_string(outcome->fault));
-        if (outcome->service[0] != '\0') {
-            json_object_set_new(json, "service", json_string(outcome->service));
-            json_object_set_new(json, "operation", json_string(outcome->operation));
-        }
         ADD_NAMED(request->h2o, "cache-status", pooled(request->h2o, status, (size_t)length),
                   (size_t)length);
     }
-    send_problem(request, problem, json, outcome->retry_after_ms);
+    send_problem(request, problem, outcome_json(outcome), outcome->retry_after_ms);
 }
 
 /* ---- what the HTTP library refuses by itself, in our form ---- */

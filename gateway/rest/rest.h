@@ -80,7 +80,8 @@ struct fronts {
     int consumer_fd;
     SSL_CTX **ssl; /* one per listen entry, NULL: plain */
     int64_t started_at_ms;
-    struct doorman *doorman; /* tickets, and how many streams a token has */
+    _Atomic uint64_t clients; /* of events, that ever were: the number of the latest */
+    struct doorman *doorman;  /* tickets, and how many streams a token has */
 };
 
 /* What a request asked for, checked. */
@@ -183,11 +184,14 @@ struct representation {
 void respond(struct request *request, int status, const struct representation *representation);
 void respond_json(struct request *request, int status,
                   json_t *json); /* takes the reference; no validators */
+void respond_page(struct request *request, json_t *json,
+                  h2o_iovec_t link); /* the same, 200 and with a Link */
 void respond_text(struct request *request, const char *content_type, const char *text,
                   size_t length);
 void respond_nothing(struct request *request); /* 204 */
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
+json_t *outcome_json(const struct fetch_outcome *outcome); /* the problem document of a failure */
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
 void respond_command(struct request *request, const struct command *command);
 void problem_filter_register(

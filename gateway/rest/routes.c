@@ -331,8 +331,8 @@ static void dispatch(struct request *request)
         return;
     if (req->path.len > 4 && memcmp(req->path.base, "/v1/", 4) == 0)
         events_share(request);
-    request->route = route_find(
-        req->path.base, req->query_at != SIZE_MAX ? req->query_at : req->path.len, ids);
+    request->route =
+        route_find(req->path.base, req->query_at != SIZE_MAX ? req->query_at : req->path.len, ids);
     if (request->route == NULL) {
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
         return;

@@ -13,9 +13,8 @@
 
 static json_t *outline(const struct contract_operation *op)
 {
-    json_t *json =
-        json_pack("{s:s, s:s, s:b}", "name", op->name, "kind",
-                  operation_kind_names[operation_kind(op)], "oneWay", op->one_way);
+    json_t *json = json_pack("{s:s, s:s, s:b}", "name", op->name, "kind",
+                             operation_kind_names[operation_kind(op)], "oneWay", op->one_way);
     if (op->documentation != NULL)
         json_object_set_new(json, "documentation", json_string(op->documentation));
     return json;

@@ -83,6 +83,8 @@ struct command_row {
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
+/* Of no path: what only a WebSocket asks for, its lease renewed or bound to the connection. */
+extern const struct command_row command_renew, command_bind;
 
 /*
  * The body's members, from `fields`: "to! mode=blind|supervised ready:boolean! value:any". A type (string if none is named; boolean, integer, object,
