@@ -166,6 +166,12 @@ static void disk_apply(struct durable *disk, struct change *change)
     }
 }
 
+static const char *text_of(const json_t *json, const char *member)
+{
+    const char *text = json_string_value(json_object_get(json, member));
+    return text != NULL ? text : "";
+}
+
 /* No agent has two FullControl leases, whatever has been committed. */
 static void disk_assert_sound(const struct durable *disk)
 {
@@ -177,8 +183,8 @@ static void disk_assert_sound(const struct durable *disk)
         if (row->table != DURABLE_LEASES)
             continue;
         json = json_loadb(row->value, row->length, 0, NULL);
-        if (strcmp(json_string_value(json_object_get(json, "profile")), "FullControl") == 0) {
-            const char *agent = json_string_value(json_object_get(json, "agent"));
+        if (strcmp(text_of(json, "profile"), "FullControl") == 0) {
+            const char *agent = text_of(json, "agent");
             assert_null(json_object_get(seen, agent));
             json_object_set_new(seen, agent, json_true());
         }
@@ -239,6 +245,7 @@ struct world {
 };
 
 static int64_t now_ms, unix_ms;
+static uint64_t last_fence; /* that anybody was told of */
 
 static int64_t fake_monotonic_ms(void)
 {
@@ -308,6 +315,7 @@ static int world_setup(void **state)
     w->config.control.grace_ms = GRACE_MS;
     w->config.control.reserved = w->reserved;
     now_ms = 1000000;
+    last_fence = 0;
     unix_ms = INT64_C(1790000000000);
     world_start(w);
     *state = w;
@@ -410,6 +418,8 @@ static void on_answer(void *data, const struct control_outcome *outcome)
         assert_int_equal(strlen(secret), CONTROL_LEASE_BYTES);
         SHA256((const unsigned char *)secret, CONTROL_LEASE_BYTES, asker->digest);
         asker->fence = (uint64_t)json_integer_value(json_object_get(outcome->body, "fence"));
+        assert_true(asker->fence > last_fence);
+        last_fence = asker->fence;
     }
 }
 
@@ -459,12 +469,6 @@ static const char *audit_last(const struct world *w, const char *member)
 {
     json_t *entry = json_array_get(w->disk.audit, json_array_size(w->disk.audit) - 1);
     const char *text = json_string_value(json_object_get(entry, member));
-    return text != NULL ? text : "";
-}
-
-static const char *text_of(const json_t *json, const char *member)
-{
-    const char *text = json_string_value(json_object_get(json, member));
     return text != NULL ? text : "";
 }
 
