@@ -82,6 +82,15 @@
 #define CG_CLOSE_UNAUTHORIZED 4401
 #define CG_CLOSE_SLOW         4408
 
+/* control */
+#define CG_LEASES_MAX            100000 /* those whose end is being written count too */
+#define CG_AGENT_INSTANCES_MAX   64     /* application instances attached to one agent */
+#define CG_RESERVATIONS_MAX      10000  /* by operators, transfers that wait included */
+#define CG_LEASES_REMEMBERED_MAX 4096   /* what became of the leases that ended last */
+#define CG_CONTROL_REASON_BYTES  200    /* an operator's words */
+#define CG_CONTROL_RETRY_MS      1000   /* until an end that the disk refused is written again */
+#define CG_AUDIT_TEXT_BYTES_MAX  512    /* a member of an audit entry */
+
 /* lists */
 #define CG_PAGE_DEFAULT      100
 #define CG_PAGE_MAX          1000
