@@ -1,0 +1,586 @@
+"""Every command of the table, end to end: what it does, what is told of it, and everything that keeps it from the contact centre."""
+import json
+import os
+import re
+import signal
+import threading
+import time
+
+import harness
+from commanding import (CONSUMER, LONG, Floor, Listener, Speaker, b64, call_command, control_of, line, of, position, together)
+from harness import PASSWORD, TOP, Gateway, Simulator, bearer, eventually, exchange
+from test_live import is_live
+
+WHO, OTHER, BOSS = "2002", "2003", "2001"
+OUTSIDE = "+35391555001"
+
+
+# ---- states that commands are given in: each returns what paths and bodies are filled with ----
+
+def idle(t):
+    return {}
+
+
+def logged_out(t):
+    t.sim.admin("POST", "/agents/" + WHO, {"loggedIn": False})
+    t.settle()
+    return {}
+
+
+def not_ready(t):
+    t.sim.admin("POST", "/agents/" + WHO, {"loggedIn": True, "ready": False})
+    t.settle()
+    return {}
+
+
+def has_call(t, call, agent=WHO):
+    at = t.connection(call, position(agent))
+    legs = at["terminalConnections"] if at else []
+    return {"call": call, "connection": at["id"] if at else None, "leg": legs[0]["id"] if legs else None}
+
+
+def ringing(t):
+    return has_call(t, t.incoming(WHO))
+
+
+def talking(t):
+    return has_call(t, t.incoming(WHO, answer=True))
+
+
+def talking_with_data(t):
+    return has_call(t, t.incoming(WHO, answer=True, data={"case": "4711", "name": "O'Neill & <S>"}))
+
+
+def offered(t):
+    return has_call(t, t.incoming(WHO, offered=True))
+
+
+def ringing_elsewhere(t):
+    return has_call(t, t.incoming(OTHER), OTHER)
+
+
+def talking_elsewhere(t):
+    return has_call(t, t.incoming(OTHER, answer=True), OTHER)
+
+
+def queued(t):
+    call = t.sim.admin("POST", "/calls", {"to": "RP_Support"})
+    t.settle()
+    return {"call": call["contactId"], "external": call["externalContactId"]}
+
+
+def controlled(t, on=True):
+    """The route point is controlled, or not, by what the floor's application says."""
+    if t.address("RP_Sales")["controlled"] != on:
+        answer = t.send("PUT" if on else "DELETE", of("route-points", "RP_Sales") + "/control", {})
+        t.assert_done(answer)
+        t.settle()
+    return {}
+
+
+def uncontrolled(t):
+    return controlled(t, False)
+
+
+def waiting_at_route_point(t):
+    controlled(t)
+    call = t.incoming("RP_Sales")
+    return {"call": call, "connection": t.connection(call, "RP_Sales")["id"]}
+
+
+def with_command(before, method, path, body=None, key="consult"):
+    """A state that a command of the same agent leads to."""
+    def setup(t):
+        context = before(t)
+        answer = t.send(method, fill(path, context), fill(body or {}, context), lease=t.lease_now)
+        t.assert_done(answer, "the way to the state")
+        t.settle()
+        if answer.body and "contactId" in answer.json:
+            context[key] = answer.json["contactId"]
+        return context
+    return setup
+
+
+held = with_command(talking, "POST", "/v1/calls/{call}/hold")
+transferring = with_command(talking, "POST", "/v1/calls/{call}/transfer", {"to": position(OTHER), "mode": "supervised"})
+conferring = with_command(talking, "POST", "/v1/calls/{call}/conference", {"to": position(OTHER), "mode": "supervised"})
+recording = with_command(talking, "POST", "/v1/calls/{call}/recording", {"state": "start"})
+undisturbed_terminal = with_command(idle, "PUT", of("terminals", line(WHO)) + "/do-not-disturb")
+undisturbed_address = with_command(idle, "PUT", of("addresses", position(WHO)) + "/do-not-disturb")
+forwarded_terminal = with_command(idle, "PUT", of("terminals", line(WHO)) + "/forwarding", {"to": position("2005")})
+forwarded_address = with_command(idle, "PUT", of("addresses", position(WHO)) + "/forwarding", {"to": position("2005")})
+with_uui = with_command(talking, "PUT", "/v1/calls/{call}/uui", {"uui": "04AB"})
+with_intrinsics = with_command(talking, "PUT", "/v1/calls/{call}/intrinsics", {"MOOD": "good", "STEP": "1"})
+
+
+def fill(what, context):
+    if isinstance(what, str):
+        return what.format(**context)
+    if isinstance(what, dict):
+        return {k: fill(v, context) for k, v in what.items()}
+    return what
+
+
+# ---- what is to be seen afterwards ----
+
+def leg_is(state, agent=WHO):
+    return lambda t, c, a: t.leg(c["call"], agent) == state
+
+
+def connection_is(address, *states):
+    return lambda t, c, a: (t.connection(c["call"], address) or {"state": None})["state"] in states
+
+
+def parties(*addresses):
+    return lambda t, c, a: {n["address"] for n in t.call(c["call"])["connections"]
+                            if n["state"] != "DISCONNECTED"} >= set(addresses)
+
+
+def call_gone(t, c, a):
+    return t.call(c["call"]) is None
+
+
+def new_call(called):
+    """The answer names a new call to there."""
+    return lambda t, c, a: t.call(a.json["contactId"])["called"] == called
+
+
+def agent_is(**wanted):
+    return lambda t, c, a: {k: t.agent(c.get("who", WHO))[k] for k in wanted} == wanted
+
+
+def terminal_is(**wanted):
+    return lambda t, c, a: {k: t.terminal(line(WHO))[k] for k in wanted} == wanted
+
+
+def address_is(name, **wanted):
+    return lambda t, c, a: {k: t.address(name)[k] for k in wanted} == wanted
+
+
+def call_has(**wanted):
+    return lambda t, c, a: {k: t.call(c["call"])[k] for k in wanted} == wanted
+
+
+def forwards_to(kind, name):
+    return lambda t, c, a: [f["destinationAddress"] for f in getattr(t, kind)(name)["forwarding"]] == [position("2004")]
+
+
+def always(t, c, a):
+    return True
+
+
+def state(type, new):
+    return ("cct." + type + ".state", lambda e: e["data"].get("newState") == new)
+
+
+def property(type, name):
+    return ("cct." + type + ".property", lambda e: e["data"].get("property") == name)
+
+
+CALL = "/v1/calls/{call}"
+AGENT = "/v1/agents/" + WHO
+TERM = of("terminals", line(WHO))
+ADDR = of("addresses", position(WHO))
+
+
+class Row:
+    """One row of the command table: a state, the command in it, and what is to be seen."""
+
+    def __init__(self, name, setup, method, path, body, operation, effect, when=None, event=None, result=None, wrong=None,
+                 fault_when_wrong=False, agent=WHO, undo=None, count=1, proven=False):
+        self.name, self.setup, self.method, self.path, self.body = name, setup, method, path, body
+        self.operation, self.effect, self.when, self.event, self.result = operation, effect, when, event, result
+        self.wrong = wrong  # a state in which it cannot be: 409 capability-absent, or the contact centre's fault
+        self.fault_when_wrong = fault_when_wrong  # nothing tells beforehand
+        self.agent = agent  # whose FullControl it takes; None: nobody's
+        self.undo, self.count = undo, count
+        self.proven = proven  # an event shows that it is done
+
+
+def undo_with(method, path, body=None):
+    def undo(t, c):
+        t.assert_done(t.send(method, fill(path, c), body or {}, lease=t.lease_now), "undone")
+        t.settle()
+    return undo
+
+
+ROWS = [
+    # agents
+    Row("login", logged_out, "POST", AGENT + "/login",
+        {"terminal": line(WHO), "password": PASSWORD, "initialState": "READY"}, "AgentTerminalService.Login",
+        agent_is(loggedIn=True, ready=True, seat=line(WHO)), when="terminal|workstation",
+        event=property("agent", "LOGIN_STATUS"), wrong=idle, proven=True),
+    Row("login", logged_out, "POST", AGENT + "/login", {"password": PASSWORD}, "AgentService.Login",
+        agent_is(loggedIn=True, ready=False), event=property("agent", "LOGIN_STATUS"), wrong=idle, proven=True),
+    Row("logout", idle, "POST", AGENT + "/logout", {}, "AgentService.Logout", agent_is(loggedIn=False),
+        event=property("agent", "LOGIN_STATUS"), wrong=logged_out, proven=True),
+    Row("ready", not_ready, "PUT", AGENT + "/readiness", {"ready": True}, "AgentService.SetReady", agent_is(ready=True),
+        when="ready=true", event=property("agent", "READY_STATUS"), wrong=logged_out, proven=True),
+    Row("notReadyWithReason", idle, "PUT", AGENT + "/readiness", {"ready": False, "reasonCode": "3"},
+        "AgentService.SetReady", agent_is(ready=False, reasonCode="3"), when="reasonCode",
+        event=property("agent", "READY_STATUS"), wrong=logged_out, count=2, proven=True),
+    Row("notReady", idle, "PUT", AGENT + "/readiness", {"ready": False}, "AgentService.SetReady",
+        agent_is(ready=False), event=property("agent", "READY_STATUS"), wrong=logged_out, proven=True),
+    Row("activityCodeOfCall", talking, "PUT", AGENT + "/activity-code", {"activityCode": "12", "terminalConnectionId": "{leg}"},
+        "AgentTerminalConnectionService.SetActivityCode",
+        lambda t, c, a: t.connection(c["call"], position(WHO))["terminalConnections"][0]["activityCode"] == "12",
+        when="terminalConnectionId"),
+    Row("activityCode", idle, "PUT", AGENT + "/activity-code", {"activityCode": "13"}, "AgentTerminalService.SetActivityCode",
+        terminal_is(activityCode="13"), event=property("terminal", "ACTIVITY_CODE"), wrong=logged_out, proven=True),
+    Row("voiceTerminal", idle, "PUT", "/v1/agents/2001/voice-terminal", {"terminal": line(OTHER)},
+        "AgentService.SetStaticVoiceTerminal", lambda t, c, a: t.agent(BOSS)["staticVoiceTerminal"] == line(OTHER),
+        event=property("agent", "VOICE_TERMINAL"), agent=BOSS,
+        undo=undo_with("PUT", "/v1/agents/2001/voice-terminal", {"terminal": line(BOSS)})),
+    Row("supervisor", idle, "PUT", AGENT + "/supervisor", {"supervisor": "2011"}, "AgentService.SetSupervisor",
+        agent_is(supervisor="2011"), event=property("agent", "INFORMATION"),
+        undo=undo_with("PUT", AGENT + "/supervisor", {"supervisor": BOSS})),
+    Row("callSupervisor", idle, "POST", AGENT + "/call-supervisor", {}, "AgentTerminalService.CallSupervisor",
+        lambda t, c, a: [(c["calling"], c["called"]) for c in t.sim.state()["calls"]] == [(position(WHO), position(BOSS))],
+        event=state("terminalConnection", "RINGING"), wrong=logged_out),
+    Row("emergency", talking, "POST", AGENT + "/emergency", {}, "AgentTerminalConnectionService.EmergencyKey",
+        connection_is(position(BOSS), "ALERTING"), event=state("connection", "ALERTING")),
+    Row("retrieve", queued, "POST", AGENT + "/retrieve", {"externalContactId": "{external}"}, "AgentService.Retrieve",
+        lambda t, c, a: t.leg(c["call"], WHO) == "RINGING" and a.json["contactId"] == c["call"], result="contactId",
+        event=state("terminalConnection", "RINGING"), wrong=logged_out),
+
+    # terminals and addresses
+    Row("doNotDisturbOn", idle, "PUT", TERM + "/do-not-disturb", None, "TerminalService.SetDoNotDisturb",
+        terminal_is(doNotDisturb=True), event=property("terminal", "DO_NOT_DISTURB"),
+        undo=undo_with("DELETE", TERM + "/do-not-disturb"), proven=True),
+    Row("doNotDisturbOff", undisturbed_terminal, "DELETE", TERM + "/do-not-disturb", None, "TerminalService.SetDoNotDisturb",
+        terminal_is(doNotDisturb=False), event=property("terminal", "DO_NOT_DISTURB"), proven=True),
+    Row("forward", idle, "PUT", TERM + "/forwarding", {"to": position("2004")}, "TerminalService.SetForwarding",
+        forwards_to("terminal", line(WHO)), event=property("terminal", "FORWARDING"),
+        undo=undo_with("DELETE", TERM + "/forwarding")),
+    Row("cancelForwarding", forwarded_terminal, "DELETE", TERM + "/forwarding", None, "TerminalService.CancelForwarding",
+        terminal_is(forwarding=[]), event=property("terminal", "FORWARDING")),
+    Row("pickupFromGroup", ringing_elsewhere, "POST", TERM + "/pickup", {"group": "Group1"}, "TerminalService.PickupFromGroup",
+        leg_is("ACTIVE"), when="group", result="terminalConnectionId", event=state("terminalConnection", "ACTIVE"), wrong=talking),
+    Row("pickupFromTerminal", ringing_elsewhere, "POST", TERM + "/pickup", {"terminalConnectionId": "{leg}"},
+        "TerminalService.PickupFromTerminal", leg_is("ACTIVE"), when="terminalConnectionId", result="terminalConnectionId",
+        event=state("terminalConnection", "ACTIVE")),
+    Row("pickupFromTerminal", ringing_elsewhere, "POST", TERM + "/pickup", {"from": line(OTHER)},
+        "TerminalService.PickupFromTerminal", leg_is("ACTIVE"), when="from", result="terminalConnectionId",
+        event=state("terminalConnection", "ACTIVE")),
+    Row("pickupFromAddress", ringing_elsewhere, "POST", TERM + "/pickup", {"to": position(OTHER), "address": position(WHO)},
+        "TerminalService.PickupFromAddress", leg_is("ACTIVE"), result="terminalConnectionId",
+        event=state("terminalConnection", "ACTIVE"), wrong=talking),
+    Row("doNotDisturbOn", idle, "PUT", ADDR + "/do-not-disturb", None, "AddressService.SetDoNotDisturb",
+        address_is(position(WHO), doNotDisturb=True), event=property("address", "DO_NOT_DISTURB"),
+        undo=undo_with("DELETE", ADDR + "/do-not-disturb"), proven=True),
+    Row("doNotDisturbOff", undisturbed_address, "DELETE", ADDR + "/do-not-disturb", None, "AddressService.SetDoNotDisturb",
+        address_is(position(WHO), doNotDisturb=False), event=property("address", "DO_NOT_DISTURB"), proven=True),
+    Row("forward", idle, "PUT", ADDR + "/forwarding", {"to": position("2004")}, "AddressService.SetForwarding",
+        forwards_to("address", position(WHO)), event=property("address", "FORWARDING"),
+        undo=undo_with("DELETE", ADDR + "/forwarding")),
+    Row("cancelForwarding", forwarded_address, "DELETE", ADDR + "/forwarding", None, "AddressService.CancelForwarding",
+        address_is(position(WHO), forwarding=[]), event=property("address", "FORWARDING")),
+    Row("messageWaitingOn", idle, "PUT", ADDR + "/message-waiting", {"messages": 3}, "AddressService.SetMessageWaiting",
+        address_is(position(WHO), messageWaiting=True, messages=3), event=property("address", "MESSAGE_WAITING"),
+        undo=undo_with("DELETE", ADDR + "/message-waiting")),
+    Row("messageWaitingOff", with_command(idle, "PUT", ADDR + "/message-waiting", {}), "DELETE", ADDR + "/message-waiting", None,
+        "AddressService.SetMessageWaiting", address_is(position(WHO), messageWaiting=False, messages=0),
+        event=property("address", "MESSAGE_WAITING")),
+    Row("sendInstantMessage", idle, "POST", ADDR + "/messages", {"to": position(OTHER), "message": "good morning"},
+        "AddressService.SendInstantMessage", always),
+    Row("controlRoutePoint", uncontrolled, "PUT", of("route-points", "RP_Sales") + "/control", None,
+        "RoutePointAddressService.Control", address_is("RP_Sales", controlled=True), event=property("address", "CONTROLLED"),
+        wrong=controlled, fault_when_wrong=True, agent=None, proven=True),
+    Row("releaseRoutePoint", controlled, "DELETE", of("route-points", "RP_Sales") + "/control", None,
+        "RoutePointAddressService.ReleaseControl", address_is("RP_Sales", controlled=False),
+        event=property("address", "CONTROLLED"), wrong=uncontrolled, fault_when_wrong=True, agent=None, proven=True),
+
+    # calls
+    Row("makeCall", idle, "POST", "/v1/calls", {"from": {"agent": WHO}, "to": position(OTHER)}, "TerminalService.Originate",
+        new_call(position(OTHER)), result="contactId", event=state("terminalConnection", "RINGING"), wrong=talking, proven=True),
+    Row("dropCall", talking, "DELETE", CALL, None, "ContactService.Drop", call_gone,
+        event=state("terminalConnection", "DROPPED"), proven=True),
+    Row("answer", ringing, "POST", CALL + "/answer", {}, "TerminalConnectionService.Answer", leg_is("ACTIVE"),
+        event=state("terminalConnection", "ACTIVE"), wrong=talking, proven=True),
+    Row("hold", talking, "POST", CALL + "/hold", {}, "TerminalConnectionService.Hold", leg_is("HELD"),
+        event=state("terminalConnection", "HELD"), wrong=ringing, proven=True),
+    Row("unhold", held, "POST", CALL + "/unhold", {}, "TerminalConnectionService.Unhold", leg_is("ACTIVE"),
+        event=state("terminalConnection", "ACTIVE"), wrong=talking, proven=True),
+    Row("drop", talking, "POST", CALL + "/drop", {}, "SessionService.DropContact", call_gone,
+        event=state("terminalConnection", "DROPPED"), proven=True),
+    Row("dtmf", talking, "POST", CALL + "/dtmf", {"digits": "0815#*"}, "TerminalConnectionService.GenerateDTMF", always,
+        wrong=ringing),
+    Row("blindTransfer", talking, "POST", CALL + "/transfer", {"to": position(OTHER), "mode": "blind"},
+        "TerminalConnectionService.BlindTransfer", lambda t, c, a: t.leg(c["call"], OTHER) == "RINGING" and not t.leg(c["call"], WHO),
+        when="mode=blind", event=state("terminalConnection", "RINGING"), wrong=ringing, proven=True),
+    Row("initiateTransfer", talking, "POST", CALL + "/transfer", {"to": position(OTHER)},
+        "TerminalConnectionService.InitiateSupervisedTransfer",
+        lambda t, c, a: t.call(a.json["contactId"])["consultOf"] == c["call"] and t.leg(c["call"], WHO) == "AUTOHELD",
+        result="contactId", event=state("terminalConnection", "AUTOHELD"), wrong=ringing, proven=True),
+    Row("completeTransfer", transferring, "POST", CALL + "/transfer/complete", {"consultContactId": "{consult}"},
+        "TerminalConnectionService.CompleteSupervisedTransfer",
+        lambda t, c, a: t.call(c["call"]) is None and t.call(c["consult"])["transferredFrom"] == c["call"],
+        event=state("terminalConnection", "DROPPED"), wrong=conferring, proven=True),
+    Row("addParty", talking, "POST", CALL + "/conference", {"to": position(OTHER), "mode": "blind"}, "ContactService.AddParty",
+        parties(position(WHO), position(OTHER)), when="mode=blind", result="connectionId",
+        event=state("connection", "ALERTING")),
+    Row("initiateConference", talking, "POST", CALL + "/conference", {"to": position(OTHER)},
+        "TerminalConnectionService.InitiateConference",
+        lambda t, c, a: t.call(a.json["contactId"])["consultOf"] == c["call"], result="contactId",
+        event=state("terminalConnection", "AUTOHELD"), wrong=ringing, proven=True),
+    Row("completeConference", conferring, "POST", CALL + "/conference/complete", {"consultContactId": "{consult}"},
+        "TerminalConnectionService.CompleteConference", parties(position(WHO), position(OTHER)),
+        event=state("terminalConnection", "ACTIVE"), wrong=transferring, proven=True),
+    Row("consult", talking, "POST", CALL + "/consult", {"to": position(OTHER)}, "TerminalConnectionService.Consult",
+        lambda t, c, a: t.call(a.json["contactId"])["consultOf"] == c["call"], result="contactId",
+        event=state("terminalConnection", "AUTOHELD"), wrong=ringing, proven=True),
+    Row("join", conferring, "POST", CALL + "/join", {"consultContactId": "{consult}"},
+        "TerminalConnectionService.CompleteConference", parties(position(WHO), position(OTHER)), when="consultContactId",
+        event=state("terminalConnection", "ACTIVE"), wrong=transferring, proven=True),
+    Row("addParty", talking, "POST", CALL + "/join", {"to": position(OTHER)}, "ContactService.AddParty",
+        parties(position(WHO), position(OTHER)), result="connectionId", event=state("connection", "ALERTING")),
+    Row("disconnect", talking, "POST", CALL + "/disconnect", {}, "ConnectionService.Disconnect", call_gone,
+        event=state("connection", "DISCONNECTED"), proven=True),
+    Row("accept", offered, "POST", CALL + "/accept", {}, "ConnectionService.Accept", leg_is("RINGING"),
+        event=state("terminalConnection", "RINGING"), wrong=talking),
+    Row("reject", ringing, "POST", CALL + "/reject", {}, "ConnectionService.Reject", call_gone,
+        event=state("connection", "DISCONNECTED"), wrong=talking, proven=True),
+    Row("redirect", ringing, "POST", CALL + "/redirect", {"to": position(OTHER)}, "ConnectionService.Redirect",
+        lambda t, c, a: t.leg(c["call"], OTHER) == "RINGING" and not t.leg(c["call"], WHO), result="connectionId",
+        event=state("connection", "DISCONNECTED"), wrong=talking, proven=True),
+    Row("alert", offered, "POST", CALL + "/alert", {}, "ConnectionService.Alert", leg_is("RINGING"),
+        event=state("connection", "ALERTING"), wrong=talking, proven=True),
+    Row("observe", talking_elsewhere, "POST", CALL + "/observe", {"agent": BOSS}, "ContactService.Observe",
+        leg_is("BRIDGED", BOSS), result="connectionId", event=state("terminalConnection", "BRIDGED"), agent=BOSS,
+        wrong=ringing_elsewhere),
+    Row("bargeIn", talking_elsewhere, "POST", CALL + "/barge-in", {"agent": BOSS}, "ContactService.BargeIn",
+        leg_is("ACTIVE", BOSS), result="connectionId", event=state("terminalConnection", "ACTIVE"), agent=BOSS,
+        wrong=ringing_elsewhere),
+    Row("treatment", waiting_at_route_point, "POST", CALL + "/treatment",
+        {"type": "MUSIC", "treatmentAddress": "7", "interruptible": True}, "ContactService.GiveTreatment", always, agent=None),
+    Row("mediaTreatment", waiting_at_route_point, "POST", CALL + "/media-treatment",
+        {"type": "MUSIC", "treatmentAddress": "7"}, "RoutePointConnectionService.GiveMediaTreatment", always, agent=None),
+    Row("route", waiting_at_route_point, "POST", CALL + "/route", {"to": position(WHO)}, "RoutePointConnectionService.Route",
+        leg_is("RINGING"), result="connectionId", event=state("terminalConnection", "RINGING"), agent=None, proven=True),
+    Row("routePointRetrieve", waiting_at_route_point, "POST", CALL + "/retrieve", {"to": position(WHO)},
+        "RoutePointConnectionService.RoutePointRetrieve", leg_is("RINGING"), event=state("terminalConnection", "RINGING"), agent=None),
+    Row("startRecording", talking, "POST", CALL + "/recording",
+        {"state": "start", "recordingUri": "rtp://recorder.example/1", "ipAddress": "192.0.2.9", "port": 5004,
+         "transportType": "UDP", "recordingId": "77", "reasonCode": "QUALITY_RECORD"}, "ConnectionService.StartRecording",
+        lambda t, c, a: t.connection(c["call"], position(WHO))["recording"] == "RECORDING", when="state=start",
+        wrong=recording, fault_when_wrong=True),
+    Row("stopRecording", recording, "POST", CALL + "/recording", {"state": "stop"}, "ConnectionService.StopRecording",
+        lambda t, c, a: t.connection(c["call"], position(WHO))["recording"] == "NOT_RECORDING",
+        wrong=talking, fault_when_wrong=True),
+
+    # what a call carries
+    Row("setData", talking_with_data, "PUT", CALL + "/data", {"order": "1 & 2", "%SKILL": "<x>"}, "ContactService.SetAttachedData",
+        call_has(data={"order": "1 & 2", "%SKILL": "<x>"}), event=property("contact", "ATTACHED_DATA")),
+    Row("appendData", talking_with_data, "PATCH", CALL + "/data", {"order": "1", "case": "4712"},
+        "ContactService.SetAttachedData", call_has(data={"case": "4712", "name": "O'Neill & <S>", "order": "1"}),
+        event=property("contact", "ATTACHED_DATA")),
+    Row("deleteData", talking_with_data, "DELETE", CALL + "/data", None, "ContactService.SetAttachedData", call_has(data={}),
+        event=property("contact", "ATTACHED_DATA")),
+    Row("deleteDataKey", talking_with_data, "DELETE", CALL + "/data/case", None, "ContactService.SetAttachedData",
+        call_has(data={"name": "O'Neill & <S>"}), event=property("contact", "ATTACHED_DATA")),
+    Row("setIntrinsics", talking, "PUT", CALL + "/intrinsics", {"MOOD": "good"}, "ContactService.SetIntrinsics",
+        call_has(intrinsics={"MOOD": "good"}), event=property("contact", "INTRINSICS")),
+    Row("mergeIntrinsics", with_intrinsics, "PATCH", CALL + "/intrinsics", {"STEP": "2"}, "ContactService.SetIntrinsics",
+        call_has(intrinsics={"MOOD": "good", "STEP": "2"}), event=property("contact", "INTRINSICS")),
+    # the contract has no removal of an intrinsic, and what an emptied list does is the contact centre's: asked once, told truly
+    Row("deleteIntrinsics", with_intrinsics, "DELETE", CALL + "/intrinsics", None, "ContactService.SetIntrinsics", always,
+        event=property("contact", "INTRINSICS")),
+    Row("deleteIntrinsic", with_intrinsics, "DELETE", CALL + "/intrinsics/STEP", None, "ContactService.SetIntrinsics",
+        lambda t, c, a: t.call(c["call"])["intrinsics"]["MOOD"] == "good", event=property("contact", "INTRINSICS")),
+    Row("setUui", talking, "PUT", CALL + "/uui", {"uui": "04CAFE"}, "ContactService.SetUUI", call_has(uui="04CAFE"),
+        event=property("contact", "UUI")),
+    Row("appendUui", with_uui, "PATCH", CALL + "/uui", {"uui": "CD"}, "ContactService.SetUUI", call_has(uui="04ABCD"),
+        event=property("contact", "UUI")),
+    Row("deleteUui", with_uui, "DELETE", CALL + "/uui", None, "ContactService.SetUUI", call_has(uui=""),
+        event=property("contact", "UUI")),
+    Row("setInstantMessage", talking, "PUT", CALL + "/messages", {"message": "one moment"},
+        "ContactService.SetInstantMessages", always),
+    Row("addInstantMessage", talking, "PATCH", CALL + "/messages", {"message": "and another"},
+        "ContactService.SetInstantMessages", always),
+]
+
+# What no provider does (DOMAIN 4.3): where an operation exists its capability is never there, or the contact centre refuses; else 501
+NEVER = [
+    Row("park", talking, "POST", CALL + "/park", {"to": position(OTHER)}, "ConnectionService.Park", None),
+    Row("whisper", talking_elsewhere, "POST", CALL + "/whisper", {"agent": BOSS, "to": line(OTHER)}, "ContactService.Whisper", None,
+        agent=BOSS),
+    Row("mute", talking, "POST", CALL + "/mute", {}, None, None),
+    Row("unmute", talking, "POST", CALL + "/unmute", {}, None, None),
+    Row("deleteInstantMessages", talking, "DELETE", CALL + "/messages", None, None, None),
+]
+
+CONTROL = {"attach", "release", "transferControl", "reserve", "unreserve"}  # test_control.py
+RECORD = {"startRecording", "stopRecording"}
+
+
+def table_rows():
+    """(name, method, when) of every row of the gateway's table."""
+    with open(os.path.join(TOP, "gateway/command/table.c")) as file:
+        text = file.read()
+    rows = re.findall(r'^    \{"([A-Z]+)", [^,]+(?:, )?(?:[^,"]*)?"(\w+)", TARGET_\w+, [^,]+, (NULL|"[^"]*"),', text, re.M)
+    return [(name, method, None if when == "NULL" else when.strip('"')) for method, name, when in rows]
+
+
+class Table(Floor):
+    """Each row in its state: refused to all who may not, then done once, seen upstream, in events and in the audit."""
+    simulator_options = {"agents": 12, "scenario": "idle", "message_waiting": True}
+    lease_now = None
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.listener = Listener(cls.gate.port)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.listener.stop()
+        super().tearDownClass()
+
+    def each(self, rows, act):
+        for number, row in enumerate(rows):
+            with self.subTest(row="%d %s %s %s" % (number, row.name, row.method, row.when)):
+                self.no_control()
+                self.rest()
+                self.lease_now = self.attach(row.agent)["lease"] if row.agent else None
+                act(row)
+
+    def give(self, row, context, who="floor", lease=None, **more):
+        return self.send(row.method, fill(row.path, context), fill(row.body, context) if row.body is not None else None, who,
+                         lease=lease, **more)
+
+    def test_every_row_is_driven(self):
+        driven = sorted(((r.name, r.method, r.when) for r in ROWS + NEVER), key=str)
+        there = sorted((r for r in table_rows() if r[0] not in CONTROL), key=str)
+        self.assertGreater(len(there), 60)
+        self.assertEqual(driven, there)
+
+    def test_does_it(self):
+        self.each(ROWS, self.does_it)
+
+    def does_it(self, row):
+        context = row.setup(self)
+        before, place = self.sim.counters(), self.listener.place()
+        answer = self.give(row, context, lease=self.lease_now)
+        self.assert_done(answer)
+        after = self.sim.counters()
+        self.assertEqual(after["commands"] - before["commands"], row.count, after["operations"])
+        self.assertEqual(after["operations"].get(row.operation, 0) - before["operations"].get(row.operation, 0), 1,
+                         (row.operation, after["operations"]))
+        self.assertEqual(after["violations"], 0, after["violationMessages"])
+        self.assertEqual(answer.status, 200 if row.result else 204, answer)
+        if row.result:
+            self.assertTrue(answer.json[row.result], answer)
+        self.assertTrue(row.effect(self, context, answer), self.sim.state()["calls"])
+        if row.event:
+            self.listener.wait_for(place, *row.event)
+        entry = next(e for e in self.audit("?limit=20") if e["what"] == "command")
+        self.assertEqual((entry["command"], entry["outcome"], entry["application"]), (row.name, "done", "floor"), entry)
+        if row.agent:
+            self.assertEqual(entry["agent"], row.agent, entry)
+            self.assertGreater(entry["fence"], 0)
+        if row.undo:
+            row.undo(self, context)
+
+    def test_waits_for_the_effect(self):
+        self.each([r for r in ROWS if r.proven], self.waits_for_the_effect)
+
+    def waits_for_the_effect(self, row):
+        context = row.setup(self)
+        answer = self.give(row, context, lease=self.lease_now, wait=20)
+        self.assert_done(answer)
+        self.assertEqual(answer.headers.get("preference-applied"), "wait", answer)
+        self.assertEqual(answer.status, 200 if row.result else 204)
+        if row.undo:
+            row.undo(self, context)
+
+    def test_is_refused(self):
+        self.each(ROWS + NEVER, self.is_refused)
+
+    def is_refused(self, row):
+        context = row.setup(self)
+        before = self.commands()
+        for who in ("looker", "operator", "campaigner"):
+            self.assert_problem(self.give(row, context, who, self.lease_now), 403, "forbidden")
+        if row.name not in RECORD:
+            self.assert_problem(self.give(row, context, "recorder", self.lease_now), 403, "forbidden")
+        strange = self.attach("2006", "stranger")["lease"]
+        self.assert_problem(self.give(row, context, "stranger", strange), 404, "not-found")
+        self.assert_problem(self.give(row, context, "stranger", self.lease_now), 404, "not-found")
+        if row.agent:
+            self.is_refused_without_control(row, context)
+        self.assertEqual(self.commands(), before, "nothing of it has reached the contact centre")
+        refused = [e for e in self.audit("?limit=50") if e["what"] == "refused"]
+        if row.agent:
+            self.assertIn(row.name, {e.get("command") for e in refused}, refused)
+        if row.undo or row.setup in (undisturbed_terminal, undisturbed_address, forwarded_terminal, forwarded_address):
+            self.clear_settings()
+
+    def is_refused_without_control(self, row, context):
+        held = self.assert_problem(self.give(row, context), 409, "control-held").json
+        self.assertEqual(held["holder"]["application"], "floor", held)
+        self.assertEqual(held["holder"]["profile"], "FullControl")
+        self.assertTrue(held["holder"]["since"] and held["holder"]["expiresAt"])
+        self.assertNotIn(self.lease_now, json.dumps(held))
+        other = self.attach("2005")["lease"]
+        self.assertIn(self.give(row, context, lease=other).status, (403, 409))
+        watching = self.attach(row.agent, profile="MonitorOnly")["lease"]
+        self.assertIn(self.give(row, context, lease=watching).status, (403, 409))
+        self.assertIn(self.give(row, context, lease="A" * 43).status, (403, 409))
+        self.release(row.agent, self.lease_now)
+        for who in ("floor", "boss") if row.name not in RECORD else ("floor",):
+            self.assert_problem(self.give(row, context, who), 403, "control-required")
+        self.assert_problem(self.give(row, context, lease=self.lease_now), 409, "control-lost")
+        self.assertIn(self.give(row, context, lease=watching).status, (403, 409))
+        self.assertIn(self.give(row, context, lease=other).status, (403, 409))
+        self.release("2005", other)
+
+    def clear_settings(self):
+        """Do-not-disturb and forwarding off, by whoever has control now."""
+        self.no_control()
+        lease = self.attach(WHO)["lease"]
+        for path in (TERM, ADDR):
+            for what in ("/do-not-disturb", "/forwarding"):
+                self.send("DELETE", path + what, None, lease=lease)
+        self.settle()
+
+    def test_not_in_this_state(self):
+        self.each([r for r in ROWS if r.wrong], self.not_in_this_state)
+
+    def not_in_this_state(self, row):
+        context = dict({"call": "none", "leg": "none", "connection": "none", "consult": "none", "external": "none"},
+                       **row.setup(self))
+        right = dict(context)
+        self.rest()
+        context.update(row.wrong(self))
+        context["external"] = right["external"]
+        before = self.commands()
+        answer = self.give(row, context, lease=self.lease_now)
+        if row.fault_when_wrong:
+            problem = self.assert_problem(answer, 502, "upstream-fault").json
+            self.assertTrue(problem["fault"].endswith("Exception"), problem)
+            self.assertEqual((problem["outcome"], "%s.%s" % (problem["service"], problem["operation"])),
+                             ("notDone", row.operation))
+            self.assertEqual(self.commands(), before + 1)
+        else:
+            problem = self.assert_problem(answer, 409, "capability-absent").json
+            self.assertIn("can", problem["detail"])
+            self.assertEqual(problem.get("outcome", "notDone"), "notDone")
+            self.assertEqual(self.commands(), before, "a live capability that says no costs nothing")
+
+    def test_what_no_provider_does(self):
+        self.each(NEVER, self.what_no_provider_does)
+
+    def what_no_provider_does(self, row):
+        context = row.setup(self)
+        before = self.commands()
+        answer = self.give(row, context, lease=self.lease_now)
+        if row.operation is None:
+            self.assert_problem(answer, 501, "not-implemented")
+        else:
+            self.assert_problem(answer, 409, "capability-absent")
+        self.assertTrue(answer.json["detail"], answer)
+        self.assertEqual(self.commands(), before)
+
+
+if __name__ == "__main__":
+    harness.main()
