@@ -114,7 +114,7 @@ static void on_call(struct message *message)
 {
     struct owner_call *call = (struct owner_call *)message;
     struct session *session = sessions_find(call->owner->sessions, call->user);
-    struct session_outcome none = {CG_E_SESSION, call->op, NULL, NULL, NULL, 0};
+    struct session_outcome none = {.rc = CG_E_SESSION, .op = call->op};
 
     if (session == NULL)
         on_called(call, &none);

@@ -2,20 +2,38 @@
 #ifndef CCTGATE_MODEL_ACTING_H
 #define CCTGATE_MODEL_ACTING_H
 
+#include "gateway/model/fetch.h"
 #include "gateway/model/graph.h"
 #include "gateway/model/live.h"
 
+/* NULL also for an empty or absent id. */
 struct node *model_find(struct model *model, enum entity kind, const char *id);
-/* A fact that events keep up to date, or that was read under the subscription that is in force: not a guess. */
+/* A fact that events keep up to date: not a guess. */
 int model_fact_is_live(struct model *model, const struct node *node, const char *field);
-/* What hangs at the node is not fresh any more, and readers are not told that it is: committed when this returns. */
-void model_touched(struct model *model, struct node *node);
-/* A fact of an agent that the gateway itself knows ("control"); takes the reference. Committed soon. */
-void model_tell(struct model *model, enum entity kind, const char *id, const char *field,
-                json_t *value);
-/* An event of the gateway about an agent's resource; `data` is taken. Committed soon. */
-void model_notice(struct model *model, enum event_type type, enum entity kind, const char *id,
-                  json_t *data);
+
+/* Who sees an agent, terminal, address or call. CG_OK, also for nobody; CG_E_IO. */
+int model_owners(struct model *model, enum entity kind, const char *id,
+                 void (*on_user)(void *data, uint32_t user), void *data);
+/* What the user sees is known by events, calls too: who is not among it does not exist for the user. */
+int model_lists_are_live(struct model *model, uint32_t user);
+
+/*
+ * A fact of the node (NULL: all) may be another now, without having been told: only a read that begins later, or an event that tells it,
+ * makes it fresh again. model_touched_around: so may what hangs together with the node. The store says so once model_commit_touched returns.
+ */
+void model_touched(struct model *model, struct node *node, const char *field);
+void model_touched_around(struct model *model, struct node *node);
+void model_calls_touched(struct model *model, uint32_t user); /* the user's list of calls */
+void model_commit_touched(struct model *model);
+
+/* Who controls an agent is asked when its resource is rendered. */
+void model_set_controller(struct model *model, json_t *(*describe)(void *data, const char *agent),
+                          void *data);
+/* ... and is another now: its resource is committed anew, soon. */
+void model_control_changed(struct model *model, const char *agent);
+/* A gateway.control event about an agent; `data` is taken. Committed soon; an agent that nobody has read yet has no events. */
+void model_notice_control(struct model *model, const char *agent, json_t *data);
+
 /* After each commit of what notifications, reads or commands changed. NULL: nobody wants to know. */
 void model_set_on_change(struct model *model, void (*on_change)(void *data), void *data);
 

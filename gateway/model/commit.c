@@ -696,6 +696,8 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
         publish(model);
         commit_untouch(model);
         tell_lost(model);
+        if (model->on_change != NULL)
+            model->on_change(model->change_data);
     } else if (model->live->active != NULL || model->live->pending != NULL) {
         bound_pending(model->live);
         lose_step(model, rc);

@@ -166,6 +166,13 @@ static json_t *presence(struct model *model, const struct node *agent, size_t nu
                                        config->presence.num_after_call_work_codes));
 }
 
+static json_t *control(struct model *model, const struct node *agent)
+{
+    return model->describe_control != NULL
+               ? model->describe_control(model->control_data, agent->id)
+               : json_null();
+}
+
 static json_t *ready_status(const struct node *agent)
 {
     json_t *ready = json_object_get(agent->facts, "ready");
@@ -181,7 +188,7 @@ static json_t *render_agent(struct model *model, const struct node *agent)
                        ? json_null()
                        : text_or_null(json_object_get(agent->facts, "notReadyReasonCode"));
     return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}",
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
         "loginId", agent->id, "userName", of_handle(agent, "userName"), "agentType",
         of_handle(agent, "agentType"), "loginStatus",
         json_is_true(json_object_get(agent->facts, "loggedIn")) ? "LOGGED_IN" : "LOGGED_OUT",
@@ -190,7 +197,7 @@ static json_t *render_agent(struct model *model, const struct node *agent)
         "voiceTerminal", name_of(agent, "voiceTerminal", ENTITY_TERMINAL), "terminals",
         ids_of(agent, "terminals"), "addresses", ids_of(agent, "addresses"), "supervisor",
         name_of(agent, "supervisor", ENTITY_AGENT), "contactTypes", contact_types(agent), "calls",
-        calls, "capabilities", capabilities(agent), "control");
+        calls, "capabilities", capabilities(agent), "control", control(model, agent));
 }
 
 /* ---- terminal, address ---- */

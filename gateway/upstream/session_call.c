@@ -144,13 +144,20 @@ static int repeat(struct pending_call *pending, const struct upstream_call *call
     return 1;
 }
 
+static int is_unknown(const struct upstream_call *call)
+{
+    return call->sent && call->http_status != -1 && call->rc != CG_OK && call->rc != CG_E_FAULT &&
+           call->rc != CG_E_DENIED;
+}
+
 static void on_reply(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
     struct pending_call *pending = call->data;
     struct session *session = pending->session;
     struct session_outcome outcome = {call->rc,     call->op,     call->result,
-                                      &call->fault, &call->error, 0};
+                                      &call->fault, &call->error, 0,
+                                      is_unknown(call)};
 
     if (call->rc == CG_E_REFUSED && call->http_status != -1)
         sessions_endpoint_lost(session->all);
@@ -189,7 +196,7 @@ void session_release_waiting(struct session *session)
 void session_fail_waiting(struct session *session, int rc, const struct codec_fault *fault)
 {
     struct pending_call *pending = take_waiting(session), *next;
-    struct session_outcome outcome = {rc, NULL, NULL, fault, NULL, retry_after_ms(session)};
+    struct session_outcome outcome = {rc, NULL, NULL, fault, NULL, retry_after_ms(session), 0};
     for (; pending != NULL; pending = next) {
         next = pending->next;
         outcome.op = pending->op;

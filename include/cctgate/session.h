@@ -88,6 +88,7 @@ struct session_outcome {
     const struct codec_fault *fault; /* CG_E_FAULT, CG_E_SESSION, CG_E_DENIED (may be NULL) */
     const struct codec_error *error; /* may be NULL */
     int64_t retry_after_ms;          /* > 0: when it is worth asking again */
+    int unknown; /* neither done nor refused for sure: it left this machine, and no answer that counts came back */
 };
 typedef void (*session_done)(void *data, const struct session_outcome *outcome);
 
