@@ -1,13 +1,11 @@
 """What tests of commands and control share: applications of every role, a floor that can be put into any state, and a listener to events."""
 import base64
 import json
-import os
 import threading
-import time
 from urllib.parse import quote
 
 import harness
-from harness import PASSWORD, Case, bearer, eventually, exchange
+from harness import Case, bearer, eventually, exchange
 from test_live import CONSUMER, is_live, quiet
 from websocket import Closed, WebSocket
 

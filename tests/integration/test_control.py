@@ -623,9 +623,10 @@ class TheRace(Restarts):
             racer.start()
         eventually(lambda: race.over.is_set() or len(race.fences) >= 3, "the first holders", 120)
         self.gate.kill()
+        killed = time.time()
         race.generation += 1
         self.gate.start()
-        self.free_the_forgotten(race, racers)
+        self.free_the_forgotten(race, racers, killed)
         eventually(race.over.is_set, "enough holders", 300)
         for racer in racers:
             racer.join(harness.BOUND * 2)
@@ -642,16 +643,14 @@ class TheRace(Restarts):
         self.assertLessEqual({e["fence"] for e in entries[:len(won)]}, set(fences) | set(won))
         return won
 
-    def free_the_forgotten(self, race, racers):
+    def free_the_forgotten(self, race, racers, killed):
         """A grant whose answer was lost with the gateway has an owner who does not know: an operator ends it."""
         eventually(lambda: all(r.asking in (None, race.generation) for r in racers), "all have noticed")
+        shown = self.gate.get(control_of(WHO), "operator").json
         with race.lock:
             known = set(race.fences)
-            shown = self.gate.get(control_of(WHO), "operator").json
-        fence = shown.get("fence") if shown.get("application") else None
-        # granted to one who was asking before: nobody who asks now has it
-        if fence is not None and fence not in known and race.holder is None:
-            self.send("DELETE", control_of(WHO) + "?force=true", None, "operator")
+        if shown.get("application") and shown["fence"] not in known and moment(shown["since"]) < killed:
+            self.assert_done(self.send("DELETE", control_of(WHO) + "?force=true", None, "operator"))
 
     def no_stale_lease_acts(self, race):
         self.no_control()
