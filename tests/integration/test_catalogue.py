@@ -1,5 +1,4 @@
 """Every operation of the contract, and every route: what reads is answered, what acts passes the gate or does not act."""
-import json
 import re
 from collections import Counter
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import harness
 from command_table import AGENT, BOSS, OTHER, WHO
-from commanding import LONG, Floor, Listener, Speaker, control_of, together
+from commanding import LONG, Floor, Listener, Speaker, control_of
 from harness import eventually
 from test_live import is_live
 from test_resume import abort
