@@ -9,6 +9,7 @@
  * stray write of ours must not reach the file.
  */
 #include "cache/aside.h"
+#include "cache/durable_private.h"
 #include "cache/record.h"
 #include "cache/store_private.h"
 #include "cctgate/error.h"
@@ -53,13 +54,20 @@ static const struct environment_layout cache_layout = {
     .former_databases = DB_LOG,
     .check = log_check};
 
+#define DURABLE_FORMAT_1                                                                           \
+    "cctgate durable, 64 bits, byte order of the machine. state: as in the cache."
+
+/* In the order of enum durable_database, durable_private.h. */
 static const struct environment_layout durable_layout = {
     .name = "durable",
-    .format = 1,
-    .description = "cctgate durable, 64 bits, byte order of the machine. state: as in the "
-                   "cache." BYTE_ORDER_NOTE,
+    .format = 2,
+    .description = DURABLE_FORMAT_1
+    " state also: audit -> sealed last number. audit: number, highest byte first -> {format 1, 0, "
+    "checksum} JSON. leases, reservations, values, outcomes: key -> sealed bytes." BYTE_ORDER_NOTE,
     .flags = MDB_NOTLS,
-    .databases = {"state"}};
+    .databases = {"state", "audit", "leases", "reservations", "values", "outcomes"},
+    .former_description = DURABLE_FORMAT_1 BYTE_ORDER_NOTE,
+    .former_databases = DURABLE_DB_AUDIT};
 
 struct opening {
     struct store *store;

@@ -182,7 +182,9 @@ struct commands_settings {
     struct durable *durable;
 };
 int commands_new(struct commands **commands, const struct commands_settings *settings);
-/* What is under way is answered as unknown or not done. */
+/* The gateway is about to stop: nothing begins any more, and who waits for an effect is answered. Before the upstream is stopped. */
+void commands_close(struct commands *commands);
+/* The upstream and the disk have stopped, and all their outcomes have been delivered. */
 void commands_free(struct commands **commands);
 void commands_configure(struct commands *commands, struct config *config);
 /* Owner's thread. Answered later, exactly once. */

@@ -33,6 +33,8 @@
 
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
 
+#define CG_OUTCOMES_MAX 1000000 /* idempotency keys that are remembered */
+
 /* what waits */
 #define CG_UPSTREAM_QUEUE_MAX 200000
 #define CG_FETCH_CALLS_MAX    20000
@@ -40,8 +42,9 @@
 #define CG_CONNECTIONS_MAX    20000
 
 /* store */
-#define CG_RECORD_BYTES_MAX (4u * 1024 * 1024)
-#define CG_KEY_BYTES_MAX    500
+#define CG_RECORD_BYTES_MAX      (4u * 1024 * 1024)
+#define CG_KEY_BYTES_MAX         500
+#define CG_AUDIT_ENTRY_BYTES_MAX 65536 /* the JSON of one */
 
 /* events */
 #define CG_EVENT_BYTES_MAX        (1024u * 1024) /* the JSON of one */
@@ -77,6 +80,15 @@
 #define CG_CLOSE_RESTART      1012 /* IANA's registry: the service restarts */
 #define CG_CLOSE_UNAUTHORIZED 4401
 #define CG_CLOSE_SLOW         4408
+
+/* control */
+#define CG_LEASES_MAX            100000 /* those whose end is being written count too */
+#define CG_AGENT_INSTANCES_MAX   64     /* application instances attached to one agent */
+#define CG_RESERVATIONS_MAX      10000  /* by operators, transfers that wait included */
+#define CG_LEASES_REMEMBERED_MAX 4096   /* what became of the leases that ended last */
+#define CG_CONTROL_REASON_BYTES  200    /* an operator's words */
+#define CG_CONTROL_RETRY_MS      1000   /* until an end that the disk refused is written again */
+#define CG_AUDIT_TEXT_BYTES_MAX  512    /* a member of an audit entry */
 
 /* lists */
 #define CG_PAGE_DEFAULT 100

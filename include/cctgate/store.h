@@ -4,8 +4,8 @@
  * Two environments below the data directory:
  *   cache/    large, MDB_NOSYNC: records and indexes that the upstream can give again. A killed process loses nothing
  *             committed; a power cut may cost the whole environment, which is then set aside and rebuilt.
- *   durable/  small, every commit synced: what must not be lost (epoch now; leases, audit, idempotency keys later). Synced
- *             commits take a disk's time: never call them on an event loop.
+ *   durable/  small, every commit synced: what must not be lost: the epoch, and what durable.h is for. Synced commits take a disk's
+ *             time, so they are made while the store is opened, and then by durable.h's thread alone.
  *
  * One writer thread (the owner), any number of readers (front threads), each with a `store_reader` of its own. A reader's
  * transaction is renewed for a read and reset after it: no pointer into the map outlives store_read_end(), and no read
