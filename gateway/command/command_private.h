@@ -21,8 +21,8 @@
 struct scene {
     char ids[ENTITIES][CG_ID_BYTES_MAX + 1]; /* "": not part of it */
     char consult[CG_ID_BYTES_MAX + 1];       /* the contact that came out of it, or went into it */
-    char agent[CG_ID_BYTES_MAX + 1];         /* who acts: whose control is asked for; "": nobody is known */
-    char lease_agent[CG_ID_BYTES_MAX + 1];   /* whose control it was that let it pass */
+    char agent[CG_ID_BYTES_MAX + 1]; /* who acts: whose control is asked for; "": nobody is known */
+    char lease_agent[CG_ID_BYTES_MAX + 1]; /* whose control it was that let it pass */
     int needs_lease; /* 0: it touches no agent (a route point), or it is a recorder's */
     uint32_t user;   /* in whose session; 0: not known yet */
 };
@@ -52,16 +52,16 @@ struct execution {
     void (*on_turn)(struct execution *execution);
     const struct command_form *form;     /* NULL: of the catalogue, or none */
     const struct contract_operation *op; /* that is being called, or was */
-    json_t *value;                       /* what builders put in: data, intrinsics; NULL: the body's */
-    json_t *steps;                       /* [{"operation","outcome","fault"}] of those with several */
+    json_t *value; /* what builders put in: data, intrinsics; NULL: the body's */
+    json_t *steps; /* [{"operation","outcome","fault"}] of those with several */
     void (*on_reply)(struct execution *execution, const struct session_outcome *outcome);
     uint64_t fence;
     enum command_outcome outcome;
     const char *fault; /* for the audit: the contract's name, or NULL */
     char fault_name[64];
-    enum problem problem;       /* when the answer is one */
-    int called;                 /* something went upstream */
-    int concluded;              /* the answer stands */
+    enum problem problem;        /* when the answer is one */
+    int called;                  /* something went upstream */
+    int concluded;               /* the answer stands */
     struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
     struct execution *entry_next;
     struct timer wait_timer; /* Prefer: wait */
@@ -98,7 +98,8 @@ void execution_free(struct execution *execution);
 struct session *execution_session(struct execution *execution); /* NULL: refused already */
 
 /* How it ends: exactly one of these, once. */
-void conclude(struct execution *execution, int status, json_t *answer); /* done; takes the reference */
+void conclude(struct execution *execution, int status,
+              json_t *answer); /* done; takes the reference */
 /* Not done; `format` is the problem's detail. Always returns CG_E_DENIED. */
 int refuse(struct execution *execution, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -117,7 +118,8 @@ void execution_answer(struct execution *execution);
 int scene_look(struct execution *execution, enum entity kind, const char *id, struct node **node);
 int scene_user_of(struct execution *execution, const struct node *place); /* in whose session */
 int scene_act_as(struct execution *execution, const struct node *place);  /* the agent there acts */
-struct node *scene_node(const struct execution *execution, enum entity kind); /* NULL: not part of it */
+struct node *scene_node(const struct execution *execution,
+                        enum entity kind); /* NULL: not part of it */
 void scene_set(struct execution *execution, const struct node *node);
 int access_acts_for(const struct execution *execution, uint32_t user);
 int scene_sees(struct execution *execution, const struct node *place);
@@ -131,7 +133,8 @@ struct node *node_fact(const struct execution *execution, const struct node *nod
 int scene_resolve(struct execution *execution);
 int scene_place_of_agent(struct execution *execution, struct node *agent);
 int scene_address_of(struct execution *execution, struct node *terminal);
-int scene_leg(struct execution *execution, struct node *contact); /* NULL: the one call in question */
+int scene_leg(struct execution *execution,
+              struct node *contact); /* NULL: the one call in question */
 int scene_derive(struct execution *execution);
 
 /* gate.c: CG_OK, or refused already */

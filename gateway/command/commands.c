@@ -251,8 +251,7 @@ static void set_problem(struct execution *execution, enum problem problem, const
     if (members != NULL)
         json_object_update(json, members);
     json_decref(members);
-    json_object_set_new(json, "outcome",
-                        json_string(command_outcome_names[execution->outcome]));
+    json_object_set_new(json, "outcome", json_string(command_outcome_names[execution->outcome]));
     if (execution->op != NULL) {
         json_object_set_new(json, "service", json_string(execution->op->service->name));
         json_object_set_new(json, "operation", json_string(execution->op->name));
@@ -404,8 +403,7 @@ int execution_read(struct execution *execution, enum record_kind kind, const cha
     execution->on_read = then != NULL ? then : execution_resolve;
     execution->waiter.on_done = on_read;
     model_fetch(execution->commands->settings.model,
-                &(struct model_wanted){kind, id, strlen(id), anew,
-                                       execution->command->traceparent},
+                &(struct model_wanted){kind, id, strlen(id), anew, execution->command->traceparent},
                 &execution->waiter);
     return CG_E_BUSY;
 }
@@ -472,8 +470,7 @@ static json_t *answer_of(struct execution *execution, const json_t *result)
     for (i = 0; row->result != NULL && i < sizeof(ids) / sizeof(ids[0]); ++i) {
         if (strcmp(row->result, ids[i].member) != 0)
             continue;
-        id = json_string_value(
-            json_object_get(json_object_get(result, ids[i].member), ids[i].key));
+        id = json_string_value(json_object_get(json_object_get(result, ids[i].member), ids[i].key));
         if (id == NULL || *id == '\0')
             return NULL;
         if (i == 0)
@@ -527,8 +524,7 @@ void execution_perform(struct execution *execution)
     json_t *arguments;
 
     if (row == NULL) {
-        if (writes_data(execution->command->op) &&
-            execution->scene.ids[ENTITY_CONTACT][0] != '\0')
+        if (writes_data(execution->command->op) && execution->scene.ids[ENTITY_CONTACT][0] != '\0')
             execution_take_turn(execution, perform_operation);
         else
             perform_operation(execution);

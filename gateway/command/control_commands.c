@@ -6,10 +6,11 @@
 
 static void on_done(void *data, const struct control_outcome *outcome)
 {
-    static const enum problem problems[] = {
-        [CONTROL_HELD] = PROBLEM_CONTROL_HELD,   [CONTROL_LOST] = PROBLEM_CONTROL_LOST,
-        [CONTROL_DENIED] = PROBLEM_FORBIDDEN,    [CONTROL_CONFLICT] = PROBLEM_CONFLICT,
-        [CONTROL_STORE] = PROBLEM_STORE};
+    static const enum problem problems[] = {[CONTROL_HELD] = PROBLEM_CONTROL_HELD,
+                                            [CONTROL_LOST] = PROBLEM_CONTROL_LOST,
+                                            [CONTROL_DENIED] = PROBLEM_FORBIDDEN,
+                                            [CONTROL_CONFLICT] = PROBLEM_CONFLICT,
+                                            [CONTROL_STORE] = PROBLEM_STORE};
     struct execution *execution = data;
     json_t *members = NULL;
 

@@ -227,10 +227,9 @@ static json_t *appended(struct execution *execution, const json_t *data, const c
         return NULL;
     }
     if (strcmp(type, "STRING") == 0)
-        return json_pack(
-            "{s:s, s:o}", "type", type, "stringData",
-            joined_text(json_string_value(json_object_get(data, "stringData")),
-                        json_string_value(value)));
+        return json_pack("{s:s, s:o}", "type", type, "stringData",
+                         joined_text(json_string_value(json_object_get(data, "stringData")),
+                                     json_string_value(value)));
     if (strcmp(type, "BINARY") == 0) {
         if ((items = binary_of(execution, value)) == NULL)
             return NULL;
@@ -275,8 +274,7 @@ void run_append_data(struct execution *execution)
 static void on_data_to_delete(struct execution *execution)
 {
     const json_t *data = fact(execution, "data");
-    json_t *pairs =
-        pairs_of_wire(json_object_get(json_object_get(data, "keyValueData"), "item"));
+    json_t *pairs = pairs_of_wire(json_object_get(json_object_get(data, "keyValueData"), "item"));
 
     if (json_object_del(pairs, execution->command->sub_id) != 0) {
         json_decref(pairs);
@@ -299,8 +297,8 @@ void run_delete_data(struct execution *execution)
         execution_take_turn(execution, on_turn_to_delete);
         return;
     }
-    execution->value = json_pack("{s:s, s:{s:[]}}", "type", "KEY_VALUE_PAIRS", "keyValueData",
-                                 "item");
+    execution->value =
+        json_pack("{s:s, s:{s:[]}}", "type", "KEY_VALUE_PAIRS", "keyValueData", "item");
     execution_take_turn(execution, on_turn_to_write);
 }
 
@@ -424,8 +422,8 @@ void run_delete_intrinsics(struct execution *execution)
 
 static void on_uui_to_append(struct execution *execution)
 {
-    execution->value = joined_text(json_string_value(fact(execution, "uui")),
-                                   body_text(execution, "uui"));
+    execution->value =
+        joined_text(json_string_value(fact(execution, "uui")), body_text(execution, "uui"));
     write_value(execution);
 }
 

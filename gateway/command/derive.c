@@ -58,10 +58,9 @@ static void collect(struct objects *objects, const json_t *arguments)
 }
 
 /* The order of preference; each is looked for in the order of the request. */
-static const unsigned tiers[] = {1u << ENTITY_AGENT | 1u << ENTITY_TERMINAL |
-                                     1u << ENTITY_TERMINAL_CONNECTION,
-                                 1u << ENTITY_CONNECTION | 1u << ENTITY_ADDRESS,
-                                 1u << ENTITY_CONTACT};
+static const unsigned tiers[] = {
+    1u << ENTITY_AGENT | 1u << ENTITY_TERMINAL | 1u << ENTITY_TERMINAL_CONNECTION,
+    1u << ENTITY_CONNECTION | 1u << ENTITY_ADDRESS, 1u << ENTITY_CONTACT};
 
 static const struct object *actor_of(const struct objects *objects)
 {
@@ -115,7 +114,8 @@ static int look_leg(struct execution *execution, const struct object *object)
         return scene_user_of(execution, place) == CG_OK ? scene_act_as(execution, place)
                                                         : CG_E_DENIED;
     }
-    if (contact != NULL && execution_read(execution, RECORD_CALL, contact->id, 0, NULL) == CG_E_BUSY)
+    if (contact != NULL &&
+        execution_read(execution, RECORD_CALL, contact->id, 0, NULL) == CG_E_BUSY)
         return CG_E_BUSY;
     for (i = 0; i < access->num_users; ++i)
         if (access_acts_for(execution, access->users[i].number) &&

@@ -18,7 +18,8 @@ static const struct {
              {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
 
 struct effect {
-    int is_new; /* "+contact" */
+    int is_none; /* nothing that is known of */
+    int is_new;  /* "+contact" */
     int consult;
     enum entity entity;
     char field[40]; /* "": it is to be gone */
@@ -32,6 +33,8 @@ static int parse(const char *text, struct effect *effect)
     memset(effect, 0, sizeof(*effect));
     if (text == NULL)
         return 0;
+    if ((effect->is_none = strcmp(text, "none") == 0))
+        return 1;
     effect->entity = ENTITY_CONTACT;
     if ((effect->is_new = *text == '+'))
         return 1;
@@ -72,6 +75,8 @@ static void touch_effect(struct execution *execution, const struct effect *effec
     struct node *node = scene_node(execution, effect->entity);
     struct node *terminal = scene_node(execution, ENTITY_TERMINAL);
 
+    if (effect->is_none)
+        return;
     if (effect->is_new || effect->consult) {
         if (terminal != NULL)
             model_touched(model, terminal, "terminalConnections");
@@ -81,7 +86,7 @@ static void touch_effect(struct execution *execution, const struct effect *effec
     } else if (node != NULL) {
         model_touched(model, node, effect->field[0] != '\0' ? effect->field : state);
     }
-    if (node != NULL)
+    if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */
     if (effect->entity == ENTITY_AGENT && terminal != NULL) {
@@ -105,8 +110,11 @@ static void touch_agent(struct execution *execution)
 
 static int is_followed_by_events(struct execution *execution)
 {
-    static const enum entity order[] = {ENTITY_TERMINAL_CONNECTION, ENTITY_CONNECTION,
-                                        ENTITY_CONTACT, ENTITY_TERMINAL, ENTITY_ADDRESS,
+    static const enum entity order[] = {ENTITY_TERMINAL_CONNECTION,
+                                        ENTITY_CONNECTION,
+                                        ENTITY_CONTACT,
+                                        ENTITY_TERMINAL,
+                                        ENTITY_ADDRESS,
                                         ENTITY_AGENT};
     size_t i;
     for (i = 0; i < sizeof(order) / sizeof(order[0]); ++i) {
@@ -127,7 +135,8 @@ void effect_touch(struct execution *execution)
 
     if (execution->outcome != OUTCOME_UNKNOWN && known && is_followed_by_events(execution)) {
         touch_effect(execution, &effect);
-        touch_agent(execution);
+        if (effect.entity == ENTITY_AGENT)
+            touch_agent(execution);
     } else {
         touch_all(execution);
     }
@@ -193,13 +202,15 @@ static int is_value(const struct execution *execution, const struct node *node,
                     const struct effect *effect)
 {
     const json_t *fact = json_object_get(node->facts, effect->field);
-    const char *wanted = effect->value[0] == '$' ? body_text(execution, effect->value + 1)
-                                                 : effect->value;
-    const char *text = strcmp(effect->field, "state") == 0 ? node_state(node)
-                                                           : json_string_value(fact);
+    const char *wanted =
+        effect->value[0] == '$' ? body_text(execution, effect->value + 1) : effect->value;
+    const char *text =
+        strcmp(effect->field, "state") == 0 ? node_state(node) : json_string_value(fact);
 
     if (!model_fact_is_live(model_of(execution), node, effect->field) || wanted == NULL)
         return 0;
+    if (strcmp(wanted, "*") == 0)
+        return 1;
     if (json_is_boolean(fact))
         return json_is_true(fact) == (strcmp(wanted, "true") == 0);
     return text != NULL && strcmp(text, wanted) == 0;
@@ -210,14 +221,14 @@ int effect_shows(struct execution *execution)
     const struct node *node;
     struct effect effect;
 
-    if (!parse(execution->command->row->effect, &effect))
+    if (!parse(execution->command->row->effect, &effect) || effect.is_none)
         return 1;
     if (effect.is_new || effect.consult) {
         node = model_find(model_of(execution), ENTITY_CONTACT, execution->scene.consult);
-        return effect.consult ? node == NULL || node->ended
-                              : node != NULL &&
-                                    json_object_size(json_object_get(node->facts, "connections")) >
-                                        0;
+        return effect.consult
+                   ? node == NULL || node->ended
+                   : node != NULL &&
+                         json_object_size(json_object_get(node->facts, "connections")) > 0;
     }
     node = scene_node(execution, effect.entity);
     if (effect.field[0] == '\0')

@@ -117,19 +117,15 @@ int gate_pass(struct execution *execution)
 static const struct {
     const char *name;
     enum entity entity;
-} entities[] = {{"agent", ENTITY_AGENT},
-                {"terminal", ENTITY_TERMINAL},
-                {"address", ENTITY_ADDRESS},
-                {"contact", ENTITY_CONTACT},
-                {"connection", ENTITY_CONNECTION},
-                {"leg", ENTITY_TERMINAL_CONNECTION}};
+} entities[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
+                {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
+                {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
 
 static struct node *capable_node(const struct execution *execution, const char *capability)
 {
     size_t length = strcspn(capability, "."), i;
     for (i = 0; i < sizeof(entities) / sizeof(entities[0]); ++i)
-        if (strlen(entities[i].name) == length &&
-            memcmp(entities[i].name, capability, length) == 0)
+        if (strlen(entities[i].name) == length && memcmp(entities[i].name, capability, length) == 0)
             return scene_node(execution, entities[i].entity);
     return NULL;
 }

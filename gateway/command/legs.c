@@ -7,8 +7,9 @@
 
 #define LEGS_MAX 64
 struct leg {
-    const struct node *contact, *connection, *tc, *terminal, *address; /* tc, terminal: may be NULL */
-    const char *agent;                                                 /* may be NULL */
+    const struct node *contact, *connection, *tc, *terminal,
+        *address;      /* tc, terminal: may be NULL */
+    const char *agent; /* may be NULL */
 };
 struct legs {
     struct leg leg[LEGS_MAX];
@@ -145,8 +146,7 @@ static int is_possible(const struct leg *leg, const struct execution *execution)
 }
 
 /* 1: some are left */
-static int narrow(struct legs *legs,
-                  int (*is_good)(const struct leg *, const struct execution *))
+static int narrow(struct legs *legs, int (*is_good)(const struct leg *, const struct execution *))
 {
     size_t i, count = 0;
 

@@ -32,13 +32,12 @@ struct outcome_entry {
     enum entry_state state;
     int64_t expires_ms; /* Unix */
     int status, is_problem;
-    json_t *answer; /* ENTRY_ENDED; may be NULL */
+    json_t *answer;                    /* ENTRY_ENDED; may be NULL */
     struct execution *first, *waiting; /* ENTRY_BEGUN: who does it, and who wants to know */
-    int forget;     /* nothing was done: the key is free again */
+    int forget;                        /* nothing was done: the key is free again */
 };
 
 /* ---- digests ---- */
-
 
 static void add_bytes(EVP_MD_CTX *context, const void *bytes, size_t length)
 {

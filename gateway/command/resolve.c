@@ -295,9 +295,8 @@ static int resolve_origin(struct execution *execution)
         return resolve_terminal(execution, terminal);
     if (address != NULL)
         return resolve_address(execution, address);
-    return look_actor(execution, from != NULL
-                                     ? json_string_value(json_object_get(from, "agent"))
-                                     : body_text(execution, "agent"));
+    return look_actor(execution, from != NULL ? json_string_value(json_object_get(from, "agent"))
+                                              : body_text(execution, "agent"));
 }
 
 static int resolve_bystander(struct execution *execution)

@@ -36,10 +36,9 @@ int access_acts_for(const struct execution *execution, uint32_t user)
 const char *lease_agent(const struct execution *execution)
 {
     enum control_profile profile;
-    return execution->command->has_lease
-               ? control_agent_of(execution->commands->settings.control, execution->command->lease,
-                                  &profile)
-               : NULL;
+    return execution->command->has_lease ? control_agent_of(execution->commands->settings.control,
+                                                            execution->command->lease, &profile)
+                                         : NULL;
 }
 
 int is_route_point(const struct node *address)

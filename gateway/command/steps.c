@@ -10,9 +10,9 @@ static void note_step(struct execution *execution, const struct session_outcome 
     enum command_outcome came = outcome->rc == CG_OK ? OUTCOME_DONE
                                 : outcome->unknown   ? OUTCOME_UNKNOWN
                                                      : OUTCOME_NOT_DONE;
-    json_t *step = json_pack("{s:s, s:s, s:s}", "service", execution->op->service->name,
-                             "operation", execution->op->name, "outcome",
-                             command_outcome_names[came]);
+    json_t *step =
+        json_pack("{s:s, s:s, s:s}", "service", execution->op->service->name, "operation",
+                  execution->op->name, "outcome", command_outcome_names[came]);
 
     if (outcome->fault != NULL)
         json_object_set_new(step, "fault", json_string(outcome->fault->name));
@@ -40,11 +40,10 @@ static void on_second(struct execution *execution, const struct session_outcome 
         snprintf(execution->fault_name, sizeof(execution->fault_name), "%s", outcome->fault->name);
         execution->fault = execution->fault_name;
     }
-    conclude_problem(execution, PROBLEM_HALF_DONE,
-                     outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
-                     "the agent is not ready; the reason code was not set for sure",
-                     json_pack("{s:O, s:s*}", "steps", execution->steps, "fault",
-                               execution->fault));
+    conclude_problem(
+        execution, PROBLEM_HALF_DONE, outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
+        "the agent is not ready; the reason code was not set for sure",
+        json_pack("{s:O, s:s*}", "steps", execution->steps, "fault", execution->fault));
 }
 
 static const struct command_form *second_form(struct execution *execution,
@@ -59,8 +58,7 @@ static const struct command_form *second_form(struct execution *execution,
             continue;
         *form = (struct command_form){execution->op->service->name, second_steps[i].operation,
                                       second_steps[i].arguments};
-        *op = contract_find(execution->commands->settings.contract, form->service,
-                            form->operation);
+        *op = contract_find(execution->commands->settings.contract, form->service, form->operation);
     }
     return *op != NULL ? form : NULL;
 }

@@ -75,14 +75,19 @@ struct command_row {
     struct command_form
         forms[COMMAND_FORMS]; /* the first that the site's contract has; none: 501 */
     const char *result;       /* the reply's member that holds the new object's handle; NULL: 204 */
-    const char *
-        effect; /* what an event will show: "leg.state=ACTIVE", "agent.ready=true"; "leg=-": it has gone; "+contact": it is there */
+    /*
+     * What an event will show: "leg.state=ACTIVE", "agent.ready=true", "contact.data=*" (whatever it is then); "leg=-": it has gone;
+     * "consult=-": the consult has; "+contact": the new call is there; "none": nothing. It is also what is not fresh any more; NULL: all is not.
+     */
+    const char *effect;
     void (*run)(
         struct execution *execution); /* instead of the forms: several steps, or no upstream call */
     const char *summary;
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
+/* What only a WebSocket asks: the lease alone says of which agent. */
+extern const struct command_row command_renew, command_bind;
 
 /*
  * The body's members, from `fields`: "to! mode=blind|supervised ready:boolean! value:any". A type (string if none is named; boolean, integer, object,
