@@ -33,8 +33,8 @@ struct test {
     struct box box;
 };
 
-static struct test
-    *test_of; /* whose box on_done fills: outcomes are delivered by the test's own thread */
+/* Whose box on_done fills: outcomes are delivered by the test's own thread. */
+static struct test *test_of;
 
 static inline void on_done(struct message *message)
 {

@@ -46,7 +46,7 @@ static void rows_push_the_audit_log_out(struct test *t, size_t length)
         unsigned half = count - count / 2; /* first every second, so that no page comes free */
         snprintf(key, sizeof(key), "row%06u", i < half ? 2 * i : 2 * (i - half) + 1);
         durable_delete(batch, DURABLE_LEASES, key, strlen(key));
-        append_number(batch, i);
+        append_filler(batch, i, i < 5 ? 30000 : 10); /* more than a row would get */
         assert_int_equal(give_and_wait(t, batch), CG_OK);
     }
     assert_int_equal(rows_of(t, DURABLE_LEASES)->count, 0);
@@ -63,6 +63,24 @@ static void full_of_small_rows(void **state)
 static void full_of_large_rows(void **state)
 {
     rows_push_the_audit_log_out(*state, 20000);
+}
+
+/* A row leaves the reserve alone; what only takes away may use it up to what a transaction itself needs. */
+static void the_reserve(void **state)
+{
+    static const struct {
+        size_t at_hand, data;
+        int puts, is_enough;
+    } cases[] = {{53, 100, 1, 1},  {52, 100, 1, 0}, {52, 100, 0, 1}, {27, 100, 0, 1},
+                 {26, 100, 0, 0},  {53, 899, 1, 1}, {53, 900, 1, 0}, {53, 900, 0, 1},
+                 {500, 900, 1, 0}, {0, 0, 0, 0},    {0, 0, 1, 0}};
+    struct test *t = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct durable_room room = {
+            .map = 1000, .data = cases[i].data, .at_hand = cases[i].at_hand, .tables = 10};
+        struct durable_need need = {.touched = 2, .grown_bytes = 100, .puts = cases[i].puts};
+        assert_int_equal(durable_room_is_enough(t->durable, &room, &need), cases[i].is_enough);
+    }
 }
 
 /* Nothing but entries: they are never refused, the oldest make way. */
@@ -206,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SMALL(full_of_small_rows),
         SMALL(full_of_large_rows),
+        SMALL(the_reserve),
         SMALL(full_of_entries),
         SMALL(a_batch_that_is_too_large_for_the_map),
         SMALL(full_because_of_a_walk),
