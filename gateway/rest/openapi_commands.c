@@ -328,9 +328,9 @@ static json_t *sample(const char *name, json_t *schema)
     if (values != NULL)
         return json_incref(json_array_get(values, 0));
     for (i = 0; i < sizeof(samples) / sizeof(samples[0]); ++i)
-        if (strcmp(samples[i].name, name) == 0) {
+        if (strcmp(samples[i].name, name) == 0 &&
+            (type == NULL || (strcmp(type, "string") == 0) == (samples[i].value[0] == '\'')))
             return openapi_parse(samples[i].value);
-        }
     if (type != NULL && strcmp(type, "boolean") == 0)
         return json_true();
     return type != NULL && strcmp(type, "integer") == 0 ? json_integer(1) : json_string("text");

@@ -159,8 +159,8 @@ static const struct {
     {"TerminalType", "UserService", "GetTerminals", "terminals/terminalType"},
     {"AddressType", "UserService", "GetAddresses", "addresses/addressType"},
     {"ResourceState", "TerminalService", "GetState", "resourseState"},
-    {"ConnectionState", "ConnectionService", "GetState", "connectionStateInfo/state"},
-    {"TerminalConnectionState", "TerminalConnectionService", "GetState", "terminalConnectionStateInfo/state"},
+    {"ConnectionState", "ConnectionService", "GetState", "connectionStateInfo/currentState/state"},
+    {"TerminalConnectionState", "TerminalConnectionService", "GetState", "terminalConnectionStateInfo/currentState/state"},
     {"AttachedDataType", "ContactService", "GetAttachedData", "attachedData/type"},
 };
 
