@@ -233,8 +233,7 @@ static void add_enumerations(json_t *all, const struct contract *contract)
 {
     size_t i;
     for (i = 0; i < sizeof(enumerations) / sizeof(enumerations[0]); ++i) {
-        json_t *root =
-            result_schema(contract, enumerations[i].service, enumerations[i].operation);
+        json_t *root = result_schema(contract, enumerations[i].service, enumerations[i].operation);
         json_t *found = member_of(root, enumerations[i].member);
         if (json_object_get(found, "anyOf") != NULL || json_object_get(found, "type") != NULL)
             json_object_set(all, enumerations[i].name, found);
