@@ -359,6 +359,18 @@ static void test_grace_counts_over_a_renewal_under_way(void **state)
     assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
     settle(w);
 
+    get_full(w, &a, "2001", "desk"); /* also when the disk took the one and refused the other */
+    bind_to(w, &a, 8);
+    settle(w);
+    renew_bound(w->control);
+    control_client_gone(w->control, 8);
+    disk_settle(&w->disk, CG_OK);
+    settle_as(w, CG_E_IO);
+    pass(w, GRACE_MS);
+    assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
+    settle(w);
+    a.answered = 0;
+
     get_full(w, &a, "2001", "desk"); /* and one that comes afterwards counts over the grace */
     bind_to(w, &a, 9);
     settle(w);
@@ -716,6 +728,39 @@ static void test_a_refused_end_with_a_successor(void **state)
     assert_int_equal(a.answered, 0); /* was told once */
     asker_release(&a);
     asker_release(&b);
+}
+
+static void test_a_refused_end_of_one_that_may_not_be(void **state)
+{
+    struct world *w = *state;
+    struct asker a = {0}, o = {0};
+    struct control_ask ask = operator_ask(&o, "2001");
+    struct config fresh = w->config;
+
+    get_full(w, &a, "2001", "desk");
+    release(w, &a, "2001");
+    control_reserve(w->control, &ask, "x", NULL);
+    disk_settle(&w->disk, CG_E_IO);
+    disk_settle(&w->disk, CG_OK);
+    deliver(w);
+    told(&a, CONTROL_STORE);
+    told(&o, CONTROL_OK);
+    assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
+    end_retry(w->control);
+    settle(w);
+
+    get_full(w, &a, "2002", "desk");
+    release(w, &a, "2002");
+    w->reserved[0] = (struct config_reservation){(char *)"2002", (char *)"Agent Desktop"};
+    fresh.control.num_reserved = 1;
+    control_configure(w->control, &fresh);
+    settle_as(w, CG_E_IO);
+    assert_int_equal(check(w, "2002", a.digest), CONTROL_LOST);
+    end_retry(w->control);
+    settle(w);
+    assert_int_equal(disk_rows(&w->disk, DURABLE_LEASES), 0);
+    asker_release(&a);
+    asker_release(&o);
 }
 
 /* ---- restarts ---- */
@@ -1200,6 +1245,7 @@ int main(void)
         TEST(reserved_by_the_configuration),
         TEST(a_refused_end_is_undone),
         TEST(a_refused_end_with_a_successor),
+        TEST(a_refused_end_of_one_that_may_not_be),
         TEST(a_restart_keeps_what_is_left),
         TEST(rows_that_are_not_what_they_should_be),
         TEST(secrets_stay_secret),
