@@ -56,6 +56,7 @@ struct execution {
     json_t *steps; /* [{"operation","outcome","fault"}] of those with several */
     void (*on_reply)(struct execution *execution, const struct session_outcome *outcome);
     uint64_t fence;
+    uint64_t since; /* live_clock when it was sent */
     enum command_outcome outcome;
     const char *fault; /* for the audit: the contract's name, or NULL */
     char fault_name[64];

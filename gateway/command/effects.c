@@ -63,7 +63,7 @@ static void touch_all(struct execution *execution)
         struct node *node = scene_node(execution, (enum entity)kind);
         if (node == NULL)
             continue;
-        model_touched(model, node, NULL);
+        model_touched(model, node, NULL, execution->since);
         model_touched_around(model, node);
     }
 }
@@ -79,18 +79,19 @@ static void touch_effect(struct execution *execution, const struct effect *effec
         return;
     if (effect->is_new || effect->consult) {
         if (terminal != NULL)
-            model_touched(model, terminal, "terminalConnections");
+            model_touched(model, terminal, "terminalConnections", execution->since);
         if ((node = scene_node(execution, ENTITY_TERMINAL_CONNECTION)) != NULL)
-            model_touched(model, node, state);
+            model_touched(model, node, state, execution->since);
         node = terminal;
     } else if (node != NULL) {
-        model_touched(model, node, effect->field[0] != '\0' ? effect->field : state);
+        model_touched(model, node, effect->field[0] != '\0' ? effect->field : state,
+                      execution->since);
     }
     if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */
     if (effect->entity == ENTITY_AGENT && terminal != NULL) {
-        model_touched(model, terminal, NULL);
+        model_touched(model, terminal, NULL, execution->since);
         model_touched_around(model, terminal);
     }
 }
@@ -102,9 +103,9 @@ static void touch_agent(struct execution *execution)
     struct node *agent = scene_node(execution, ENTITY_AGENT);
 
     if (agent != NULL) {
-        model_touched(model, agent, "capabilities");
-        model_touched(model, agent, "notReadyReasonCode");
-        model_touched(model, agent, "ready");
+        model_touched(model, agent, "capabilities", execution->since);
+        model_touched(model, agent, "notReadyReasonCode", execution->since);
+        model_touched(model, agent, "ready", execution->since);
     }
 }
 

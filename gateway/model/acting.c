@@ -76,16 +76,23 @@ static void spoil_list(struct model *model, uint32_t user)
     free(body);
 }
 
-void model_touched(struct model *model, struct node *node, const char *field)
+static void spoil_fact(struct node *node, const char *field, uint64_t stamp, uint64_t since)
+{
+    json_t *told = json_object_get(node->stamps, field);
+    if (!json_is_integer(told) || (uint64_t)json_integer_value(told) <= since)
+        node_dirty(node, field, stamp);
+}
+
+void model_touched(struct model *model, struct node *node, const char *field, uint64_t since)
 {
     uint64_t stamp = live_tick(model);
     const char *name;
     json_t *value;
 
     if (field != NULL && json_object_get(node->facts, field) != NULL) {
-        node_dirty(node, field, stamp);
+        spoil_fact(node, field, stamp, since);
     } else if (field == NULL) {
-        json_object_foreach(node->facts, name, value) node_dirty(node, name, stamp);
+        json_object_foreach(node->facts, name, value) spoil_fact(node, name, stamp, since);
     }
     touch(model, node);
 }
