@@ -76,10 +76,20 @@ static void spoil_list(struct model *model, uint32_t user)
     free(body);
 }
 
+static int is_after(const json_t *stamps, const char *field, uint64_t since)
+{
+    const json_t *stamp = json_object_get(stamps, field);
+    return json_is_integer(stamp) && (uint64_t)json_integer_value(stamp) > since;
+}
+
+int model_was_told(const struct node *node, const char *field, uint64_t since)
+{
+    return is_after(node->stamps, field, since) || is_after(node->dirty, field, since);
+}
+
 static void spoil_fact(struct node *node, const char *field, uint64_t stamp, uint64_t since)
 {
-    json_t *told = json_object_get(node->stamps, field);
-    if (!json_is_integer(told) || (uint64_t)json_integer_value(told) <= since)
+    if (!model_was_told(node, field, since))
         node_dirty(node, field, stamp);
 }
 

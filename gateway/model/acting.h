@@ -23,6 +23,8 @@ int model_lists_are_live(struct model *model, uint32_t user);
  * the node. The store says so once model_commit_touched returns.
  */
 void model_touched(struct model *model, struct node *node, const char *field, uint64_t since);
+/* Has an event since then told the fact, or that it has changed? */
+int model_was_told(const struct node *node, const char *field, uint64_t since);
 void model_touched_around(struct model *model, struct node *node);
 void model_calls_touched(struct model *model, uint32_t user); /* the user's list of calls */
 void model_commit_touched(struct model *model);
