@@ -41,6 +41,7 @@ struct client *client_new(struct hub *hub, enum client_kind kind, struct viewer 
     if (client == NULL)
         abort();
     client->hub = hub;
+    client->number = atomic_fetch_add(&hub->front->fronts->clients, 1) + 1;
     client->kind = kind;
     client->viewer = viewer;
     client->policy = policy_ref(hub->front->policy);
@@ -71,6 +72,7 @@ void client_free(struct client *client)
         ADD(hub->front, event_clients, (uint64_t)-1);
     }
     leave_due(client);
+    client_commands_release(client);
     while (client->num_subscriptions > 0)
         client_unsubscribe(client, client->subscriptions[client->num_subscriptions - 1]);
     free(client->subscriptions);

@@ -83,6 +83,12 @@ struct client {
         unsigned fragments, controls;
         size_t feed; /* what the parser may still take in this turn */
     } ws;
+    uint64_t number;        /* of no other client of this process */
+    struct errand *errands; /* commands that have not been answered */
+    unsigned num_errands;
+    struct client_lease *leases; /* that it got or bound, the latest last */
+    unsigned num_leases;
+    int may_hold;             /* it has asked to attach or to bind a lease */
     struct subscribe *wanted; /* of a stream of server-sent events, until it is open */
     struct policy *policy;    /* settings that it began with */
 };
@@ -151,7 +157,18 @@ void client_pull(struct client *client);
 int client_is_pulling(const struct client *client);
 
 /* ---- operations.c ---- */
+/* Wipes the text: there may be secrets in it. */
 void client_message(struct client *client, const char *text, size_t length);
+
+/* ---- commands.c ---- */
+int client_run_command(struct client *client, const struct client_message *message,
+                       struct message_error *error);
+int client_run_renew(struct client *client, const struct client_message *message,
+                     struct message_error *error);
+int client_run_bind(struct client *client, const struct client_message *message,
+                    struct message_error *error);
+/* The client goes: nobody is told of what is under way, and its leases begin their grace. */
+void client_commands_release(struct client *client);
 
 /* ---- websocket.c ---- */
 void websocket_upgrade(struct request *request, struct client *client, const char *key,

@@ -7,6 +7,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
+#include "gateway/rest/body.h"
 #include "gateway/rest/reading.h"
 
 static int refuse(struct message_error *error, const char *pointer, const char *format, ...)
@@ -23,41 +24,14 @@ static int refuse(struct message_error *error, const char *pointer, const char *
     return CG_E_INVALID;
 }
 
-/* jansson descends by recursion: how deep is found out before it is asked. */
-static int is_too_deep(const char *text, size_t length)
-{
-    size_t i;
-    int depth = 0, in_string = 0;
-
-    for (i = 0; i < length; ++i) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                ++i;
-            else if (c == '"')
-                in_string = 0;
-        } else if (c == '"') {
-            in_string = 1;
-        } else if (c == '{' || c == '[') {
-            if (++depth > CG_JSON_DEPTH_MAX)
-                return 1;
-        } else if (c == '}' || c == ']') {
-            --depth;
-        }
-    }
-    return 0;
-}
-
 int client_message_parse(struct client_message *message, const char *text, size_t length,
                          struct message_error *error)
 {
-    json_error_t at;
+    char detail[128];
 
     *message = (struct client_message){NULL, NULL, NULL};
-    if (is_too_deep(text, length))
-        return refuse(error, "", "the message is nested deeper than %d levels", CG_JSON_DEPTH_MAX);
-    if ((message->json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at)) == NULL)
-        return refuse(error, "", "the message is not JSON: line %d, column %d", at.line, at.column);
+    if ((message->json = body_parse(text, length, "the message", detail, sizeof(detail))) == NULL)
+        return refuse(error, "", "%s", detail);
     if (!json_is_object(message->json))
         return refuse(error, "", "expected an object");
     message->id = json_string_value(json_object_get(message->json, "id"));

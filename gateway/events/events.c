@@ -143,22 +143,26 @@ static enum origin origin_of(const struct request *request, h2o_iovec_t *origin)
 static void add_header(struct request *request, const char *name, h2o_iovec_t value)
 {
     h2o_req_t *req = request->h2o;
-    value = h2o_strdup(&req->pool, value.base, value.len);
     h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 0, NULL, value.base,
                           value.len);
 }
 #define ADD_HEADER(request, name, text)                                                            \
     add_header((request), (name), h2o_iovec_init((text), sizeof(text) - 1))
 
-/* Fetch, CORS: a page of an origin that is listed may read the answer, problems among it. */
+/* Fetch, CORS: a page of an origin that is listed may read the answer, problems among it, and what its head says. */
 void events_share(struct request *request)
 {
     h2o_iovec_t origin;
     enum origin kind = request->policy != NULL ? origin_of(request, &origin) : ORIGIN_NONE;
 
     ADD_HEADER(request, "vary", "Origin");
-    if (kind == ORIGIN_OWN || kind == ORIGIN_LISTED)
-        add_header(request, "access-control-allow-origin", origin);
+    if (kind != ORIGIN_OWN && kind != ORIGIN_LISTED)
+        return;
+    add_header(request, "access-control-allow-origin",
+               h2o_strdup(&request->h2o->pool, origin.base, origin.len));
+    ADD_HEADER(request, "access-control-expose-headers",
+               "etag, age, link, cache-status, cct-sync, retry-after, preference-applied, "
+               "idempotency-replayed, x-request-id");
 }
 
 static int check_origin(struct request *request)
@@ -173,11 +177,15 @@ static int check_origin(struct request *request)
 
 void events_preflight(struct request *request)
 {
+    h2o_iovec_t methods = h2o_iovec_init(request->route->methods, strlen(request->route->methods));
+
     if (check_origin(request) != CG_OK)
         return;
-    ADD_HEADER(request, "access-control-allow-methods", "GET, POST");
+    add_header(request, "allow", methods);
+    add_header(request, "access-control-allow-methods", methods);
     ADD_HEADER(request, "access-control-allow-headers",
-               "authorization, cache-control, content-type, last-event-id");
+               "authorization, cache-control, cct-user, content-type, control-lease, "
+               "idempotency-key, if-none-match, last-event-id, prefer, x-request-id");
     ADD_HEADER(request, "access-control-max-age", "600");
     respond_nothing(request);
 }

@@ -7,6 +7,7 @@
 #include "gateway/events/client.h"
 #include "gateway/events/protocol.h"
 #include "gateway/events/text.h"
+#include "gateway/rest/body.h"
 
 static void send_json(struct client *client, enum server_message message, json_t *json)
 {
@@ -137,16 +138,9 @@ static int run_ping(struct client *client, const struct client_message *message,
     return CG_OK;
 }
 
-static int run_nothing(struct client *client, const struct client_message *message,
-                       struct message_error *error)
-{
-    (void)client;
-    (void)message;
-    return refuse(error, PROBLEM_NOT_IMPLEMENTED, "/op",
-                  "the gateway knows the operation and does not have it yet");
-}
-
 /* clang-format off */
+#define MESSAGE_ID "\"id\":{\"$ref\":\"#/components/schemas/MessageId\"}"
+#define LEASE "\"lease\":{\"$ref\":\"#/components/schemas/Lease\"}"
 #define ID "\"id\":{\"$ref\":\"#/components/schemas/SubscriptionId\"}"
 const struct client_operation client_operations[] = {
     {"subscribe", run_subscribe, "subscribed",
@@ -160,9 +154,19 @@ const struct client_operation client_operations[] = {
         "{\"type\":\"object\",\"required\":[\"seq\"],\"properties\":{\"seq\":{\"$ref\":\"#/components/schemas/Seq\"}}}"},
     {"ping", run_ping, "pong", "Is answered, for clients that cannot send a WebSocket's own ping",
         "{\"type\":\"object\",\"properties\":{" ID "}}"},
-    {"renew", run_nothing, NULL, NULL, NULL},
-    {"bind", run_nothing, NULL, NULL, NULL},
-    {"command", run_nothing, NULL, NULL, NULL},
+    {"renew", client_run_renew, "result", "Renews a lease; those that are bound to the connection are renewed without it",
+        "{\"type\":\"object\",\"required\":[\"lease\"],\"properties\":{" MESSAGE_ID "," LEASE "}}"},
+    {"bind", client_run_bind, "result", "Binds a lease to the connection, which renews it as long as it lives",
+        "{\"type\":\"object\",\"required\":[\"lease\"],\"properties\":{" MESSAGE_ID "," LEASE "}}"},
+    {"command", client_run_command, "result",
+        "A command of the HTTP interface, as /openapi.json describes it; what attaches to an agent is bound to the connection. Where no lease is named, the one goes along that the connection holds, or of several the one of the agent that the command names",
+        "{\"type\":\"object\",\"required\":[\"method\",\"path\"],\"properties\":{" MESSAGE_ID ","
+        "\"method\":{\"type\":\"string\",\"enum\":[\"POST\",\"PUT\",\"PATCH\",\"DELETE\"]},"
+        "\"path\":{\"type\":\"string\",\"pattern\":\"^/v1/\",\"description\":\"With its query, percent-encoded\"},"
+        "\"body\":{\"type\":[\"object\",\"null\"]}," LEASE ","
+        "\"idempotencyKey\":{\"type\":[\"string\",\"null\"],\"description\":\"As Idempotency-Key\"},"
+        "\"wait\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"description\":\"Seconds, as Prefer: wait\"},"
+        "\"user\":{\"type\":[\"string\",\"null\"],\"description\":\"As CCT-User\"}}}"},
 };
 /* clang-format on */
 const size_t num_client_operations = sizeof(client_operations) / sizeof(client_operations[0]);
@@ -189,4 +193,5 @@ void client_message(struct client *client, const char *text, size_t length)
     if (rc != CG_OK)
         send_error(client, message.id, &error);
     client_message_release(&message);
+    body_wipe(text, length);
 }

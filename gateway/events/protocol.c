@@ -35,6 +35,13 @@ const struct server_message_row server_messages[SERVER_MESSAGES] = {
     [MESSAGE_PONG] = {"pong", STREAM_WEBSOCKET, 0, 1, "The answer to ping; as heartbeat",
         "{\"type\":\"object\",\"required\":[\"seq\"],\"properties\":{\"seq\":{\"$ref\":\"#/components/schemas/Seq\"},"
         "\"id\":{\"type\":\"string\",\"description\":\"That of the ping\"}}}"},
+    [MESSAGE_RESULT] = {"result", STREAM_WEBSOCKET, 0, 1, "The answer to command, renew or bind: what HTTP would answer",
+        "{\"type\":\"object\",\"required\":[\"id\",\"status\",\"body\"],\"properties\":{"
+        "\"id\":{\"$ref\":\"#/components/schemas/MessageId\"},"
+        "\"status\":{\"type\":\"integer\",\"minimum\":200,\"maximum\":599},"
+        "\"body\":{\"type\":[\"object\",\"null\"],\"description\":\"From 400 on a problem document, see the schema Problem; null: HTTP's answer has none\"},"
+        "\"waited\":{\"const\":true,\"description\":\"As Preference-Applied: wait\"},"
+        "\"replayed\":{\"const\":true,\"description\":\"As Idempotency-Replayed: the outcome of an earlier command with this key\"}}}"},
     [MESSAGE_ERROR] = {"error", STREAM_WEBSOCKET, 0, 1, "What the client said was refused, and changed nothing",
         "{\"type\":\"object\",\"required\":[\"id\",\"problem\"],\"properties\":{"
         "\"id\":{\"type\":[\"string\",\"null\"],\"description\":\"That of the message, where it had one\"},"
@@ -67,8 +74,9 @@ const char *close_reason(unsigned code)
 
 json_t *protocol_limits(const struct config *config)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i}", "messageBytes", CG_CLIENT_MESSAGE_BYTES_MAX,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "messageBytes", CG_CLIENT_MESSAGE_BYTES_MAX,
                      "subscriptions", CG_CLIENT_SUBSCRIPTIONS_MAX, "filterMembers",
-                     CG_FILTER_MEMBERS_MAX, "queuedFrames", (int)config->events.max_queued_frames,
-                     "queuedKiB", (int)config->events.max_queued_kib);
+                     CG_FILTER_MEMBERS_MAX, "commands", CG_CLIENT_COMMANDS_MAX, "queuedFrames",
+                     (int)config->events.max_queued_frames, "queuedKiB",
+                     (int)config->events.max_queued_kib);
 }

@@ -34,6 +34,8 @@ static const struct {
     {"EventId", "{\"type\":\"string\",\"pattern\":\"^[0-9]+-[0-9]+$\",\"description\":\"<epoch>-<seq>\"}"},
     {"Subject", "{\"type\":\"string\",\"pattern\":\"^/\",\"description\":\"The path of the resource\"}"},
     {"SubscriptionId", "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" TEXT_OF(CG_SUBSCRIPTION_ID_BYTES_MAX) "}"},
+    {"MessageId", "{\"type\":[\"string\",\"integer\",\"null\"],\"maxLength\":" TEXT_OF(CG_SUBSCRIPTION_ID_BYTES_MAX) ",\"description\":\"What the answer repeats\"}"},
+    {"Lease", "{\"type\":\"string\",\"minLength\":" TEXT_OF(CONTROL_LEASE_BYTES) ",\"maxLength\":" TEXT_OF(CONTROL_LEASE_BYTES) ",\"pattern\":\"^[A-Za-z0-9_-]*$\",\"description\":\"A secret, as attaching to an agent gave it\"}"},
     {"Limits", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}"},
     {"CloudEvent",
         "{\"type\":\"object\",\"required\":[\"specversion\",\"id\",\"source\",\"type\",\"subject\",\"time\",\"datacontenttype\",\"seq\",\"data\"],\"properties\":{"

@@ -127,12 +127,9 @@ static void serve(struct reading *reading, const struct record *record, const st
     respond(request, 200, &r);
 }
 
-/* Not known to be the token's: it may only be that the lists are old. */
-static void absent(struct reading *reading)
+void reading_absent(struct reading *reading, enum record_kind list)
 {
     struct request *request = reading->request;
-    enum record_kind list =
-        reading_owned_kind(request->route->kind) == RECORD_CALL ? RECORD_USER_CALLS : RECORD_USER;
     int unknown;
 
     if (reading_members(reading, list, 1, &unknown))
@@ -206,7 +203,9 @@ static void step(struct reading *reading)
         if (request->route->kind == RECORD_USER)
             respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
         else
-            absent(reading);
+            reading_absent(reading, reading_owned_kind(request->route->kind) == RECORD_CALL
+                                        ? RECORD_USER_CALLS
+                                        : RECORD_USER);
         return;
     }
     reading->now_ms = clock_unix_ms();

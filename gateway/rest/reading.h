@@ -50,6 +50,9 @@ void reading_refresh(struct reading *reading, enum record_kind kind, const char 
  * (`strict`: to say that something is not there). 1: asked, wait; 0: all is known as far as it can be; then *unknown says whether a list is missing or lost. */
 int reading_members(struct reading *reading, enum record_kind list, int strict, int *unknown);
 
+/* What is asked for is not known to be the token's: the lists are read first, for it may only be that they are old; then it is a 404. */
+void reading_absent(struct reading *reading, enum record_kind list);
+
 /* Who looks: a request, or a client that outlives the request that it came with. */
 struct viewpoint {
     struct store_reader *reader; /* between store_read_begin and store_read_end */

@@ -114,13 +114,13 @@ static int take_parameter(struct request *request, const char *at, size_t length
     const char *value = equals != NULL ? equals + 1 : at + length;
     size_t value_length = (size_t)(at + length - value);
 
-    if ((request->route->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("limit")))
+    if ((request->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("limit")))
         return take_limit(request, value, value_length);
-    if ((request->route->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("after")))
+    if ((request->takes & TAKES_PAGE) != 0 && h2o_memis(at, name, H2O_STRLIT("after")))
         return take_after(request, value, value_length);
     respond_problem(request, PROBLEM_BAD_REQUEST, "?",
                     "the resource knows no such query parameter; it takes %s",
-                    (request->route->takes & TAKES_PAGE) != 0 ? "limit and after" : "none");
+                    (request->takes & TAKES_PAGE) != 0 ? "limit and after" : "none");
     return CG_E_INVALID;
 }
 
@@ -221,10 +221,12 @@ static void take_cache_control(struct request *request)
 
 static int take_user(struct request *request)
 {
-    h2o_iovec_t name = request_header(request, "cct-user");
+    h2o_iovec_t name;
 
     if (request->access == NULL)
         return CG_OK;
+    if (request_only_header(request, "cct-user", &name) != CG_OK)
+        return CG_E_INVALID;
     if (name.base == NULL) {
         if (request->access->num_users == 1 && !request->access->every_user)
             request->user = &request->access->users[0];
@@ -239,26 +241,48 @@ static int take_user(struct request *request)
     return CG_OK;
 }
 
-/* A body is JSON (RFC 8259), and only POST has one here. */
+/* The only field of the name, or none. CG_E_INVALID: a problem has been sent. */
+int request_only_header(struct request *request, const char *name, h2o_iovec_t *value)
+{
+    const h2o_headers_t *headers = &request->h2o->headers;
+    ssize_t at = h2o_find_header_by_str(headers, name, strlen(name), -1);
+
+    *value = at != -1 ? headers->entries[at].value : (h2o_iovec_t){NULL, 0};
+    if (at == -1 || h2o_find_header_by_str(headers, name, strlen(name), at) == -1)
+        return CG_OK;
+    respond_problem(request, PROBLEM_BAD_REQUEST, NULL, "%s: expected one field, found several",
+                    name);
+    return CG_E_INVALID;
+}
+
+static int is_media_type(h2o_iovec_t value, const char *type)
+{
+    size_t length = strlen(type);
+    return value.len >= length && strncasecmp(value.base, type, length) == 0 &&
+           (value.len == length || value.base[length] == ';' || value.base[length] == ' ');
+}
+
+/* A body is JSON (RFC 8259), and only what acts has one; a merge may say that it is one (RFC 7396). */
 static int check_body(struct request *request)
 {
-    ssize_t type = h2o_find_header(&request->h2o->headers, H2O_TOKEN_CONTENT_TYPE, -1);
-    h2o_iovec_t value;
+    h2o_iovec_t type;
+    int is_merge = strcmp(request->method, "PATCH") == 0;
 
-    if (strcmp(request->route->methods, "POST") == 0) {
-        value = type != -1 ? request->h2o->headers.entries[type].value : (h2o_iovec_t){NULL, 0};
-        if ((request->route->takes & TAKES_EMPTY_BODY) != 0 && request->h2o->entity.len == 0)
+    if ((request->takes & (TAKES_BODY | TAKES_COMMAND)) == 0) {
+        if (request->h2o->entity.len == 0)
             return CG_OK;
-        if (value.len >= 16 && strncasecmp(value.base, "application/json", 16) == 0 &&
-            (value.len == 16 || value.base[16] == ';' || value.base[16] == ' '))
-            return CG_OK;
-        respond_problem(request, PROBLEM_MEDIA_TYPE, NULL,
-                        "expected Content-Type: application/json");
+        respond_problem(request, PROBLEM_BAD_REQUEST, "", "expected no body, found one");
         return CG_E_INVALID;
     }
-    if (request->h2o->entity.len == 0)
+    if (request_only_header(request, "content-type", &type) != CG_OK)
+        return CG_E_INVALID;
+    if ((request->takes & (TAKES_EMPTY_BODY | TAKES_COMMAND)) != 0 && request->h2o->entity.len == 0)
         return CG_OK;
-    respond_problem(request, PROBLEM_BAD_REQUEST, "", "expected no body, found one");
+    if (is_media_type(type, "application/json") ||
+        (is_merge && is_media_type(type, "application/merge-patch+json")))
+        return CG_OK;
+    respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json%s",
+                    is_merge ? " or application/merge-patch+json" : "");
     return CG_E_INVALID;
 }
 
@@ -269,7 +293,7 @@ int request_parse(struct request *request)
     take_cache_control(request);
     take_traceparent(request);
     if ((rc = check_body(request)) != CG_OK || (rc = check_accept(request)) != CG_OK ||
-        (rc = parse_query(request)) != CG_OK)
+        ((request->takes & TAKES_QUERY) == 0 && (rc = parse_query(request)) != CG_OK))
         return rc;
     return take_user(request);
 }

@@ -9,6 +9,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
+#include "gateway/rest/body.h"
 #include "gateway/rest/reading.h"
 
 static h2o_generator_t nothing_more;
@@ -100,6 +101,8 @@ static const char *reason_phrase(int status)
         return "OK";
     case 201:
         return "Created";
+    case 202:
+        return "Accepted";
     case 204:
         return "No Content";
     case 304:
@@ -116,6 +119,8 @@ static const char *reason_phrase(int status)
         return "Method Not Allowed";
     case 406:
         return "Not Acceptable";
+    case 409:
+        return "Conflict";
     case 413:
         return "Content Too Large";
     case 414:
@@ -124,6 +129,8 @@ static const char *reason_phrase(int status)
         return "Unsupported Media Type";
     case 417:
         return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
     case 426:
         return "Upgrade Required";
     case 429:
@@ -250,6 +257,84 @@ void respond_json(struct request *request, int status, json_t *json)
     respond(request, status, &r);
 }
 
+void respond_page(struct request *request, json_t *json, h2o_iovec_t link)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, link};
+    r.body = dump(request->h2o, json);
+    respond(request, 200, &r);
+}
+
+/* ---- commands ---- */
+
+struct wiped {
+    size_t length;
+    char bytes[];
+};
+
+static void on_wiped_dispose(void *data)
+{
+    struct wiped *wiped = data;
+    explicit_bzero(wiped->bytes, wiped->length);
+}
+
+/* A body that is overwritten when the request is over. */
+static h2o_iovec_t dump_secret(h2o_req_t *req, const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct wiped *wiped;
+    size_t length;
+
+    if (text == NULL)
+        abort();
+    length = strlen(text);
+    wiped = h2o_mem_alloc_shared(&req->pool, sizeof(*wiped) + length, on_wiped_dispose);
+    wiped->length = length;
+    memcpy(wiped->bytes, text, length);
+    body_wipe(text, length);
+    free(text);
+    return h2o_iovec_init(wiped->bytes, length);
+}
+
+static void add_command_fields(struct request *request, const struct command *command)
+{
+    h2o_req_t *req = request->h2o;
+
+    add(req, H2O_TOKEN_CACHE_CONTROL, H2O_STRLIT("no-store"));
+    if (command->answer != NULL && command->is_problem)
+        add(req, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/problem+json"));
+    else if (command->answer != NULL)
+        add(req, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/json"));
+    if (command->retry_after_s > 0) {
+        char text[24];
+        size_t length = (size_t)(put_decimal(text, command->retry_after_s) - text);
+        add(req, H2O_TOKEN_RETRY_AFTER, pooled(req, text, length), length);
+    }
+    if (command->waited)
+        ADD_NAMED(req, "preference-applied", "wait", 4);
+    if (command->replayed)
+        ADD_NAMED(req, "idempotency-replayed", "true", 4);
+    if (command->is_problem || request->front->fronts->log_access)
+        add_request_id(request);
+}
+
+void respond_command(struct request *request, const struct command *command)
+{
+    h2o_req_t *req = request->h2o;
+
+    req->res.status = command->status;
+    req->res.reason = reason_phrase(command->status);
+    count_status(request, command->status);
+    add_command_fields(request, command);
+    if (command->answer != NULL) {
+        send_body(request, dump_secret(req, command->answer));
+        return;
+    }
+    if (command->status != 204)
+        req->res.content_length = 0;
+    h2o_start_response(req, &nothing_more);
+    h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
 /* ---- problems ---- */
 
 static void send_problem(struct request *request, enum problem problem, json_t *json,
@@ -298,28 +383,37 @@ void respond_problem(struct request *request, enum problem problem, const char *
     send_problem(request, problem, json, 0);
 }
 
-void respond_outcome(struct request *request, const struct fetch_outcome *outcome)
+json_t *outcome_json(const struct fetch_outcome *outcome)
 {
     enum problem problem = problem_of_error(outcome->rc);
     json_t *json = problem_json(problem, problem == PROBLEM_NOT_FOUND ? NULL : outcome->detail);
 
     if (json == NULL)
         json = problem_json(problem, NULL);
+    if (problem == PROBLEM_NOT_FOUND)
+        return json;
+    if (outcome->fault[0] != '\0')
+        json_object_set_new(json, "fault", json_string(outcome->fault));
+    if (outcome->service[0] != '\0') {
+        json_object_set_new(json, "service", json_string(outcome->service));
+        json_object_set_new(json, "operation", json_string(outcome->operation));
+    }
+    return json;
+}
+
+void respond_outcome(struct request *request, const struct fetch_outcome *outcome)
+{
+    enum problem problem = problem_of_error(outcome->rc);
+
     if (problem != PROBLEM_NOT_FOUND) {
         char status[64];
         int length =
             snprintf(status, sizeof(status), "cctgate; fwd=%s; detail=%s",
                      request->directives.no_cache ? "request" : "miss", cg_error_name(outcome->rc));
-        if (outcome->fault[0] != '\0')
-            json_object_set_new(json, "fault", json_string(outcome->fault));
-        if (outcome->service[0] != '\0') {
-            json_object_set_new(json, "service", json_string(outcome->service));
-            json_object_set_new(json, "operation", json_string(outcome->operation));
-        }
         ADD_NAMED(request->h2o, "cache-status", pooled(request->h2o, status, (size_t)length),
                   (size_t)length);
     }
-    send_problem(request, problem, json, outcome->retry_after_ms);
+    send_problem(request, problem, outcome_json(outcome), outcome->retry_after_ms);
 }
 
 /* ---- what the HTTP library refuses by itself, in our form ---- */

@@ -7,12 +7,16 @@
 #include <h2o.h>
 #include <jansson.h>
 
+#include "cctgate/command.h"
 #include "cctgate/freshness.h"
 #include "cctgate/front.h"
 #include "cctgate/mailbox.h"
 #include "gateway/rest/problem.h"
 
 struct route;
+
+#define ROUTE_METHOD_BYTES  8  /* the longest is OPTIONS */
+#define ROUTE_METHODS_BYTES 40 /* all of them */
 
 /* Counters are written by one thread and read by any: relaxed, never locked. */
 struct front_counters {
@@ -76,7 +80,8 @@ struct fronts {
     int consumer_fd;
     SSL_CTX **ssl; /* one per listen entry, NULL: plain */
     int64_t started_at_ms;
-    struct doorman *doorman; /* tickets, and how many streams a token has */
+    _Atomic uint64_t clients; /* of events, that ever were: the number of the latest */
+    struct doorman *doorman;  /* tickets, and how many streams a token has */
 };
 
 /* What a request asked for, checked. */
@@ -89,6 +94,9 @@ struct request {
         policy; /* borrowed: whoever sleeps takes a reference, so that `access` outlives a reload */
     struct freshness_directives directives;
     int is_head;
+    unsigned takes;                 /* enum route_takes, of this method */
+    const struct command_row *rows; /* TAKES_COMMAND: the first */
+    char method[ROUTE_METHOD_BYTES];
     const struct access_user *user; /* CCT-User, or the only one; NULL: several, not chosen */
     int user_chosen;                /* by the header */
     char id[CG_ID_BYTES_MAX + 1];   /* the path's id, decoded */
@@ -112,6 +120,8 @@ struct asking {
     struct policy *policy;
 };
 struct asking *asking_begin(struct request *request);
+/* The same without a time-out: for what is always answered, and whose answer says what became of it. */
+struct asking *asking_begin_patiently(struct request *request);
 /* The request, or NULL; frees. */
 struct request *asking_end(struct asking *asking);
 
@@ -122,22 +132,30 @@ enum route_takes {
     TAKES_PAGE = 1,       /* limit and after */
     TAKES_EMPTY_BODY = 2, /* a POST that may leave its body out */
     TAKES_ITSELF = 4,     /* its handler looks at token, query and Accept itself */
-    TAKES_ORIGIN = 8      /* pages of other origins that are listed: CORS, with preflight */
+    TAKES_QUERY = 8,      /* its handler looks at the query itself */
+    /* of a method, never of a row */
+    TAKES_BODY = 16,   /* JSON */
+    TAKES_COMMAND = 32 /* a body, or none, as the table of commands has it */
 };
 
 struct route {
-    const char *path;    /* "/v1/agents/{loginId}" */
-    const char *methods; /* "GET, HEAD" */
-    unsigned roles;      /* any of these; 0: no token needed */
+    const char *path;                  /* "/v1/agents/{loginId}" */
+    char methods[ROUTE_METHODS_BYTES]; /* "GET, HEAD" */
+    unsigned roles; /* any of these; 0: no token needed. Commands have their own besides */
     enum record_kind kind;
     unsigned takes; /* enum route_takes */
     route_handler handler;
     const char *summary; /* for OpenAPI */
 };
-extern const struct route routes[];
-extern const size_t num_routes;
+extern const struct route *routes;
+extern size_t num_routes;
 
 /* routes.c */
+void routes_build(void); /* before there are threads */
+void routes_release(void);
+/* NULL: nothing has that path. `ids` are the segments that stand for {…}, as they are. */
+const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[2]);
+int route_has_method(const struct route *route, const char *method, size_t method_length);
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 /* request.c: CG_OK, or a problem has been sent */
@@ -145,6 +163,8 @@ int request_parse(struct request *request);
 /* The token of the Authorization field; empty: there is none. */
 h2o_iovec_t request_bearer(const struct request *request);
 h2o_iovec_t request_header(const struct request *request, const char *name);
+/* The only field of the name, base NULL: none. CG_OK, or there are several and a problem has been sent. */
+int request_only_header(struct request *request, const char *name, h2o_iovec_t *value);
 int path_decode(const char *at, size_t length, char *out, size_t out_size, size_t *out_length);
 
 /* read.c, list.c */
@@ -164,12 +184,16 @@ struct representation {
 void respond(struct request *request, int status, const struct representation *representation);
 void respond_json(struct request *request, int status,
                   json_t *json); /* takes the reference; no validators */
+void respond_page(struct request *request, json_t *json,
+                  h2o_iovec_t link); /* the same, 200 and with a Link */
 void respond_text(struct request *request, const char *content_type, const char *text,
                   size_t length);
 void respond_nothing(struct request *request); /* 204 */
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
+json_t *outcome_json(const struct fetch_outcome *outcome); /* the problem document of a failure */
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
+void respond_command(struct request *request, const struct command *command);
 void problem_filter_register(
     h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
 size_t iso8601(char *out, size_t size, int64_t unix_ms);
@@ -194,7 +218,17 @@ void events_preflight(struct request *request);
 
 /* services.c */
 void get_services(struct request *request);
-void post_operation(struct request *request);
+void get_service(struct request *request);
+void serve_operation(struct request *request); /* GET tells of it, POST calls it */
+
+/* commands.c */
+void post_command(struct request *request);
+
+/* control.c */
+void get_control(struct request *request);
+
+/* audit.c */
+void get_audit(struct request *request);
 
 /* openapi.c */
 void get_openapi(struct request *request);

@@ -1,4 +1,8 @@
-/* The route table: one row per resource. OpenAPI is made from it, and the tests walk it. */
+/*
+ * The route table: one row per resource. What commands there are stands in the table of commands alone: their methods join the row of
+ * their path, or get one of their own, when the program starts. OpenAPI is made from it, and the tests walk it.
+ */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,9 +14,10 @@
 #define POST    "POST"
 
 /* clang-format off */
-const struct route routes[] = {
+static const struct route own_routes[] = {
     {"/v1/agents", GET, READERS, RECORD_AGENT, 1, read_list, "The agents that the token may see"},
     {"/v1/agents/{loginId}", GET, READERS, RECORD_AGENT, 0, read_one, "An agent as a whole"},
+    {"/v1/agents/{loginId}/control", GET, READERS, 0, 0, get_control, "Who controls the agent, and which instances are attached to it"},
     {"/v1/agents/{loginId}/capabilities", GET, READERS, RECORD_AGENT_CAPABILITIES, 0, read_one, "What may be done with the agent now"},
     {"/v1/terminals", GET, READERS, RECORD_TERMINAL, 1, read_list, "The terminals that the token may see"},
     {"/v1/terminals/{name}", GET, READERS, RECORD_TERMINAL, 0, read_one, "A terminal"},
@@ -32,9 +37,11 @@ const struct route routes[] = {
     {"/v1/sessions", GET, READERS, 0, 0, get_sessions, "The upstream sessions of the token's users; all of them for an operator"},
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
-    {"/v1/services/{service}/{operation}", POST, READERS, 0, 0, post_operation, "Calls a reading operation of the contract; JSON as on the wire"},
-    {"/v1/events", "GET", READERS, 0, TAKES_ITSELF | TAKES_ORIGIN, get_events, "Events: a WebSocket, or text/event-stream"},
-    {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY | TAKES_ORIGIN, post_ticket, "A ticket that stands for the token in one URL, once"},
+    {"/v1/services/{service}", GET, READERS, 0, 0, get_service, "A service's operations, with the JSON Schemas of what they take and give"},
+    {"/v1/services/{service}/{operation}", GET ", " POST, READERS, 0, 0, serve_operation, "An operation of the contract; POST calls it, JSON as on the wire"},
+    {"/v1/audit", GET, ROLE_OPERATOR, 0, TAKES_QUERY, get_audit, "Who did what to which agent, newest first"},
+    {"/v1/events", "GET", READERS, 0, TAKES_ITSELF, get_events, "Events: a WebSocket, or text/event-stream"},
+    {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY, post_ticket, "A ticket that stands for the token in one URL, once"},
     {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
     {"/asyncapi.json", GET, 0, 0, 0, get_asyncapi, "The events, and how to come by them"},
     {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
@@ -44,7 +51,11 @@ const struct route routes[] = {
     {"/", GET, 0, 0, 0, get_index, "Where to begin"},
 };
 /* clang-format on */
-const size_t num_routes = sizeof(routes) / sizeof(routes[0]);
+#define NUM_OWN_ROUTES (sizeof(own_routes) / sizeof(own_routes[0]))
+
+static struct route *table;
+const struct route *routes;
+size_t num_routes;
 
 /* 1: the path fits; `ids` are the segments that stand for {…} */
 static int fits(const struct route *route, const char *path, size_t length, h2o_iovec_t ids[2])
@@ -69,21 +80,21 @@ static int fits(const struct route *route, const char *path, size_t length, h2o_
     return path == end;
 }
 
-static const struct route *find_route(const h2o_req_t *req, h2o_iovec_t ids[2])
+const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[2])
 {
-    size_t length = req->query_at != SIZE_MAX ? req->query_at : req->path.len, i;
+    size_t i;
     for (i = 0; i < num_routes; ++i)
-        if (fits(&routes[i], req->path.base, length, ids))
+        if (fits(&routes[i], path, length, ids))
             return &routes[i];
     return NULL;
 }
 
-static int has_method(const struct route *route, h2o_iovec_t method)
+int route_has_method(const struct route *route, const char *method, size_t method_length)
 {
     const char *at = route->methods;
     while (at != NULL) {
         size_t length = strcspn(at, ",");
-        if (method.len == length && memcmp(method.base, at, length) == 0)
+        if (method_length == length && memcmp(method, at, length) == 0)
             return 1;
         at = strchr(at, ' ');
         if (at != NULL)
@@ -91,6 +102,72 @@ static int has_method(const struct route *route, h2o_iovec_t method)
     }
     return 0;
 }
+
+/* ---- commands join ---- */
+
+static void add_method(struct route *route, const char *method)
+{
+    size_t length = strlen(route->methods), more = strlen(method);
+
+    if (route_has_method(route, method, more))
+        return;
+    if (length + more + sizeof(", ") > sizeof(route->methods))
+        abort();
+    if (length > 0) {
+        memcpy(route->methods + length, ", ", 2);
+        length += 2;
+    }
+    memcpy(route->methods + length, method, more + 1);
+}
+
+/* In front of the first row that would take its path for one with an id: what is named goes before what is not. */
+static struct route *add_route(const struct command_row *row)
+{
+    h2o_iovec_t ids[2];
+    size_t i;
+
+    for (i = 0; i < num_routes; ++i)
+        if (fits(&table[i], row->path, strlen(row->path), ids))
+            break;
+    memmove(&table[i + 1], &table[i], (num_routes++ - i) * sizeof(*table));
+    table[i] = (struct route){.path = row->path, .handler = post_command, .summary = row->summary};
+    return &table[i];
+}
+
+static struct route *route_of(const struct command_row *row)
+{
+    size_t i;
+    for (i = 0; i < num_routes; ++i)
+        if (strcmp(table[i].path, row->path) == 0)
+            return &table[i];
+    return add_route(row);
+}
+
+void routes_build(void)
+{
+    size_t i;
+
+    if ((table = calloc(NUM_OWN_ROUTES + num_command_rows, sizeof(*table))) == NULL)
+        abort();
+    memcpy(table, own_routes, sizeof(own_routes));
+    num_routes = NUM_OWN_ROUTES;
+    for (i = 0; i < num_command_rows; ++i) {
+        struct route *route = route_of(&command_rows[i]);
+        add_method(route, command_rows[i].method);
+        route->roles |= command_rows[i].roles;
+    }
+    routes = table;
+}
+
+void routes_release(void)
+{
+    free(table);
+    table = NULL;
+    routes = NULL;
+    num_routes = 0;
+}
+
+/* ---- a request finds its way ---- */
 
 /* RFC 6750 section 2.1: one Authorization field, one b64token */
 h2o_iovec_t request_bearer(const struct request *request)
@@ -219,35 +296,62 @@ static int check_form(struct request *request)
     return CG_OK;
 }
 
+/* What is asked for: a command of the path, or what the path's own row does. */
+static void take_method(struct request *request)
+{
+    h2o_iovec_t method = request->h2o->method;
+
+    memcpy(request->method, method.base, method.len);
+    request->method[method.len] = '\0';
+    if (request->is_head || strcmp(request->method, "GET") == 0)
+        request->takes = request->route->takes;
+    else if (command_rows_of(request->route->path, request->method, &request->rows) > 0)
+        request->takes = TAKES_COMMAND | TAKES_QUERY;
+    else
+        request->takes = request->route->takes | TAKES_BODY;
+}
+
+static void serve(struct request *request, const h2o_iovec_t ids[2])
+{
+    if (authorize(request) != CG_OK || request_parse(request) != CG_OK ||
+        take_ids(request, ids) != CG_OK)
+        return;
+    if ((request->takes & TAKES_COMMAND) != 0)
+        post_command(request);
+    else
+        request->route->handler(request);
+}
+
 static void dispatch(struct request *request)
 {
+    h2o_req_t *req = request->h2o;
     h2o_iovec_t ids[2];
 
     if (check_form(request) != CG_OK)
         return;
-    if ((request->route = find_route(request->h2o, ids)) == NULL) {
+    if (req->path.len > 4 && memcmp(req->path.base, "/v1/", 4) == 0)
+        events_share(request);
+    request->route =
+        route_find(req->path.base, req->query_at != SIZE_MAX ? req->query_at : req->path.len, ids);
+    if (request->route == NULL) {
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
         return;
     }
-    if ((request->route->takes & TAKES_ORIGIN) != 0) {
-        events_share(request);
-        if (h2o_memis(request->h2o->method.base, request->h2o->method.len, H2O_STRLIT("OPTIONS"))) {
-            events_preflight(request);
-            return;
-        }
+    if (request->route->roles != 0 &&
+        h2o_memis(req->method.base, req->method.len, H2O_STRLIT("OPTIONS"))) {
+        events_preflight(request);
+        return;
     }
-    if (!has_method(request->route, request->h2o->method)) {
+    if (!route_has_method(request->route, req->method.base, req->method.len)) {
         respond_problem(request, PROBLEM_METHOD_NOT_ALLOWED, NULL, "the resource has %s",
                         request->route->methods);
         return;
     }
-    if ((request->route->takes & TAKES_ITSELF) != 0) {
+    take_method(request);
+    if ((request->takes & TAKES_ITSELF) != 0)
         request->route->handler(request);
-        return;
-    }
-    if (authorize(request) == CG_OK && request_parse(request) == CG_OK &&
-        take_ids(request, ids) == CG_OK)
-        request->route->handler(request);
+    else
+        serve(request, ids);
 }
 
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req)

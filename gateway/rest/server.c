@@ -227,6 +227,7 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     *out = NULL;
     if (fronts == NULL)
         return CG_E_NOMEM;
+    routes_build();
     fronts->contract = settings->contract;
     fronts->store = settings->store;
     fronts->consumer = settings->consumer;
@@ -573,6 +574,7 @@ void fronts_free(struct fronts **in)
         SSL_CTX_free(fronts->ssl[i]);
     h2o_config_dispose(&fronts->h2o);
     doorman_free(&fronts->doorman);
+    routes_release();
     free(fronts->listen_fds);
     free(fronts->ssl);
     free(fronts->front);

@@ -1,49 +1,94 @@
 /*
- * The contract as it is: its services and operations, and the reading ones callable with JSON as on the wire. An operation that a
- * WSDL adds is here without a line of C. What acts is refused: that door opens with control leases, never before.
+ * The contract as it is: its services and operations, each callable with JSON as on the wire. An operation that a WSDL adds is here
+ * without a line of C. What reads is called in the user's session; what acts is a command like any other, and passes the same gate.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "cctgate/codec.h"
 #include "cctgate/error.h"
-#include "gateway/rest/rest.h"
+#include "gateway/rest/commands.h"
 
-/* By name: every Get* and Is* of the contract reads, and nothing else does (DOMAIN section 1.4). */
-static const char *kind_of(const struct contract_operation *op)
+/* ---- what there is ---- */
+
+static json_t *outline(const struct contract_operation *op)
 {
-    return strncmp(op->name, "Get", 3) == 0 || strncmp(op->name, "Is", 2) == 0 ? "read" : "command";
+    json_t *json = json_pack("{s:s, s:s, s:b}", "name", op->name, "kind",
+                             operation_kind_names[operation_kind(op)], "oneWay", op->one_way);
+    if (op->documentation != NULL)
+        json_object_set_new(json, "documentation", json_string(op->documentation));
+    return json;
 }
 
-/* Only services with the session's token are the CCT server's. */
-static int is_cct(const struct contract_service *service)
+static json_t *with_schemas(const struct contract_operation *op)
 {
+    json_t *json = outline(op);
+    json_object_set_new(json, "input", codec_input_schema(op));
+    json_object_set_new(json, "output", codec_output_schema(op));
+    return json;
+}
+
+static json_t *with_examples(const struct contract_operation *op)
+{
+    json_t *json = with_schemas(op), *faults = json_array();
     size_t i;
+
+    for (i = 0; i < op->num_faults; ++i)
+        json_array_append_new(faults, json_string(op->faults[i].name));
+    json_object_set_new(json, "service", json_string(op->service->name));
+    json_object_set_new(json, "faults", faults);
+    json_object_set_new(json, "examples",
+                        json_pack("{s:o, s:o}", "input", codec_example_input(op, 1), "output",
+                                  codec_example_output(op, 1)));
+    return json;
+}
+
+static json_t *describe(const struct contract_service *service,
+                        json_t *(*describe_operation)(const struct contract_operation *))
+{
+    json_t *operations = json_array();
+    size_t i;
+
     for (i = 0; i < service->num_operations; ++i)
-        if (service->operations[i].takes_token)
-            return 1;
-    return 0;
+        json_array_append_new(operations, describe_operation(&service->operations[i]));
+    return json_pack("{s:s, s:s, s:o}", "name", service->name, "namespace", service->namespace_uri,
+                     "operations", operations);
 }
 
 void get_services(struct request *request)
 {
     const struct contract *contract = request->front->fronts->contract;
     json_t *items = json_array();
-    size_t i, j;
+    size_t i;
 
-    for (i = 0; i < contract_num_services(contract); ++i) {
-        const struct contract_service *service = contract_service_at(contract, i);
-        json_t *operations = json_array();
-        for (j = 0; j < service->num_operations; ++j)
-            json_array_append_new(operations,
-                                  json_pack("{s:s, s:s, s:b}", "name", service->operations[j].name,
-                                            "kind", kind_of(&service->operations[j]), "oneWay",
-                                            service->operations[j].one_way));
-        json_array_append_new(items,
-                              json_pack("{s:s, s:s, s:o}", "name", service->name, "namespace",
-                                        service->namespace_uri, "operations", operations));
-    }
+    for (i = 0; i < contract_num_services(contract); ++i)
+        json_array_append_new(items, describe(contract_service_at(contract, i), outline));
     respond_json(request, 200, json_pack("{s:o}", "items", items));
 }
+
+void get_service(struct request *request)
+{
+    const struct contract_service *service =
+        contract_find_service(request->front->fronts->contract, request->id);
+
+    if (service != NULL)
+        respond_json(request, 200, describe(service, with_schemas));
+    else
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+}
+
+static void get_operation(struct request *request)
+{
+    const struct contract_operation *op =
+        contract_find(request->front->fronts->contract, request->id, request->sub_id);
+
+    if (op != NULL)
+        respond_json(request, 200, with_examples(op));
+    else
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+}
+
+/* ---- calling it ---- */
 
 static void on_reply(struct message *message)
 {
@@ -57,75 +102,33 @@ static void on_reply(struct message *message)
     owner_call_free(&call);
 }
 
-static void send_call(struct request *request, const struct contract_operation *op,
-                      json_t *arguments)
+static void send_call(struct request *request, struct owner_call *call)
 {
-    struct owner_call *call = calloc(1, sizeof(*call));
-
-    if (call == NULL)
-        abort();
-    call->op = op;
-    call->arguments = json_incref(arguments);
-    call->user = request->user->number;
-    memcpy(call->traceparent, request->traceparent, sizeof(call->traceparent));
     call->data = asking_begin(request);
     call->reply_to = &request->front->mailbox;
     call->on_reply = on_reply;
     owner_call_send(request->front->owner, call);
 }
 
-static json_t *parse_body(struct request *request)
+static void post_operation(struct request *request)
 {
-    h2o_iovec_t entity = request->h2o->entity;
-    json_error_t error;
-    json_t *json;
+    struct intake intake;
+    struct intake_error error;
+    struct command *command = NULL;
+    struct owner_call *call = NULL;
 
-    if (entity.len == 0)
-        return json_object();
-    json = json_loadb(entity.base, entity.len, JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL)
-        respond_problem(request, PROBLEM_BAD_REQUEST, "",
-                        "the body is not JSON: line %d, column %d", error.line, error.column);
-    return json;
+    if (intake_begin(&intake, request) != CG_OK)
+        return;
+    intake_end(request, &intake, intake_operation(&intake, &command, &call, &error), command,
+               &error);
+    if (call != NULL)
+        send_call(request, call);
 }
 
-/* The contract is asked before the owner is: a bad body costs no message and no upstream call. */
-static int fits_contract(struct request *request, const struct contract_operation *op,
-                         const json_t *arguments)
+void serve_operation(struct request *request)
 {
-    struct codec_buffer buffer = {NULL, 0, 0};
-    struct codec_error error;
-    int rc = codec_encode_request(op, op->service->soap11 ? SOAP_1_1 : SOAP_1_2, arguments,
-                                  op->takes_token ? "" : NULL, &buffer, &error);
-
-    codec_buffer_release(&buffer);
-    if (rc != CG_OK)
-        respond_problem(request, PROBLEM_BAD_REQUEST, error.pointer, "expected %s, found %s",
-                        error.expected, error.found);
-    return rc;
-}
-
-void post_operation(struct request *request)
-{
-    const struct contract *contract = request->front->fronts->contract;
-    const struct contract_operation *op = contract_find(contract, request->id, request->sub_id);
-    json_t *arguments;
-
-    if (op == NULL || !is_cct(op->service)) {
-        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
-        return;
-    }
-    if (strcmp(kind_of(op), "read") != 0) {
-        respond_problem(request, PROBLEM_NOT_IMPLEMENTED, NULL, "operations that act are being built");
-        return;
-    }
-    if (request->user == NULL) {
-        respond_problem(request, PROBLEM_USER_REQUIRED, NULL, NULL);
-        return;
-    }
-    if ((arguments = parse_body(request)) == NULL)
-        return;
-    if (fits_contract(request, op, arguments) == CG_OK)
-        send_call(request, op, arguments);
-    json_decref(arguments);
+    if ((request->takes & TAKES_BODY) != 0)
+        post_operation(request);
+    else
+        get_operation(request);
 }

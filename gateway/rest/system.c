@@ -40,7 +40,7 @@ static void on_timeout(h2o_timeout_entry_t *entry)
                     "the answer takes longer than limits.requestTimeoutMs");
 }
 
-struct asking *asking_begin(struct request *request)
+struct asking *asking_begin_patiently(struct request *request)
 {
     struct asking *asking = calloc(1, sizeof(*asking));
     if (asking == NULL)
@@ -49,13 +49,20 @@ struct asking *asking_begin(struct request *request)
     memset(request->asked, 0, sizeof(*request->asked));
     request->asked->request = request;
     request->asked->asking = asking;
-    request->asked->timeout.cb = on_timeout;
-    h2o_timeout_link(request->front->loop, &request->front->request_timeout,
-                     &request->asked->timeout);
     asking->request = request;
     asking->front = request->front;
     asking->policy = policy_ref(request->policy);
     ++request->front->in_progress;
+    return asking;
+}
+
+struct asking *asking_begin(struct request *request)
+{
+    struct asking *asking = asking_begin_patiently(request);
+
+    request->asked->timeout.cb = on_timeout;
+    h2o_timeout_link(request->front->loop, &request->front->request_timeout,
+                     &request->asked->timeout);
     return asking;
 }
 

@@ -32,6 +32,7 @@
 #define CG_TOKENS_MAX       10000
 
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
+#define CG_COMMAND_WAIT_S_MAX     30    /* Prefer: wait */
 
 #define CG_OUTCOMES_MAX 1000000 /* idempotency keys that are remembered */
 
@@ -65,6 +66,8 @@
 #define CG_CLIENT_SUBSCRIPTIONS_MAX  32
 #define CG_FILTER_MEMBERS_MAX        1000
 #define CG_SUBSCRIPTION_ID_BYTES_MAX 128
+#define CG_CLIENT_COMMANDS_MAX       64    /* that have not been answered */
+#define CG_CLIENT_LEASES_MAX         64    /* that a connection remembers */
 #define CG_CLIENT_FRAGMENTS_MAX      1024  /* of one message */
 #define CG_CLIENT_CONTROLS_MAX       64    /* pings and the like in a tenth of a second */
 #define CG_CLIENT_GRACE_MS           3000  /* that a client whose queue is full may take nothing */
@@ -91,8 +94,9 @@
 #define CG_AUDIT_TEXT_BYTES_MAX  512    /* a member of an audit entry */
 
 /* lists */
-#define CG_PAGE_DEFAULT 100
-#define CG_PAGE_MAX     1000
+#define CG_PAGE_DEFAULT      100
+#define CG_PAGE_MAX          1000
+#define CG_AUDIT_LOOK_AT_MAX 5000 /* entries that one question to the audit log may look at */
 
 #define CG_ERROR_TEXT_MAX 512
 

@@ -241,16 +241,26 @@ class AsyncApi(Case):
                               "agents": ["2001"], "since": "1-1", "snapshot": True},
                 "unsubscribe": {"op": "unsubscribe", "id": "a"},
                 "ack": {"op": "ack", "seq": 0},
-                "ping": {"op": "ping", "id": "p"}}
+                "ping": {"op": "ping", "id": "p"},
+                "renew": {"op": "renew", "id": "r", "lease": "x" * 43},
+                "bind": {"op": "bind", "id": None, "lease": "x" * 43},
+                "command": {"op": "command", "id": 7, "method": "PUT", "path": "/v1/agents/nobody/readiness",
+                            "body": {"ready": True}, "lease": "x" * 43, "idempotencyKey": "once", "wait": 1,
+                            "user": "supervisor"}}
             for operation in self.document.json["operations"].values():
                 if operation["action"] != "receive":
                     continue
                 name = operation["messages"][0]["$ref"].rsplit("/", 1)[1]
                 self.document.check_message("websocket", name, messages[name])
                 answers = {m["$ref"].rsplit("/", 1)[1] for m in operation["reply"]["messages"]}
-                ws.send(messages.pop(name))
-                if answers != {"error"}:
-                    self.assertIn(self.next_answer(ws)["op"], answers - {"error"})
+                said = messages.pop(name)
+                ws.send(said)
+                if answers == {"error"}:
+                    continue
+                answer = self.next_answer(ws)
+                self.assertIn(answer["op"], answers - {"error"})
+                self.assertEqual(answer.get("id"), said["id"])
+                self.document.check_message("websocket", answer["op"], answer)
             self.assertEqual(messages, {})
             wrong = {"op": "subscribe", "id": "a", "since": "yesterday"}
             with self.assertRaises(jsonschema.ValidationError):

@@ -3,6 +3,8 @@ import os
 import shutil
 import tempfile
 
+import jsonschema
+
 import harness
 from harness import Case, Gateway, Simulator, bearer, eventually, exchange
 
@@ -57,15 +59,44 @@ class Services(Case):
         self.assert_problem(self.call("UserService", "GetAgents", who="both"), 400, "user-required")
         self.assertEqual(self.sim.counters()["total"], before)
 
+    def test_what_there_is(self):
+        """A service, and each operation of it, with its schemas; examples are what their schemas say."""
+        count = 0
+        for name in ("AgentService", "SessionService"):
+            service = self.gate.get("/v1/services/" + name).json
+            self.assertEqual(service["name"], name)
+            for listed in service["operations"]:
+                told = self.gate.get("/v1/services/%s/%s" % (name, listed["name"])).json
+                self.assertEqual({k: told[k] for k in listed}, listed)
+                self.assertEqual(told["service"], name)
+                for side in ("input", "output"):
+                    jsonschema.Draft202012Validator(told[side]).validate(told["examples"][side])
+                count += 1
+        self.assertGreater(count, 60)
+        self.assert_problem(self.gate.get("/v1/services/Nothing"), 404, "not-found")
+        self.assert_problem(self.gate.get("/v1/services/AgentService/Nothing"), 404, "not-found")
+        self.assert_problem(self.gate.get("/v1/services/AgentService?x=1"), 400, "bad-request")
+
+    def test_kinds(self):
+        kinds = {"%s.%s" % (s["name"], o["name"]): o["kind"]
+                 for s in self.gate.get("/v1/services").json["items"] for o in s["operations"]}
+        for name, kind in (("AgentService.IsLoggedIn", "read"), ("AgentService.Login", "command"),
+                           ("SessionService.LoginAgent", "command"), ("UserService.LogIn", "session"),
+                           ("UserService.LogOff", "session"), ("NotificationProducer.Subscribe", "subscription")):
+            if name in kinds:
+                self.assertEqual(kinds[name], kind, name)
+        self.assertEqual(set(kinds.values()), {"read", "command", "session", "subscription"})
+
     def test_what_acts_is_refused(self):
+        """A viewer calls nothing that acts, and without a lease nobody does."""
         before = self.sim.counters()["total"]
         count = 0
         for service in self.gate.get("/v1/services").json["items"]:
             for operation in service["operations"]:
                 if operation["kind"] == "read" and not service["name"].startswith("Outbound"):
                     continue
-                answer = self.call(service["name"], operation["name"])
-                self.assertIn(answer.status, (404, 501), (service["name"], operation["name"], answer))
+                answer = self.call(service["name"], operation["name"], who="agent2002")
+                self.assertIn(answer.status, (403, 404), (service["name"], operation["name"], answer))
                 count += 1
         self.assertGreater(count, 95)
         self.assertEqual(self.sim.counters()["total"], before)
