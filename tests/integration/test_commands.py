@@ -98,16 +98,21 @@ class Table(Floor):
         if row.name not in RECORD:
             self.assert_problem(self.give(row, context, "recorder", self.lease_now), 403, "forbidden")
         strange = self.attach("2006", "stranger")["lease"]
-        self.assert_problem(self.give(row, context, "stranger", strange), 404, "not-found")
-        self.assert_problem(self.give(row, context, "stranger", self.lease_now), 404, "not-found")
+        for lease in (strange, self.lease_now):
+            answer = self.give(row, context, "stranger", lease)
+            if row.operation is None and answer.status == 501:
+                continue  # there is no such command for anybody
+            self.assert_problem(answer, 404, "not-found")
         if row.agent:
             self.is_refused_without_control(row, context)
         self.assertEqual(self.commands(), before, "nothing of it has reached the contact centre")
         refused = [e for e in self.audit("?limit=50") if e["what"] == "refused"]
-        if row.agent:
+        if row.agent and row.operation:
             self.assertIn(row.name, {e.get("command") for e in refused}, refused)
 
     def is_refused_without_control(self, row, context):
+        if row.operation is None:
+            return
         held = self.assert_problem(self.give(row, context), 409, "control-held").json
         self.assertEqual(held["holder"]["application"], "floor", held)
         self.assertEqual(held["holder"]["profile"], "FullControl")
@@ -125,6 +130,7 @@ class Table(Floor):
         self.assertIn(self.give(row, context, lease=watching).status, (403, 409))
         self.assertIn(self.give(row, context, lease=other).status, (403, 409))
         self.release("2005", other)
+        self.release(row.agent, watching)
 
     def test_not_in_this_state(self):
         self.each([r for r in ROWS if r.wrong], self.not_in_this_state)
