@@ -241,6 +241,9 @@ int config_check(struct config_reader *reader, const struct config *config)
         rc = TEXTS_DIFFER(reader, config->control.reserved, config->control.num_reserved, agent,
                           "/control/reserved", "agent");
     if (rc == CG_OK)
+        rc = TEXTS_DIFFER(reader, config->workstations, config->num_workstations, name,
+                          "/workstations", "name");
+    if (rc == CG_OK)
         rc = check_digests_differ(reader, config);
     if (rc == CG_OK)
         rc = check_token_users(reader, config);

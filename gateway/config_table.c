@@ -213,7 +213,12 @@ static const struct config_row control[] = {
     MILLISECONDS("graceMs", 0, HOUR_MS, "10000", AT(control.grace_ms)),
     OBJECTS("reserved", reserved, 0, CONFIG_RESERVED_MAX, "[]",
             ITEMS(struct config, control.reserved, control.num_reserved)),
+    INTEGER("maxAuditEntries", 1000, 100000000, "1000000", AT(control.max_audit_entries)),
     END};
+
+static const struct config_row workstations[] = {
+    NAME("name", IN(struct config_workstation, name), REQUIRED),
+    NAME("terminal", IN(struct config_workstation, terminal), REQUIRED), END};
 
 static const struct config_row force_answers[] = {
     NAME("agent", IN(struct config_force_answer, agent)),
@@ -282,6 +287,8 @@ const struct config_row config_rows[] = {
     OBJECTS("tokens", tokens, 0, CG_TOKENS_MAX, "[]", ITEMS(struct config, tokens, num_tokens)),
     OBJECT("cache", cache, "{}"),
     OBJECT("control", control, "{}"),
+    OBJECTS("workstations", workstations, 0, CONFIG_RESERVED_MAX, "[]",
+            ITEMS(struct config, workstations, num_workstations)),
     OBJECT("events", events, "{}"),
     OBJECT("outbound", outbound, NULL),
     OBJECT("capacity", capacity, "{}"),

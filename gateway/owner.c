@@ -1,4 +1,4 @@
-#include "cctgate/owner.h"
+#include "gateway/owner_private.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -13,29 +13,6 @@
 #include "cctgate/subscription.h"
 
 #define LOGOFF_TIMEOUT_MS 3000
-
-struct owner {
-    struct loop loop;
-    pthread_t thread;
-    struct config *config;
-    const struct contract *contract;
-    struct store *store;
-    struct store_opened opened;
-    struct upstream *upstream;
-    struct sessions *sessions;
-    struct consumer *consumer;
-    struct subscriptions *subscriptions; /* NULL: no events are taken */
-    struct model *model;
-    struct durable *durable;
-    struct control *control;
-    struct commands *commands;
-    struct policy *policy;
-    void (*on_policy)(void *, struct policy *);
-    void (*on_events)(void *, struct event *const *, size_t);
-    void *data;
-    struct timer pulse;
-    _Atomic int64_t last_turn_ms;
-};
 
 /* ---- fetches ---- */
 
@@ -127,46 +104,6 @@ void owner_call_send(struct owner *owner, struct owner_call *call)
     call->owner = owner;
     call->message.on_deliver = on_call;
     mailbox_send(&owner->loop.mailbox, &call->message);
-}
-
-/* ---- commands ---- */
-
-static void on_command(struct message *message)
-{
-    struct command *command = (struct command *)message;
-    commands_run(command->commands, command);
-}
-
-void owner_command_send(struct owner *owner, struct command *command)
-{
-    command->commands = owner->commands;
-    command->message.on_deliver = on_command;
-    mailbox_send(&owner->loop.mailbox, &command->message);
-}
-
-struct client_gone {
-    struct message message;
-    struct owner *owner;
-    uint64_t client;
-};
-
-static void on_client_gone(struct message *message)
-{
-    struct client_gone *gone = (struct client_gone *)message;
-    commands_client_gone(gone->owner->commands, gone->client);
-    free(gone);
-}
-
-void owner_client_gone(struct owner *owner, uint64_t client)
-{
-    struct client_gone *gone = calloc(1, sizeof(*gone));
-
-    if (gone == NULL)
-        abort();
-    gone->owner = owner;
-    gone->client = client;
-    gone->message.on_deliver = on_client_gone;
-    mailbox_send(&owner->loop.mailbox, &gone->message);
 }
 
 /* ---- queries ---- */
@@ -469,18 +406,6 @@ static int make_subscriptions(struct owner *owner, char *error, size_t error_siz
     return subscriptions_new(&owner->subscriptions, &settings, error, error_size);
 }
 
-static int make_commands(struct owner *owner)
-{
-    struct commands_settings settings = {.loop = &owner->loop,
-                                         .config = owner->config,
-                                         .contract = owner->contract,
-                                         .model = owner->model,
-                                         .sessions = owner->sessions,
-                                         .control = owner->control,
-                                         .durable = owner->durable};
-    return commands_new(&owner->commands, &settings);
-}
-
 static int number_users(struct owner *owner, const struct config *config, uint32_t **numbers)
 {
     struct store_txn *txn;
@@ -575,6 +500,7 @@ static int apply(struct owner *owner, struct config *config)
     }
     sessions_configure(owner->sessions, config);
     model_configure(owner->model, config);
+    owner_configure_commands(owner, config);
     if (owner->subscriptions != NULL) {
         subscriptions_configure(owner->subscriptions, config);
         consumer_configure(owner->consumer, config);
@@ -674,10 +600,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
     if ((rc = sessions_new(&owner->sessions, &sessions, error, error_size)) != CG_OK)
         return rc;
     model_set_sessions(owner->model, owner->sessions);
-    if ((rc = make_commands(owner)) != CG_OK) {
-        snprintf(error, error_size, "commands: %s", cg_error_name(rc));
+    if ((rc = owner_make_commands(owner, error, error_size)) != CG_OK)
         return rc;
-    }
     if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK)
         return rc;
     if ((rc = apply(owner, owner->config)) != CG_OK)
@@ -713,11 +637,16 @@ static void release(struct owner *owner)
     subscriptions_detach(owner->subscriptions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
-    commands_free(&owner->commands);
+    if (owner->durable != NULL)
+        durable_stop(&owner->durable);
+    while (mailbox_deliver(&owner->loop.mailbox) > 0)
+        ;
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
+    commands_free(&owner->commands);
+    control_free(&owner->control);
     subscriptions_free(&owner->subscriptions);
     policy_unref(&owner->policy);
     config_unref(&owner->config);
@@ -775,6 +704,7 @@ static void on_stop(struct message *message)
 {
     struct owner *owner = ((struct stop *)message)->owner;
     free(message);
+    commands_close(owner->commands);
     sessions_log_off(owner->sessions, LOGOFF_TIMEOUT_MS, on_logged_off, owner);
 }
 

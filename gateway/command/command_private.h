@@ -21,9 +21,10 @@
 struct scene {
     char ids[ENTITIES][CG_ID_BYTES_MAX + 1]; /* "": not part of it */
     char consult[CG_ID_BYTES_MAX + 1];       /* the contact that came out of it, or went into it */
-    char agent[CG_ID_BYTES_MAX + 1];         /* who acts: whose lease is asked for */
-    int needs_lease;                         /* 0: it touches no agent (a route point) */
-    uint32_t user;                           /* in whose session */
+    char agent[CG_ID_BYTES_MAX + 1]; /* who acts: whose control is asked for; "": nobody is known */
+    char lease_agent[CG_ID_BYTES_MAX + 1]; /* whose control it was that let it pass */
+    int needs_lease; /* 0: it touches no agent (a route point), or it is a recorder's */
+    uint32_t user;   /* in whose session; 0: not known yet */
 };
 
 enum command_outcome { OUTCOME_DONE, OUTCOME_NOT_DONE, OUTCOME_UNKNOWN };
@@ -36,29 +37,35 @@ struct turn {
     char contact[];
 };
 
+struct outcome_entry;
+
 struct execution {
     struct commands *commands;
     struct command *command;
     struct execution *previous, *next; /* of all that are under way */
     struct scene scene;
     struct fetch_waiter waiter; /* what the model did not know is being read */
-    unsigned reads;             /* how often it was */
-    struct turn *turn;          /* NULL: none is needed */
+    json_t *read;               /* what was read for it: {"<kind>:<id>": true} */
+    void (*on_read)(struct execution *execution);
+    struct turn *turn; /* NULL: none is needed */
     struct execution *turn_next;
+    void (*on_turn)(struct execution *execution);
+    const struct command_form *form;     /* NULL: of the catalogue, or none */
     const struct contract_operation *op; /* that is being called, or was */
-    json_t *value;  /* what builders put in: data, intrinsics; NULL: the body's */
-    json_t *steps;  /* [{"operation","outcome","fault"}] of those with several */
-    json_t *result; /* of the last reply */
+    json_t *value; /* what builders put in: data, intrinsics; NULL: the body's */
+    json_t *steps; /* [{"operation","outcome","fault"}] of those with several */
     void (*on_reply)(struct execution *execution, const struct session_outcome *outcome);
     uint64_t fence;
     enum command_outcome outcome;
-    int concluded; /* the answer stands */
-    /* idempotency */
-    struct outcome_entry *entry; /* NULL: no key */
-    /* Prefer: wait */
-    struct timer wait_timer;
+    const char *fault; /* for the audit: the contract's name, or NULL */
+    char fault_name[64];
+    enum problem problem;        /* when the answer is one */
+    int called;                  /* something went upstream */
+    int concluded;               /* the answer stands */
+    struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
+    struct execution *entry_next;
+    struct timer wait_timer; /* Prefer: wait */
     struct execution *waits_next;
-    int is_waiting;
 };
 
 struct commands {
@@ -66,67 +73,101 @@ struct commands {
     struct execution *executions; /* all */
     struct execution *waiting;    /* for an effect */
     struct turn *turns;
-    struct outcomes *outcomes; /* of keys */
+    struct outcome_entry *outcomes; /* of keys */
+    uint8_t key[32];                /* what keys and bodies are digested with */
+    size_t num_outcomes;
+    struct timer outcomes_timer;
     struct commands_stats stats;
     int closing;
 };
 
 /* commands.c: the stages */
 void execution_resolve(struct execution *execution); /* again, after a read */
+/* Once it may: the row's own way, or its form. */
+void execution_perform(struct execution *execution);
+/* One call, with the gate asked once more; takes the reference. on_reply is told, or it has been refused. */
 void execution_call(struct execution *execution, const struct contract_operation *op,
-                    json_t *arguments); /* takes the reference */
-/* Reads a resource first, then resolves again. */
-void execution_read(struct execution *execution, enum record_kind kind, const char *id, int anew,
-                    void (*on_done)(struct fetch_waiter *waiter, struct fetch_outcome *outcome));
-struct execution *execution_of(struct fetch_waiter *waiter);
+                    json_t *arguments,
+                    void (*on_reply)(struct execution *, const struct session_outcome *));
+/* Reads a resource, then on_read (NULL: resolves again). CG_E_BUSY: it is being read; CG_E_NOTFOUND: that has been done already. */
+int execution_read(struct execution *execution, enum record_kind kind, const char *id, int anew,
+                   void (*on_read)(struct execution *));
+/* on_turn runs when the writers of the call's data before it have ended; at once, if there are none. */
+void execution_take_turn(struct execution *execution, void (*on_turn)(struct execution *));
+void execution_free(struct execution *execution);
+struct session *execution_session(struct execution *execution); /* NULL: refused already */
 
 /* How it ends: exactly one of these, once. */
 void conclude(struct execution *execution, int status,
               json_t *answer); /* done; takes the reference */
-/* The problem's own members are added; `format` is its detail. Not done. */
-void refuse(struct execution *execution, enum problem problem, const char *format, ...)
+/* Not done; `format` is the problem's detail. Always returns CG_E_DENIED. */
+int refuse(struct execution *execution, enum problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What the upstream's outcome means for one who commanded. */
+/* The same with members of its own: takes the reference; may be NULL. */
+int refuse_with(struct execution *execution, enum problem problem, const char *detail,
+                json_t *members);
+/* What the upstream's outcome means for one who commanded; a success is 204. */
 void conclude_outcome(struct execution *execution, const struct session_outcome *outcome);
-void refuse_with(struct execution *execution, enum problem problem, const char *detail,
-                 json_t *members); /* takes the reference */
+/* A problem whose outcome is not plain "not done". Takes the reference to `members`. */
+void conclude_problem(struct execution *execution, enum problem problem,
+                      enum command_outcome outcome, const char *detail, json_t *members);
+/* When the answer has been written down: to the client. */
+void execution_answer(struct execution *execution);
 
-/* resolve.c: CG_OK; CG_E_BUSY: something is being read, it is called again; else refused already */
+/* scene.c: what both kinds of commands find things with. They return CG_OK; CG_E_BUSY: something is being read; else refused already */
+int scene_look(struct execution *execution, enum entity kind, const char *id, struct node **node);
+int scene_user_of(struct execution *execution, const struct node *place); /* in whose session */
+int scene_act_as(struct execution *execution, const struct node *place);  /* the agent there acts */
+struct node *scene_node(const struct execution *execution,
+                        enum entity kind); /* NULL: not part of it */
+void scene_set(struct execution *execution, const struct node *node);
+int access_acts_for(const struct execution *execution, uint32_t user);
+int scene_sees(struct execution *execution, const struct node *place);
+const char *lease_agent(const struct execution *execution); /* NULL: none came, or not one */
+int is_route_point(const struct node *address);
+const char *only_agent(struct execution *execution); /* of the token's user; NULL: not one */
+struct node *node_fact(const struct execution *execution, const struct node *node,
+                       const char *field, enum entity kind);
+
+/* resolve.c: of a row. legs.c: the one leg that is meant. derive.c: of the catalogue, from the arguments */
 int scene_resolve(struct execution *execution);
-/* Of the catalogue: from the arguments. */
+int scene_place_of_agent(struct execution *execution, struct node *agent);
+int scene_address_of(struct execution *execution, struct node *terminal);
+int scene_leg(struct execution *execution,
+              struct node *contact); /* NULL: the one call in question */
 int scene_derive(struct execution *execution);
-struct node *scene_node(const struct execution *execution, enum entity kind);
-json_t *json_handle(const struct node *node); /* new reference */
 
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);
 int gate_capability(struct execution *execution);
 
 /* arguments.c: NULL: refused already */
-json_t *arguments_make(struct execution *execution, const struct command_form *form);
+json_t *arguments_make(struct execution *execution);
+/* The first form that the site has; *op NULL: none. */
 const struct command_form *form_choose(const struct commands *commands,
                                        const struct command_row *row,
                                        const struct contract_operation **op);
-/* builders.c */
+const char *body_text(const struct execution *execution, const char *name); /* NULL: none */
+
+/* builders.c: a new reference; NULL: refused already */
 typedef json_t *(*builder)(struct execution *execution);
 builder builder_find(const char *name, size_t length);
 
 /* effects.c */
 void effect_touch(struct execution *execution); /* what it touched is not fresh any more */
 int effect_shows(struct execution *execution);
-void effect_wait(struct execution *execution);
-void effect_forget(struct execution *execution);
 
 /* outcomes.c: what became of commands that had a key */
 int outcomes_new(struct commands *commands); /* reads what is on the disk */
 void outcomes_free(struct commands *commands);
-/* CG_OK: this is the first, it goes on when it has been written down; CG_E_BUSY: the command has been answered or will be by the first. */
+/* The first of its kind goes on once that is written down; any other is answered by the first's outcome. */
 void outcomes_begin(struct execution *execution, void (*go_on)(struct execution *execution));
-/* Adds what is to be kept to the batch, and answers who waited when the batch is written. */
+/* Adds what is to be kept to the batch. */
 void outcomes_end(struct execution *execution, struct durable_batch *batch);
+/* It is on the disk: those who waited are answered. */
 void outcomes_told(struct execution *execution);
 
-/* data.c, steps.c, control_commands.c */
+/* steps.c, data.c, control_commands.c */
 void run_not_ready_with_reason(struct execution *execution);
 void run_attach(struct execution *execution);
 void run_release(struct execution *execution);

@@ -5,11 +5,13 @@
 #include "cctgate/codec.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/contract/schema.h"
 
-#define DIALECT "https://json-schema.org/draft/2020-12/schema"
+#define DIALECT     "https://json-schema.org/draft/2020-12/schema"
+#define DEFINITIONS "#/$defs/"
 
 struct export
 {
@@ -17,6 +19,7 @@ struct export
     struct list types;  /* struct schema_type with a definition, in the order of their numbers */
     int is_reply;       /* replies may have more values and members than the contract says */
     const struct schema_element *skip;
+    const char *where; /* what stands before a definition's name in a reference */
     int failed;
 };
 
@@ -60,6 +63,9 @@ static json_t *of_simple(struct export *export, const struct schema_simple *simp
     return json_pack("{s:s}", "type", "string");
 }
 
+/* OpenAPI's for the names of components; XML has more of them, whose types get a number instead. */
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 /* "address", or "address-7" when that is taken by another namespace. */
 static void print_name(const struct export *export, size_t index, char *name, size_t size)
 {
@@ -71,7 +77,7 @@ static void print_name(const struct export *export, size_t index, char *name, si
             return;
         }
     }
-    if (type->name == NULL)
+    if (type->name == NULL || strspn(type->name, NAME_CHARACTERS) != strlen(type->name))
         snprintf(name, size, "anonymous-%zu", index);
     else
         snprintf(name, size, "%.200s", type->name);
@@ -79,7 +85,7 @@ static void print_name(const struct export *export, size_t index, char *name, si
 
 static json_t *of_reference(struct export *export, const struct schema_type *type)
 {
-    char name[240], reference[260];
+    char name[240], reference[320];
     size_t index = 0;
     while (index < export->types.length && export->types.items[index] != type)
         index++;
@@ -87,7 +93,7 @@ static json_t *of_reference(struct export *export, const struct schema_type *typ
         list_push(&export->arena, &export->types, (void *)(size_t)type) != 0)
         return NULL;
     print_name(export, index, name, sizeof(name));
-    snprintf(reference, sizeof(reference), "#/$defs/%s", name);
+    snprintf(reference, sizeof(reference), "%.60s%s", export->where, name);
     return json_pack("{s:s}", "$ref", reference);
 }
 
@@ -182,7 +188,7 @@ static json_t *of_value(struct export *export, const struct schema_element *elem
 }
 
 /* Making a definition may ask for more of them, so the list grows under the loop. */
-static void add_definitions(struct export *export, json_t *schema)
+static json_t *make_definitions(struct export *export)
 {
     char name[240];
     json_t *definitions = json_object();
@@ -190,23 +196,32 @@ static void add_definitions(struct export *export, json_t *schema)
         print_name(export, i, name, sizeof(name));
         set(export, definitions, name, of_object(export, export->types.items[i]));
     }
+    return definitions;
+}
+
+static void add_definitions(struct export *export, json_t *schema)
+{
+    json_t *definitions = make_definitions(export);
     if (json_object_size(definitions) > 0)
         set(export, schema, "$defs", definitions);
     else
         json_decref(definitions);
 }
 
+static json_t *of_message(struct export *export, const struct schema_element *element)
+{
+    if (element == NULL)
+        return json_pack("{s:s}", "type", "object");
+    if (schema_is_value(element->type))
+        return of_value(export, element);
+    return of_object(export, element->type);
+}
+
 static json_t *export_message(const struct schema_element *element,
                               const struct schema_element *skip, int is_reply)
 {
-    struct export export = {.is_reply = is_reply, .skip = skip};
-    json_t *schema;
-    if (element == NULL)
-        schema = json_pack("{s:s}", "type", "object");
-    else if (schema_is_value(element->type))
-        schema = of_value(&export, element);
-    else
-        schema = of_object(&export, element->type);
+    struct export export = {.is_reply = is_reply, .skip = skip, .where = DEFINITIONS};
+    json_t *schema = of_message(&export, element);
     if (schema == NULL || json_object_set_new(schema, "$schema", json_string(DIALECT)) != 0)
         export.failed = 1;
     add_definitions(&export, schema);
@@ -230,4 +245,44 @@ json_t *codec_output_schema(const struct contract_operation *op)
 json_t *codec_told_schema(const struct contract_operation *op)
 {
     return export_message(op->input, op->input->token, 1);
+}
+
+/* ---- of many operations ---- */
+
+struct codec_schemas {
+    struct export export;
+};
+
+struct codec_schemas *codec_schemas_new(const char *where, int is_reply)
+{
+    struct codec_schemas *schemas = calloc(1, sizeof(*schemas));
+    if (schemas == NULL)
+        return NULL;
+    schemas->export.where = where;
+    schemas->export.is_reply = is_reply;
+    return schemas;
+}
+
+json_t *codec_schemas_add(struct codec_schemas *schemas, const struct contract_operation *op)
+{
+    schemas->export.skip = schemas->export.is_reply ? NULL : op->input->token;
+    return of_message(&schemas->export, schemas->export.is_reply ? op->output : op->input);
+}
+
+json_t *codec_schemas_definitions(struct codec_schemas *schemas)
+{
+    json_t *definitions = make_definitions(&schemas->export);
+    if (!schemas->export.failed)
+        return definitions;
+    json_decref(definitions);
+    return NULL;
+}
+
+void codec_schemas_free(struct codec_schemas **schemas)
+{
+    if (*schemas == NULL)
+        return;
+    arena_release(&(*schemas)->export.arena);
+    free(*schemas);
+    *schemas = NULL;
 }

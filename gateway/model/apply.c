@@ -27,8 +27,10 @@ static const struct leg_row {
 static const char *const beginnings[] = {"IDLE", "UNKNOWN"};
 static const char *const consult_reasons[] = {"CONSULT_INIT", "TRANSFER_INIT", "CONFERENCE_INIT"};
 static const char *const held_states[] = {"AUTOHELD", "HELD"};
-#define REASON_TRANSFERRED "TRANSFER_COMPLETE"
-#define DELIVERY_FAILED    "CONNECTION_FAILURE"
+#define CALLED               "RINGING"
+#define REASON_TRANSFERRED   "TRANSFER_COMPLETE"
+#define PROPERTY_TRANSFERRED "SUPERVISED_TRANSFER_COMPLETE"
+#define DELIVERY_FAILED      "CONNECTION_FAILURE"
 
 struct applying {
     struct model *model;
@@ -82,31 +84,36 @@ static void remember(struct applying *a, const struct pending_event *event)
 
 /* ---- lineage ---- */
 
-/* A consult begins at a terminal whose other call is on hold: that is the one it is a consult of. */
-static void note_consult(struct applying *a, const struct node *contact,
-                         const struct node *terminal)
+/* A consult begins at a terminal that has put another call on hold for it: of several on hold, the last before it. Whichever session
+   tells of the beginning, one that tells of both tells of the hold first; so a copy, or a word that comes late, is looked at as well. */
+static void note_consult(struct applying *a, struct node *contact, const struct node *terminal)
 {
-    const struct node *tc, *origin = NULL;
+    const struct node *tc, *held = NULL;
 
     if (!ONE_OF(a->payload.reason, consult_reasons) || terminal == NULL ||
+        strcmp(a->payload.new_state, CALLED) == 0 ||
         json_object_get(a->model->consult_of, contact->id) != NULL)
         return;
     GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
     {
         const struct node *other = contact_of(a->model, tc);
-        if (other != NULL && other != contact && ONE_OF(node_state(tc), held_states))
-            origin = other;
+        if (other != NULL && other != contact && ONE_OF(node_state(tc), held_states) &&
+            (a->payload.time_ms == 0 || tc->told_ms <= a->payload.time_ms) &&
+            (held == NULL || tc->told_at > held->told_at))
+            held = tc;
     }
-    if (origin != NULL)
-        json_object_set_new(a->model->consult_of, contact->id, json_string(origin->id));
+    if (held == NULL)
+        return;
+    json_object_set_new(a->model->consult_of, contact->id,
+                        json_string(contact_of(a->model, held)->id));
+    touch(a->model, contact);
 }
 
-static void note_transfer(struct applying *a, struct node *contact)
+static void note_transferred(struct applying *a, struct node *contact)
 {
     json_t *origin = json_object_get(a->model->consult_of, contact->id), *chain, *older;
 
-    if (a->payload.reason == NULL || strcmp(a->payload.reason, REASON_TRANSFERRED) != 0 ||
-        origin == NULL || json_object_get(a->model->live->lineage, contact->id) != NULL)
+    if (origin == NULL || json_object_get(a->model->live->lineage, contact->id) != NULL)
         return;
     chain = json_array();
     older = json_object_get(a->model->live->lineage, json_string_value(origin));
@@ -115,6 +122,33 @@ static void note_transfer(struct applying *a, struct node *contact)
     json_array_append(chain, origin);
     json_object_set_new(a->model->live->lineage, contact->id, chain);
     touch(a->model, contact);
+}
+
+/* The consult takes over a party of the call that it is a consult of. A blind transfer of the consult takes over none. */
+static int takes_over(const struct applying *a, const struct node *contact)
+{
+    const char *id = json_string_value(json_object_get(a->model->consult_of, contact->id));
+    const struct node *origin = graph_find(&a->model->graph, ENTITY_CONTACT, id), *connection;
+
+    if (origin == NULL || a->payload.reason == NULL || a->payload.ids[ENTITY_ADDRESS] == NULL ||
+        strcmp(a->payload.reason, REASON_TRANSFERRED) != 0)
+        return 0;
+    GRAPH_FOREACH(&a->model->graph, origin, "connections", ENTITY_CONNECTION, connection)
+    {
+        const char *at = json_string_value(json_object_get(connection->facts, "address"));
+        if (at != NULL && strcmp(at, a->payload.ids[ENTITY_ADDRESS]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static void note_lineage(struct applying *a, const struct leg_row *row, struct node *contact,
+                         const struct node *place)
+{
+    if (row->leg == ENTITY_TERMINAL_CONNECTION)
+        note_consult(a, contact, place);
+    else if (strcmp(a->payload.new_state, row->final) != 0 && takes_over(a, contact))
+        note_transferred(a, contact);
 }
 
 /* ---- legs of calls ---- */
@@ -254,9 +288,6 @@ static void change_leg(struct applying *a, const struct leg_row *row, struct nod
     dirty_call(a->model, contact, a->clock);
     set_state(a, leg);
     take_capabilities(a, leg, place);
-    if (leg->kind == ENTITY_TERMINAL_CONNECTION)
-        note_consult(a, contact, place);
-    note_transfer(a, contact);
     touch(a->model, leg);
     touch(a->model, contact);
     if (leg->kind == ENTITY_TERMINAL_CONNECTION)
@@ -343,6 +374,7 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
         node_dirty(contact, "connections", a->clock);
     if (is_past(a, contact, leg, id, is_new, is_final))
         return;
+    note_lineage(a, row, contact, place);
     if (is_new && is_final) { /* the rest of the call, if there is one, will be heard of */
         tell_leg(a, contact, place);
         contact->ended = contact->unseen = 1;
@@ -517,6 +549,8 @@ static void apply_property(struct applying *a, enum entity kind)
         node_dirty(node, "connections", a->clock);
     if (kind == ENTITY_CONTACT)
         see_call(a, node, NULL, 0);
+    if (a->payload.property != NULL && strcmp(a->payload.property, PROPERTY_TRANSFERRED) == 0)
+        note_transferred(a, node);
     remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
     node->told_ms = a->payload.time_ms;
     node->told_by = a->user;
@@ -685,6 +719,17 @@ static int is_current(const struct applying *a)
     return !is_news(a);
 }
 
+static void note_lineage_of_copy(struct applying *a, const struct node *about)
+{
+    size_t i;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
+        if (leg_rows[i].type == a->payload.type && about != NULL && about->kind == ENTITY_CONTACT &&
+            a->payload.new_state != NULL)
+            note_lineage(
+                a, &leg_rows[i], (struct node *)about,
+                graph_find(&a->model->graph, leg_rows[i].place, a->payload.ids[leg_rows[i].place]));
+}
+
 /* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
 static void apply_copy(struct applying *a, struct recent *entry)
 {
@@ -707,6 +752,7 @@ static void apply_copy(struct applying *a, struct recent *entry)
         }
     if (about != NULL && about->kind == ENTITY_CONTACT && contact_has_leg(a->model, about, a->user))
         contact_see(a->model, (struct node *)about, a->user);
+    note_lineage_of_copy(a, about);
     if (about != NULL && !is_among(users, count, a->user) && is_current(a))
         pending_tell_only(tell(a, about, place != NULL ? agent_at(a->model, place) : NULL), a->user,
                           users, count);

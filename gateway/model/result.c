@@ -52,11 +52,20 @@ void count_contact(struct model *model)
 /* The consult links back to its origin: only the first link that is seen tells which is which. */
 static void remember_consult(struct model *model, const struct node *contact, const char *id)
 {
+    const char *known;
+    struct node *consult;
+
     if (json_object_size(model->consult_of) >= CONSULTS_MAX)
         json_object_clear(model->consult_of); /* lineage is a help, not a promise */
-    if (id != NULL && strcmp(id, contact->id) != 0 &&
-        json_object_get(model->consult_of, contact->id) == NULL)
-        json_object_set_new(model->consult_of, id, json_string(contact->id));
+    if (id == NULL || strcmp(id, contact->id) == 0 ||
+        json_object_get(model->consult_of, contact->id) != NULL)
+        return;
+    known = json_string_value(json_object_get(model->consult_of, id));
+    if (known != NULL && strcmp(known, contact->id) == 0)
+        return;
+    json_object_set_new(model->consult_of, id, json_string(contact->id));
+    if ((consult = graph_find(&model->graph, ENTITY_CONTACT, id)) != NULL)
+        touch(model, consult);
 }
 
 static void remember_consults(struct fetch *fetch)

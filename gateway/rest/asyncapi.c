@@ -123,9 +123,9 @@ static void add_event_schema(json_t *all, const json_t *told, enum event_type ty
                                   event_types[type].summary));
 }
 
-static json_t *own_schemas(const json_t *told)
+static json_t *own_schemas(const struct contract *contract, const json_t *told)
 {
-    json_t *all = openapi_schemas(), *names = json_array();
+    json_t *all = openapi_schemas(contract), *names = json_array();
     size_t i;
 
     for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); ++i)
@@ -377,7 +377,7 @@ static json_t *operations(void)
 /* The part that is the same for all requests, without its opening brace; malloc'ed. */
 static char *make_rest(const struct contract *contract)
 {
-    json_t *told = told_schema(contract), *all = own_schemas(told), *json;
+    json_t *told = told_schema(contract), *all = own_schemas(contract, told), *json;
     char *text, *relocated;
 
     add_definitions(all, told);

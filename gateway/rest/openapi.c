@@ -1,9 +1,19 @@
-/* /openapi.json, made from the route table and the table of problems. */
+/*
+ * /openapi.json, OpenAPI 3.1: what is read, from the route table; commands from theirs, the catalogue from the contract. The document is the
+ * same for all requests as long as the program runs: made for the first that asks, sent from where it lies.
+ */
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cctgate/version.h"
+#include "gateway/rest/openapi.h"
 #include "gateway/rest/rest.h"
+
+#define NAME_BYTES 128
+
+/* ---- what resources answer ---- */
 
 static const char *const schema_of_kind[RECORD_KINDS] = {
     [RECORD_AGENT] = "Agent",
@@ -11,273 +21,290 @@ static const char *const schema_of_kind[RECORD_KINDS] = {
     [RECORD_ADDRESS] = "Address",
     [RECORD_CALL] = "Call",
     [RECORD_USER] = "User",
-    [RECORD_AGENT_CAPABILITIES] = "Capabilities",
-    [RECORD_TERMINAL_CAPABILITIES] = "Capabilities",
-    [RECORD_ADDRESS_CAPABILITIES] = "Capabilities",
-    [RECORD_CALL_CAPABILITIES] = "Capabilities",
+    [RECORD_AGENT_CAPABILITIES] = "AgentCapabilities",
+    [RECORD_TERMINAL_CAPABILITIES] = "TerminalCapabilities",
+    [RECORD_ADDRESS_CAPABILITIES] = "AddressCapabilities",
+    [RECORD_CALL_CAPABILITIES] = "CallCapabilities",
     [RECORD_CALL_DATA] = "CallData",
     [RECORD_CALL_INTRINSICS] = "Intrinsics",
     [RECORD_CALL_UUI] = "Uui",
     [RECORD_CALL_MESSAGES] = "Messages",
 };
 
-/* Clients must allow for more members than are named; the named ones are fixed. */
-static const struct {
-    const char *name, *schema;
-} schemas[] = {
-    {"Sync", "{\"type\":\"string\",\"enum\":[\"live\",\"cached\",\"stale\"]}"},
-    {"Time", "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"},
-    {"Agent",
-     "{\"type\":\"object\",\"required\":[\"loginId\",\"sync\"],\"properties\":{\"loginId\":{"
-     "\"type\":\"string\"},"
-     "\"userName\":{\"type\":[\"string\",\"null\"]},\"agentType\":{\"type\":[\"string\",\"null\"]},"
-     "\"loginStatus\":{\"type\":\"string\"},\"readyStatus\":{\"type\":[\"string\",\"null\"]},"
-     "\"notReadyReasonCode\":{\"type\":[\"string\",\"null\"]},\"activityCode\":{\"type\":["
-     "\"string\",\"null\"]},"
-     "\"presence\":{\"type\":\"string\",\"enum\":[\"loggedOut\",\"notReady\",\"ready\",\"busy\","
-     "\"afterCallWork\"]},"
-     "\"voiceTerminal\":{\"type\":[\"string\",\"null\"]},\"terminals\":{\"$ref\":\"#/components/"
-     "schemas/Names\"},"
-     "\"addresses\":{\"$ref\":\"#/components/schemas/"
-     "Names\"},\"supervisor\":{\"type\":[\"string\",\"null\"]},"
-     "\"contactTypes\":{\"$ref\":\"#/components/schemas/"
-     "Names\"},\"calls\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-     "\"capabilities\":{\"$ref\":\"#/components/schemas/"
-     "Flags\"},\"control\":{\"type\":[\"object\",\"null\"]},"
-     "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/"
-     "schemas/Time\"}}}"},
-    {"Names", "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
-    {"Flags", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"boolean\"}}"},
-    {"Terminal",
-     "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":"
-     "\"string\"},"
-     "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
-     "\"addresses\":{\"$ref\":\"#/components/schemas/"
-     "Names\"},\"terminalConnections\":{\"type\":\"array\",\"items\":"
-     "{\"type\":\"object\"}},\"agent\":{\"type\":[\"string\",\"null\"]},\"doNotDisturb\":{\"type\":"
-     "[\"boolean\",\"null\"]},"
-     "\"forwarding\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"capabilities\":{\"$"
-     "ref\":"
-     "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/"
-     "Sync\"},\"staleSince\":{\"$ref\":"
-     "\"#/components/schemas/Time\"}}}"},
-    {"Address",
-     "{\"type\":\"object\",\"required\":[\"name\",\"sync\"],\"properties\":{\"name\":{\"type\":"
-     "\"string\"},"
-     "\"type\":{\"type\":[\"string\",\"null\"]},\"state\":{\"type\":[\"string\",\"null\"]},"
-     "\"terminals\":{\"$ref\":\"#/components/schemas/"
-     "Names\"},\"connections\":{\"type\":\"array\",\"items\":"
-     "{\"type\":\"object\"}},\"doNotDisturb\":{\"type\":[\"boolean\",\"null\"]},\"forwarding\":{"
-     "\"type\":\"array\","
-     "\"items\":{\"type\":\"object\"}},\"messageWaiting\":{\"type\":[\"boolean\",\"null\"]},"
-     "\"capabilities\":{\"$ref\":"
-     "\"#/components/schemas/Flags\"},\"sync\":{\"$ref\":\"#/components/schemas/"
-     "Sync\"},\"staleSince\":{\"$ref\":"
-     "\"#/components/schemas/Time\"}}}"},
-    {"Call",
-     "{\"type\":\"object\",\"required\":[\"contactId\",\"sync\"],\"properties\":{\"contactId\":{"
-     "\"type\":\"string\"},"
-     "\"externalContactId\":{\"type\":[\"string\",\"null\"]},\"contactTypes\":{\"$ref\":\"#/"
-     "components/schemas/Names\"},"
-     "\"calling\":{\"type\":[\"string\",\"null\"]},\"called\":{\"type\":[\"string\",\"null\"]},"
-     "\"originalDestination\":{\"type\":[\"string\",\"null\"]},\"lastRedirected\":{\"type\":["
-     "\"string\",\"null\"]},"
-     "\"connections\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"data\":{\"type\":["
-     "\"object\",\"null\"]},"
-     "\"intrinsics\":{\"type\":\"object\"},\"uui\":{\"type\":[\"string\",\"null\"]},\"consultOf\":{"
-     "\"type\":[\"string\",\"null\"]},"
-     "\"transferredFrom\":{\"$ref\":\"#/components/schemas/Names\"},\"capabilities\":{\"$ref\":\"#/"
-     "components/schemas/Flags\"},"
-     "\"sync\":{\"$ref\":\"#/components/schemas/Sync\"},\"staleSince\":{\"$ref\":\"#/components/"
-     "schemas/Time\"}}}"},
-    {"User", "{\"type\":\"object\",\"required\":[\"user\",\"sync\"],\"properties\":{\"user\":{"
-             "\"type\":\"string\"},\"domain\":"
-             "{\"type\":\"string\"},\"agents\":{\"$ref\":\"#/components/schemas/"
-             "Names\"},\"terminals\":{\"$ref\":"
-             "\"#/components/schemas/Names\"},\"addresses\":{\"$ref\":\"#/components/schemas/"
-             "Names\"},\"session\":{\"type\":\"object\"},"
-             "\"unsupportedMapping\":{\"type\":\"boolean\"},\"sync\":{\"$ref\":\"#/components/"
-             "schemas/Sync\"},\"staleSince\":{\"$ref\":"
-             "\"#/components/schemas/Time\"}}}"},
-    {"Capabilities", "{\"type\":\"object\",\"description\":\"The flags by name, each a boolean, "
-                     "with sync and staleSince\"}"},
-    {"CallData", "{\"type\":\"object\",\"description\":\"Key-value pairs, or {type, value} for "
-                 "strings and binary\"}"},
-    {"Intrinsics",
-     "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"null\"]}}"},
-    {"Uui", "{\"type\":\"object\",\"properties\":{\"uui\":{\"type\":[\"string\",\"null\"]}}}"},
-    {"Messages", "{\"type\":\"object\",\"properties\":{\"items\":{\"type\":[\"array\",\"null\"],"
-                 "\"items\":{\"type\":\"object\"}}}}"},
-    {"Problem",
-     "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\"],\"properties\":{\"type\":{"
-     "\"type\":\"string\"},"
-     "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":"
-     "\"string\"},\"pointer\":"
-     "{\"type\":\"string\"},\"fault\":{\"type\":\"string\"},\"service\":{\"type\":\"string\"},"
-     "\"operation\":{\"type\":"
-     "\"string\"},\"outcome\":{\"type\":\"string\"},\"retryAfter\":{\"type\":\"integer\"}}}"},
+/* Of those that are no record: by path, ids are told by their places. The schema is NULL for a text. */
+static const struct answer {
+    const char *path, *id, *media_type, *schema;
+    int unready; /* with 503 it answers the same, not a problem */
+    const char *parameters;
+} answers[] = {
+    {"/v1/sessions", "listSessions", "application/json", "Sessions", 0, ""},
+    {"/v1/capacity", "getCapacity", "application/json", "Capacity", 0, ""},
+    {"/v1/services", "listServices", "application/json", "Services", 0, ""},
+    {"/v1/services/{}", "getService", "application/json", "Service", 0, ""},
+    {"/v1/services/{}/{}", "getServiceOperation", "application/json", "ServiceOperation", 0, ""},
+    {"/v1/agents/{}/control", "getControl", "application/json", "Control", 0, ""},
+    {"/v1/audit", "listAudit", "application/json", "Audit", 0,
+     "AuditLimit AuditBefore AuditAgent AuditApplication AuditWhat AuditSince AuditUntil"},
+    {"/v1/events", "getEvents", "text/event-stream", NULL, 0,
+     "EventTypes EventSubjects EventAgents EventsSince EventsSnapshot EventsTicket LastEventId"},
+    {"/openapi.json", "getOpenapi", "application/json", NULL, 0, ""},
+    {"/asyncapi.json", "getAsyncapi", "application/json", NULL, 0, ""},
+    {"/metrics", "getMetrics", "application/openmetrics-text", NULL, 0, ""},
+    {"/healthz", "getHealth", "application/json", "Health", 1, ""},
+    {"/readyz", "getReadiness", "application/json", "Readiness", 1, ""},
+    {"/problems/{}", "getProblem", "application/json", "ProblemType", 0, ""},
+    {"/", "getIndex", "text/html", NULL, 0, ""},
 };
 
-static json_t *reference(const char *name)
+/* "/v1/services/{service}" is "/v1/services/{}" */
+static int is_path(const char *path, const char *pattern)
 {
-    char text[64];
-    snprintf(text, sizeof(text), "#/components/schemas/%s", name);
-    return json_pack("{s:s}", "$ref", text);
+    for (; *path != '\0' && *pattern != '\0'; ++path, ++pattern) {
+        if (*path != *pattern)
+            return 0;
+        if (*path == '{') {
+            path = strchr(path, '}');
+            ++pattern;
+        }
+    }
+    return *path == *pattern;
+}
+
+static const struct answer *answer_of(const struct route *route)
+{
+    size_t i;
+    for (i = 0; i < sizeof(answers) / sizeof(answers[0]); ++i)
+        if (is_path(route->path, answers[i].path))
+            return &answers[i];
+    return NULL;
+}
+
+/* ---- reads ---- */
+
+static const char *schema_name(const struct route *route)
+{
+    const struct answer *answer = answer_of(route);
+    if (route->kind != 0)
+        return schema_of_kind[route->kind];
+    return answer != NULL ? answer->schema : NULL;
 }
 
 static json_t *schema_of(const struct route *route)
 {
-    const char *name = route->kind != 0 ? schema_of_kind[route->kind] : NULL;
+    const char *name = schema_name(route);
+    const struct answer *answer = answer_of(route);
+
     if (name == NULL)
-        return json_pack("{s:s}", "type", "object");
+        return json_pack("{s:s}", "type",
+                         answer != NULL && strcmp(answer->media_type, "application/json") != 0
+                             ? "string"
+                             : "object");
     if ((route->takes & TAKES_PAGE) != 0)
         return json_pack("{s:s, s:[s], s:{s:{s:s, s:o}}}", "type", "object", "required", "items",
-                         "properties", "items", "type", "array", "items", reference(name));
-    return reference(name);
+                         "properties", "items", "type", "array", "items", SCHEMA(name));
+    return SCHEMA(name);
 }
 
-static json_t *parameter(const char *name, const char *in, int required, json_t *schema,
-                         const char *description)
+static json_t *example_of(const struct route *route)
 {
-    return json_pack("{s:s, s:s, s:b, s:o, s:s}", "name", name, "in", in, "required", required,
-                     "schema", schema, "description", description);
+    const char *name = schema_name(route);
+    json_t *example = name != NULL ? openapi_example(name) : NULL;
+
+    if (example != NULL && (route->takes & TAKES_PAGE) != 0)
+        return json_pack("{s:[o]}", "items", example);
+    return example;
 }
 
-static json_t *text_schema(void)
+static void add_parameters(json_t *list, const char *names)
 {
-    return json_pack("{s:s}", "type", "string");
-}
-
-static void add_events_parameters(json_t *list)
-{
-    static const struct {
-        const char *name, *in, *description;
-    } rows[] = {
-        {"types", "query",
-         "event types, with commas between; for text/event-stream, as are the others"},
-        {"subjects", "query", "paths of resources, with commas between; what is below them, too"},
-        {"agents", "query", "login ids, with commas between"},
-        {"since", "query", "the id of the last event that the client has"},
-        {"snapshot", "query", "true: what there is comes first"},
-        {"ticket", "query", "a ticket instead of a token, for a WebSocket, too"},
-        {"Last-Event-ID", "header", "goes before since"}};
-    size_t i;
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
-        json_array_append_new(
-            list, parameter(rows[i].name, rows[i].in, 0, text_schema(), rows[i].description));
+    while (*names != '\0') {
+        char name[32];
+        size_t length = strcspn(names, " ");
+        snprintf(name, sizeof(name), "%.*s", (int)length, names);
+        json_array_append_new(list, openapi_reference("parameters", name));
+        names += length + (names[length] == ' ');
+    }
 }
 
 static json_t *parameters_of(const struct route *route)
 {
-    json_t *list = json_array();
-    const char *open;
+    json_t *list = openapi_path_parameters(route->path);
+    const struct answer *answer = answer_of(route);
 
-    for (open = strchr(route->path, '{'); open != NULL; open = strchr(open + 1, '{')) {
-        char name[32];
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(open + 1, "}"), open + 1);
-        json_array_append_new(list,
-                              parameter(name, "path", 1, text_schema(), "percent-encoded UTF-8"));
-    }
-    if ((route->takes & TAKES_PAGE) != 0) {
-        json_t *range = json_pack("{s:s, s:i, s:i, s:i}", "type", "integer", "minimum", 1,
-                                  "maximum", CG_PAGE_MAX, "default", CG_PAGE_DEFAULT);
-        json_array_append_new(list,
-                              parameter("limit", "query", 0, range, "how many items a page has"));
-        json_array_append_new(list, parameter("after", "query", 0, text_schema(),
-                                              "the id that the last page ended with"));
-    }
-    if (route->handler == get_events)
-        add_events_parameters(list);
-    if (route->roles != 0 && route->handler != get_events && route->handler != post_ticket) {
-        json_array_append_new(list, parameter("CCT-User", "header", 0, text_schema(),
-                                              "one of the token's CCT users"));
-        json_array_append_new(list,
-                              parameter("Cache-Control", "header", 0, text_schema(),
-                                        "no-cache, only-if-cached, max-age, max-stale, min-fresh"));
-        json_array_append_new(list, parameter("If-None-Match", "header", 0, text_schema(),
-                                              "an ETag that the client holds"));
-    }
+    if (route->kind != 0)
+        add_parameters(list, "CctUser CacheControl IfNoneMatch");
+    if ((route->takes & TAKES_PAGE) != 0)
+        add_parameters(list, "Limit After");
+    if (answer != NULL)
+        add_parameters(list, answer->parameters);
     return list;
 }
 
-static json_t *problem_response(const char *description)
+static const char *headers_of(const struct route *route)
 {
-    return json_pack("{s:s, s:{s:{s:o}}}", "description", description, "content",
-                     "application/problem+json", "schema", reference("Problem"));
-}
-
-static const char *media_type(const struct route *route)
-{
-    if (route->handler == get_events)
-        return "text/event-stream";
-    if (route->handler == get_metrics)
-        return "application/openmetrics-text";
-    return route->handler == get_index ? "text/html" : "application/json";
-}
-
-static const char *success_of(const struct route *route)
-{
-    return route->handler == post_ticket ? "201" : "200";
-}
-
-static json_t *operation_of(const struct route *route)
-{
-    json_t *responses =
-        json_pack("{s:{s:s, s:{s:{s:o}}}, s:o}", success_of(route), "description", route->summary,
-                  "content", media_type(route), "schema", schema_of(route), "default",
-                  problem_response("A problem document"));
-    json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
-                                  parameters_of(route), "responses", responses);
-
+    if ((route->takes & TAKES_PAGE) != 0)
+        return "ETag CacheControl CacheStatus Age Link";
+    if (route->kind == RECORD_CALL_DATA || route->kind == RECORD_CALL_INTRINSICS)
+        return "ETag CacheControl CacheStatus Age CctSync";
     if (route->kind != 0)
+        return "ETag CacheControl CacheStatus Age";
+    if (is_path(route->path, "/v1/audit"))
+        return "CacheControl Link";
+    return is_path(route->path, "/openapi.json") ? "ETag CacheControl" : "CacheControl";
+}
+
+static json_t *responses_of(const struct route *route)
+{
+    static const int of_records[] = {400, 401, 403, 404, 406, 502, 503, 504, 0};
+    static const int of_others[] = {400, 401, 403, 404, 503, 504, 0};
+    static const int of_events[] = {400, 401, 403, 406, 426, 429, 503, 0};
+    static const int open[] = {404, 0}, none[] = {0};
+    const struct answer *answer = answer_of(route);
+    json_t *responses = json_object();
+
+    json_object_set_new(responses, "200",
+                        openapi_response(route->summary, headers_of(route),
+                                         answer != NULL ? answer->media_type : "application/json",
+                                         schema_of(route), example_of(route)));
+    if (strstr(headers_of(route), "ETag") != NULL)
         json_object_set_new(responses, "304",
-                            json_pack("{s:s}", "description", "What the client holds is current"));
-    if (route->handler == get_events)
-        json_object_set_new(
-            responses, "101",
-            json_pack("{s:s}", "description", "A WebSocket: Upgrade, subprotocol cctgate.v1"));
-    if (route->roles != 0) {
-        json_object_set_new(responses, "401", problem_response("No valid token"));
-        json_object_set_new(operation, "security", json_pack("[{s:[]}]", "bearer"));
-    }
+                            openapi_response("What the client holds is current", headers_of(route),
+                                             NULL, NULL, NULL));
+    if (answer != NULL && answer->unready)
+        json_object_set_new(responses, "503",
+                            openapi_response("The same, when it is not so", "CacheControl",
+                                             answer->media_type, schema_of(route), NULL));
     if (route->handler == get_events)
         json_object_set_new(responses, "101",
-                            json_pack("{s:s}", "description", "A WebSocket; see /asyncapi.json"));
-    if (strcmp(route->methods, "POST") == 0)
-        json_object_set_new(operation, "requestBody",
-                            json_pack("{s:b, s:{s:{s:{s:s}}}}", "required",
-                                      (route->takes & TAKES_EMPTY_BODY) == 0, "content",
-                                      "application/json", "schema", "type", "object"));
+                            openapi_response("A WebSocket, subprotocol cctgate.v1; see "
+                                             "/asyncapi.json",
+                                             "", NULL, NULL, NULL));
+    openapi_add_problems(responses, route->handler == get_events ? of_events
+                                    : route->kind != 0           ? of_records
+                                    : route->roles != 0          ? of_others
+                                    : strchr(route->path, '{')   ? open
+                                                                 : none);
+    return responses;
+}
+
+/* listAgents, getAgent, getCallUui */
+static json_t *operation_id(const struct route *route)
+{
+    const struct answer *answer = answer_of(route);
+    const char *schema = route->kind != 0 ? schema_of_kind[route->kind] : NULL;
+
+    if (answer != NULL)
+        return json_string(answer->id);
+    if (schema == NULL)
+        return NULL;
+    if ((route->takes & TAKES_PAGE) != 0)
+        return json_sprintf("list%s%s", schema,
+                            schema[strlen(schema) - 1] == 's' ? "es" : "s");
+    return json_sprintf("get%s%s",
+                        strstr(route->path, "/calls/") != NULL && strncmp(schema, "Call", 4) != 0
+                            ? "Call"
+                            : "",
+                        schema);
+}
+
+static json_t *read_of(const struct route *route)
+{
+    json_t *id = operation_id(route);
+    json_t *operation = json_pack("{s:s, s:[s], s:o, s:o}", "summary", route->summary, "tags",
+                                  route->roles != 0 ? "Read" : "Gateway", "parameters",
+                                  parameters_of(route), "responses", responses_of(route));
+    if (id != NULL)
+        json_object_set_new(operation, "operationId", id);
+    json_object_set_new(operation, "security", openapi_security(route->roles));
     return operation;
 }
 
-json_t *openapi_schemas(void)
+static json_t *ticket_of(const struct route *route)
 {
-    json_t *all = json_object();
-    size_t i;
-    for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); ++i)
-        json_object_set_new(all, schemas[i].name, json_loads(schemas[i].schema, 0, NULL));
-    return all;
+    static const int problems[] = {400, 401, 403, 429, 503, 0};
+    json_t *responses = json_object();
+
+    json_object_set_new(responses, "201",
+                        openapi_response(route->summary, "CacheControl", "application/json",
+                                         SCHEMA("Ticket"), NULL));
+    openapi_add_problems(responses, problems);
+    return json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:b, s:{s:{s:{s:s}}}}}", "operationId",
+                     "createTicket", "summary", route->summary, "tags", "Events", "security",
+                     openapi_security(route->roles), "responses", responses, "requestBody",
+                     "required", 0, "content", "application/json", "schema", "type", "object");
 }
 
-static json_t *components(void)
-{
-    return json_pack("{s:o, s:{s:{s:s, s:s}}}", "schemas", openapi_schemas(), "securitySchemes",
-                     "bearer", "type", "http", "scheme", "bearer");
-}
+/* ---- the document ---- */
 
-void get_openapi(struct request *request)
+static json_t *make_paths(json_t *schemas, const struct contract *contract)
 {
     json_t *paths = json_object();
     size_t i;
 
-    for (i = 0; i < num_routes; ++i)
-        json_object_set_new(paths, routes[i].path,
-                            json_pack("{s:o}",
-                                      strcmp(routes[i].methods, "POST") == 0 ? "post" : "get",
-                                      operation_of(&routes[i])));
-    respond_json(request, 200,
-                 json_pack("{s:s, s:{s:s, s:s}, s:o, s:o}", "openapi", "3.1.0", "info", "title",
-                           "cctgate", "version", CCTGATE_VERSION, "paths", paths, "components",
-                           components()));
+    for (i = 0; i < num_routes; ++i) {
+        if (strncmp(routes[i].methods, "GET", 3) == 0)
+            openapi_put(paths, routes[i].path, "GET", read_of(&routes[i]));
+        else if (routes[i].handler == post_ticket)
+            openapi_put(paths, routes[i].path, "POST", ticket_of(&routes[i]));
+    }
+    openapi_add_commands(paths);
+    openapi_add_services(paths, schemas, contract);
+    return paths;
+}
+
+static char *make_document(const struct contract *contract)
+{
+    json_t *schemas = openapi_schemas(contract), *paths = make_paths(schemas, contract), *json;
+    char *text;
+
+    json = json_pack(
+        "{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:o, s:{s:o, s:o, s:o, s:o, s:{s:{s:s, s:s, s:s}}}}",
+        "openapi", "3.1.0", "info", "title", "cctgate", "version", CCTGATE_VERSION, "description",
+        "The contact centre as JSON resources, commands, and its own operations. Objects may have "
+        "more members than are named here, and values that are open may be others.",
+        "servers", "url", "/", "paths", paths, "components", "schemas", schemas, "parameters",
+        openapi_parameters(), "headers", openapi_headers(), "responses",
+        openapi_problem_responses(), "securitySchemes", "bearer", "type", "http", "scheme",
+        "bearer", "description", "A token. What a requirement names besides is a role of it");
+    if (json == NULL || (text = json_dumps(json, JSON_COMPACT)) == NULL)
+        abort();
+    json_decref(json);
+    return text;
+}
+
+static struct {
+    pthread_mutex_t mutex;
+    char *text, etag[24];
+    size_t length;
+} document = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* FNV-1a */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *text != '\0'; ++text)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash;
+}
+
+static void make_once(const struct contract *contract)
+{
+    pthread_mutex_lock(&document.mutex);
+    if (document.text == NULL) {
+        document.text = make_document(contract);
+        document.length = strlen(document.text);
+        snprintf(document.etag, sizeof(document.etag), "\"%016llx\"",
+                 (unsigned long long)hash_of(document.text));
+    }
+    pthread_mutex_unlock(&document.mutex);
+}
+
+void get_openapi(struct request *request)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};
+
+    make_once(request->front->fronts->contract);
+    r.body = h2o_iovec_init(document.text, document.length);
+    snprintf(r.etag, sizeof(r.etag), "%s", document.etag);
+    respond(request, 200, &r);
 }

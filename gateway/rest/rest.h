@@ -232,7 +232,7 @@ void get_audit(struct request *request);
 
 /* openapi.c */
 void get_openapi(struct request *request);
-json_t *openapi_schemas(void); /* components.schemas: a new reference */
+json_t *openapi_schemas(const struct contract *contract); /* components.schemas: a new reference */
 
 /* asyncapi.c */
 void get_asyncapi(struct request *request);

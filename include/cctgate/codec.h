@@ -119,6 +119,17 @@ json_t *codec_output_schema(const struct contract_operation *op);
 json_t *codec_told_schema(const struct contract_operation *op);
 
 /*
+ * The same of many operations, which share the definitions of their types. A reference is `where` (at most 60 characters, borrowed) with
+ * the definition's name, made of letters, digits, '.', '_' and '-'. codec_schemas_add gives the operation's arguments, or with `is_reply`
+ * its result; codec_schemas_definitions what all that were added refer to, by name. New references, NULL only without memory.
+ */
+struct codec_schemas;
+struct codec_schemas *codec_schemas_new(const char *where, int is_reply);
+json_t *codec_schemas_add(struct codec_schemas *schemas, const struct contract_operation *op);
+json_t *codec_schemas_definitions(struct codec_schemas *schemas);
+void codec_schemas_free(struct codec_schemas **schemas);
+
+/*
  * A made-up valid value for an operation's arguments: `maximal` 0 gives only what is required, 1 gives every optional element
  * and two of what repeats. For tests, examples and documentation. New reference, NULL only without memory.
  */

@@ -75,15 +75,18 @@ struct command_row {
     struct command_form
         forms[COMMAND_FORMS]; /* the first that the site's contract has; none: 501 */
     const char *result;       /* the reply's member that holds the new object's handle; NULL: 204 */
-    const char *
-        effect; /* what an event will show: "leg.state=ACTIVE", "agent.ready=true"; "leg=-": it has gone; "+contact": it is there */
+    /*
+     * What an event will show: "leg.state=ACTIVE", "agent.ready=true", "contact.data=*" (whatever it is then); "leg=-": it has gone;
+     * "consult=-": the consult has; "+contact": the new call is there; "none": nothing. It is also what is not fresh any more; NULL: all is not.
+     */
+    const char *effect;
     void (*run)(
         struct execution *execution); /* instead of the forms: several steps, or no upstream call */
     const char *summary;
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
-/* Of no path: what only a WebSocket asks for, its lease renewed or bound to the connection. */
+/* What only a WebSocket asks: the lease alone says of which agent. */
 extern const struct command_row command_renew, command_bind;
 
 /*
@@ -184,7 +187,9 @@ struct commands_settings {
     struct durable *durable;
 };
 int commands_new(struct commands **commands, const struct commands_settings *settings);
-/* What is under way is answered as unknown or not done. */
+/* The gateway is about to stop: nothing begins any more, and who waits for an effect is answered. Before the upstream is stopped. */
+void commands_close(struct commands *commands);
+/* The upstream and the disk have stopped, and all their outcomes have been delivered. */
 void commands_free(struct commands **commands);
 void commands_configure(struct commands *commands, struct config *config);
 /* Owner's thread. Answered later, exactly once. */

@@ -74,6 +74,9 @@ struct config_reservation {
 };
 
 /* How long a call may ring before force answer is told: at the terminals of this agent and of this type; NULL: of any. The first that fits counts. */
+struct config_workstation { /* hot desking: what an agent logs in at, by the name of the desk */
+    char *name, *terminal;
+};
 struct config_force_answer {
     char *agent, *terminal_type;
     unsigned ms; /* 0: never */
@@ -126,7 +129,10 @@ struct config {
         unsigned ttl_ms, grace_ms;
         struct config_reservation *reserved;
         size_t num_reserved;
+        unsigned max_audit_entries;
     } control;
+    struct config_workstation *workstations;
+    size_t num_workstations;
     struct {
         char **origins;
         size_t num_origins;

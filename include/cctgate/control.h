@@ -58,10 +58,11 @@ struct control_event {
     enum control_act act;
     const char *agent;
     enum control_profile profile;
-    const char *application; /* whose lease it is or was; of a reservation: the reserving one's; NULL: nobody had one */
-    const char *by;          /* the operator's application; NULL: the holder itself, or time */
-    const char *to;          /* CONTROL_TRANSFERRED: who may have it now; else NULL */
-    const char *reason;      /* the operator's words or ours; NULL: none */
+    const char *
+        application; /* whose lease it is or was; of a reservation: the reserving one's; NULL: nobody had one */
+    const char *by;     /* the operator's application; NULL: the holder itself, or time */
+    const char *to;     /* CONTROL_TRANSFERRED: who may have it now; else NULL */
+    const char *reason; /* the operator's words or ours; NULL: none */
     uint64_t fence;
     uint64_t client; /* the WebSocket that the lease was bound to; 0: none */
 };

@@ -34,6 +34,8 @@
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
 #define CG_COMMAND_WAIT_S_MAX     30    /* Prefer: wait */
 
+#define CG_OUTCOMES_MAX 1000000 /* idempotency keys that are remembered */
+
 /* what waits */
 #define CG_UPSTREAM_QUEUE_MAX 200000
 #define CG_FETCH_CALLS_MAX    20000

@@ -1,4 +1,7 @@
 """Every wrong request gets the right status and a problem document, and none of them reaches the upstream."""
+import http.client
+import socket
+
 import harness
 from harness import Case, bearer, exchange, raw
 
@@ -48,6 +51,49 @@ ROWS = [
     ("a body too large", "POST", AGENT, bearer("supervisor"), "x" * (2 * 1024 * 1024), 413),
 ]
 
+OK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /v1/agents/2001 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer supervisor-token\r\n"
+
+# name, bytes, status: heads that the HTTP library understands, and refuses or leaves to the gateway to refuse
+HEADS = [
+    ("a length that is no number", GET + b"Content-Length: x\r\n\r\n", 400),
+    ("a negative length", GET + b"Content-Length: -1\r\n\r\n", 400),
+    ("a transfer coding of no protocol", GET + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+    ("chunks of no length", GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ("a chunk longer than any", GET + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\n", 400),
+    ("a length beyond the limit", GET + b"Content-Length: 99999999\r\n\r\n", 413),
+    ("an expectation of no protocol", GET + b"Expect: y\r\nContent-Length: 4\r\n\r\nabcd", 417),
+    ("a target that is no path", b"GET nothing HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("the server as a target", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("a tunnel", b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+]
+
+# name, bytes: heads that the HTTP library cannot parse. It writes its answer, a 400 in text/plain, to the socket by itself, where no
+# filter sees it.
+UNPARSED = [
+    ("a header line without colon", GET + b"nocolon\r\n\r\n"),
+    ("a header without name", GET + b": x\r\n\r\n"),
+    ("a space before the colon", GET + b"X-Name : x\r\n\r\n"),
+    ("NUL in a header", GET + b"X-Name: \0x\r\n\r\n"),
+    ("NUL in the target", b"GET /v1/agents/20\x0001 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("more headers than any", GET + b"".join(b"X-%d: y\r\n" % n for n in range(120)) + b"\r\n"),
+    ("two spaces", b"GET  /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("a method alone", b"GET\r\n\r\n"),
+    ("a version of no protocol", b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n"),
+    ("HTTP/2 with prior knowledge", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"),
+    ("TLS on a plain port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40),
+]
+
+
+def closed_after(port, data):
+    """The answers to `data` on one connection, which the server has to close after them."""
+    with socket.create_connection(("127.0.0.1", port), timeout=harness.BOUND) as sock:
+        sock.sendall(data)
+        received = b""
+        while piece := sock.recv(65536):
+            received += piece
+        return received
+
 
 class WrongRequests(Case):
     def test_table(self):
@@ -63,6 +109,32 @@ class WrongRequests(Case):
                     continue
                 self.assert_problem(response, status)
                 self.assertEqual(self.sim.counters()["total"], before)
+
+    def test_heads(self):
+        for name, data, status in HEADS:
+            with self.subTest(name):
+                before = self.sim.counters()["total"]
+                with socket.create_connection(("127.0.0.1", self.gate.port), timeout=harness.BOUND) as sock:
+                    sock.sendall(data)
+                    answer = http.client.HTTPResponse(sock)
+                    answer.begin()
+                    response = harness.Response(answer.status, answer.getheaders(), answer.read())
+                self.assert_problem(response, status)
+                self.assertEqual(self.sim.counters()["total"], before)
+
+    def test_heads_that_cannot_be_parsed(self):
+        for name, data in UNPARSED:
+            for first in (b"", OK):  # on a new connection, and on one that has served
+                with self.subTest(name, kept=bool(first)):
+                    before = self.sim.counters()["total"]
+                    answers = closed_after(self.gate.port, first + data)
+                    self.assertEqual(answers.count(b"HTTP/1.1 200 "), 1 if first else 0, answers)
+                    answer = answers[answers.index(b"HTTP/1.1 400 "):]
+                    head, body = answer.split(b"\r\n\r\n", 1)
+                    self.assertIn(b"\r\nconnection: close\r\n", head.lower() + b"\r\n")
+                    self.assertIn(b"\r\ncontent-length: %d\r\n" % len(body), head.lower() + b"\r\n")
+                    self.assertEqual(self.sim.counters()["total"], before)
+        self.assertEqual(self.gate.get("/v1/users").status, 200)
 
     def test_401_says_how(self):
         response = exchange(self.gate.port, "GET", AGENT)

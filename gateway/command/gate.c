@@ -1,0 +1,161 @@
+/* The one gate: whoever wants something done passes here, from whatever door, before each call that acts. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "gateway/command/command_private.h"
+
+/* ---- roles ---- */
+
+/* The rows that an operation of the catalogue belongs to say who may use it. */
+static unsigned roles_of_rows(const struct contract_operation *op)
+{
+    unsigned roles = 0;
+    size_t i, j;
+
+    for (i = 0; i < num_command_rows; ++i)
+        for (j = 0; j < COMMAND_FORMS && command_rows[i].forms[j].service != NULL; ++j)
+            if (strcmp(command_rows[i].forms[j].service, op->service->name) == 0 &&
+                strcmp(command_rows[i].forms[j].operation, op->name) == 0)
+                roles |= command_rows[i].roles;
+    return roles;
+}
+
+static unsigned roles_of(const struct execution *execution)
+{
+    const struct command *command = execution->command;
+    enum operation_kind kind;
+    unsigned roles;
+
+    if (command->row != NULL)
+        return command->row->roles;
+    kind = operation_kind(command->op);
+    if (kind == KIND_SESSION || kind == KIND_SUBSCRIPTION)
+        return ROLE_OPERATOR;
+    roles = roles_of_rows(command->op);
+    return roles != 0 ? roles : ROLE_CONTROLLER | ROLE_SUPERVISOR;
+}
+
+/* Recorders read and record, without control (DOMAIN section 10). */
+static int records(const struct execution *execution)
+{
+    return (execution->command->access->roles & ROLE_RECORDER) != 0 &&
+           (roles_of(execution) & ROLE_RECORDER) != 0;
+}
+
+/* ---- control ---- */
+
+/* A supervisor may command the agents whose supervisor is the agent that it controls. */
+static int supervises(struct execution *execution, const char *supervisor)
+{
+    const struct command_row *row = execution->command->row;
+    struct node *agent = scene_node(execution, ENTITY_AGENT);
+    json_t *handle = agent != NULL ? json_object_get(agent->facts, "supervisor") : NULL;
+    const char *id = json_string_value(json_object_get(handle, "agentLoginId"));
+
+    return (execution->command->access->roles & ROLE_SUPERVISOR) != 0 &&
+           (row == NULL || row->target == TARGET_AGENT) && id != NULL && supervisor != NULL &&
+           strcmp(id, supervisor) == 0;
+}
+
+static int deny(struct execution *execution, struct control_verdict *verdict)
+{
+    static const enum problem problems[] = {[CONTROL_HELD] = PROBLEM_CONTROL_HELD,
+                                            [CONTROL_LOST] = PROBLEM_CONTROL_LOST,
+                                            [CONTROL_DENIED] = PROBLEM_CONTROL_REQUIRED};
+    json_t *members = json_pack("{s:s}", "agent", execution->scene.agent);
+
+    if (verdict->holder != NULL)
+        json_object_set_new(members, "holder", verdict->holder);
+    return refuse_with(execution, problems[verdict->answer], verdict->detail, members);
+}
+
+static int passes(struct execution *execution, const char *agent, struct control_verdict *verdict)
+{
+    const struct command *command = execution->command;
+
+    control_check(execution->commands->settings.control, agent,
+                  command->has_lease ? command->lease : NULL, verdict);
+    if (verdict->answer != CONTROL_OK)
+        return 0;
+    execution->fence = verdict->fence;
+    snprintf(execution->scene.lease_agent, sizeof(execution->scene.lease_agent), "%s", agent);
+    return 1;
+}
+
+static int has_control(struct execution *execution)
+{
+    struct control_verdict verdict, other;
+    const char *mine = lease_agent(execution);
+
+    if (passes(execution, execution->scene.agent, &verdict))
+        return CG_OK;
+    if (mine != NULL && strcmp(mine, execution->scene.agent) != 0 && supervises(execution, mine)) {
+        if (passes(execution, mine, &other)) {
+            json_decref(verdict.holder);
+            return CG_OK;
+        }
+        json_decref(other.holder);
+    }
+    return deny(execution, &verdict);
+}
+
+int gate_pass(struct execution *execution)
+{
+    if ((execution->command->access->roles & roles_of(execution)) == 0)
+        return refuse(execution, PROBLEM_FORBIDDEN, "the token's roles do not cover it");
+    if (!execution->scene.needs_lease || records(execution))
+        return CG_OK;
+    if (execution->scene.agent[0] == '\0')
+        return refuse(execution, PROBLEM_CONTROL_REQUIRED,
+                      "which agent it touches cannot be told, so that nobody's control allows it");
+    return has_control(execution);
+}
+
+/* ---- capabilities ---- */
+
+static const struct {
+    const char *name;
+    enum entity entity;
+} entities[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
+                {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
+                {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
+
+static struct node *capable_node(const struct execution *execution, const char *capability)
+{
+    size_t length = strcspn(capability, "."), i;
+    for (i = 0; i < sizeof(entities) / sizeof(entities[0]); ++i)
+        if (strlen(entities[i].name) == length && memcmp(entities[i].name, capability, length) == 0)
+            return scene_node(execution, entities[i].entity);
+    return NULL;
+}
+
+/* Only a live no refuses (DOMAIN rule 19): a stale one is worse than the contact centre's own word. */
+int gate_capability(struct execution *execution)
+{
+    static const char *const blocks[] = {"capabilities", "agentCapabilities",
+                                         "routePointCapabilities"};
+    const struct command_row *row = execution->command->row;
+    const char *capability = row != NULL ? row->capability : NULL;
+    const struct node *node;
+    int no = 0;
+    size_t i;
+
+    if (capability == NULL || (node = capable_node(execution, capability)) == NULL)
+        return CG_OK;
+    for (i = 0; i < sizeof(blocks) / sizeof(blocks[0]); ++i) {
+        const json_t *block = json_object_get(node->facts, blocks[i]);
+        const json_t *flag = json_object_get(block, strchr(capability, '.') + 1);
+        if (json_is_true(flag))
+            return CG_OK;
+        if (json_is_false(flag) &&
+            model_fact_is_live(execution->commands->settings.model, node, blocks[i]))
+            no = 1;
+        else if (flag != NULL)
+            return CG_OK;
+    }
+    if (!no)
+        return CG_OK;
+    return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, NULL,
+                       json_pack("{s:s}", "capability", strchr(capability, '.') + 1));
+}

@@ -1,0 +1,398 @@
+/* From a row's path and body to the objects that it is about. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cctgate/error.h"
+#include "gateway/command/command_private.h"
+
+static struct model *model_of(const struct execution *execution)
+{
+    return execution->commands->settings.model;
+}
+
+static int needs(const struct execution *execution, const char *source)
+{
+    return execution->form != NULL && strstr(execution->form->arguments, source) != NULL;
+}
+
+static int asks_right_of(const struct execution *execution, const char *entity)
+{
+    const char *capability = execution->command->row->capability;
+    return capability != NULL && strncmp(capability, entity, strlen(entity)) == 0;
+}
+
+/* ---- the place where an agent works ---- */
+
+static int has_voice(const struct node *terminal)
+{
+    json_t *types = json_object_get(terminal->facts, "contactTypes"), *type;
+    size_t i;
+    json_array_foreach(types, i, type)
+    {
+        if (json_is_string(type) && strcmp(json_string_value(type), "Voice") == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int is_logged_in_at(const struct node *terminal, const char *agent)
+{
+    const char *id = json_string_value(json_object_get(terminal->facts, "loginId"));
+    return id != NULL && strcmp(id, agent) == 0;
+}
+
+#define PLACES_MAX 32
+struct places {
+    struct node *nodes[PLACES_MAX];
+    size_t count;
+};
+
+static void keep(struct places *places, int (*is_good)(const struct node *, const void *),
+                 const void *data)
+{
+    struct places good = {{NULL}, 0};
+    size_t i;
+
+    for (i = 0; i < places->count; ++i)
+        if (is_good(places->nodes[i], data))
+            good.nodes[good.count++] = places->nodes[i];
+    if (good.count > 0)
+        *places = good;
+}
+
+static int is_login_place(const struct node *terminal, const void *agent)
+{
+    return is_logged_in_at(terminal, agent);
+}
+
+static int is_voice_place(const struct node *terminal, const void *data)
+{
+    (void)data;
+    return has_voice(terminal);
+}
+
+static int is_named(const struct node *node, const void *name)
+{
+    return strcmp(node->id, name) == 0;
+}
+
+static int is_of_agent_type(const struct node *address, const void *data)
+{
+    const char *type = json_string_value(json_object_get(address->handle, "addressType"));
+    (void)data;
+    return type != NULL && strcmp(type, "AGENT") == 0;
+}
+
+static void collect(struct execution *execution, const struct node *parent, const char *field,
+                    enum entity kind, struct places *places)
+{
+    struct node *node;
+
+    places->count = 0;
+    GRAPH_FOREACH(&model_of(execution)->graph, parent, field, kind, node)
+    {
+        if (places->count < PLACES_MAX && scene_sees(execution, node))
+            places->nodes[places->count++] = node;
+    }
+}
+
+static int ambiguous(struct execution *execution, const struct places *places, const char *what)
+{
+    json_t *list = json_array(), *members = json_pack("{s:o}", "candidates", list);
+    char detail[128];
+    size_t i;
+
+    for (i = 0; i < places->count; ++i)
+        json_array_append_new(list, json_pack("{s:s}", what, places->nodes[i]->id));
+    snprintf(detail, sizeof(detail),
+             places->count > 0 ? "several could be meant: name one as \"%s\""
+                               : "no %s is known that it could be done with",
+             what);
+    return refuse_with(execution, places->count > 0 ? PROBLEM_AMBIGUOUS : PROBLEM_CONFLICT, detail,
+                       members);
+}
+
+int scene_address_of(struct execution *execution, struct node *terminal)
+{
+    const char *named = body_text(execution, "address");
+    struct places places;
+
+    if (json_object_get(terminal->facts, "addresses") == NULL &&
+        execution_read(execution, RECORD_TERMINAL, terminal->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    collect(execution, terminal, "addresses", ENTITY_ADDRESS, &places);
+    if (named != NULL) {
+        struct node *address;
+        return scene_look(execution, ENTITY_ADDRESS, named, &address);
+    }
+    keep(&places, is_of_agent_type, NULL);
+    if (places.count != 1)
+        return ambiguous(execution, &places, "address");
+    scene_set(execution, places.nodes[0]);
+    return CG_OK;
+}
+
+static int take_terminal(struct execution *execution, struct node *terminal)
+{
+    scene_set(execution, terminal);
+    return needs(execution, "@address") ? scene_address_of(execution, terminal) : CG_OK;
+}
+
+int scene_place_of_agent(struct execution *execution, struct node *agent)
+{
+    const char *named = body_text(execution, "terminal");
+    const json_t *voice = json_object_get(agent->facts, "voiceTerminal");
+    const char *at_voice = json_string_value(json_object_get(voice, "terminalName"));
+    struct node *terminal;
+    struct places places;
+    int rc;
+
+    if (named != NULL) {
+        rc = scene_look(execution, ENTITY_TERMINAL, named, &terminal);
+        return rc == CG_OK ? take_terminal(execution, terminal) : rc;
+    }
+    if (json_object_get(agent->facts, "terminals") == NULL &&
+        execution_read(execution, RECORD_AGENT, agent->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    collect(execution, agent, "terminals", ENTITY_TERMINAL, &places);
+    keep(&places, is_login_place, agent->id);
+    if (places.count > 1 && at_voice != NULL)
+        keep(&places, is_named, at_voice);
+    if (places.count > 1)
+        keep(&places, is_voice_place, NULL);
+    if (places.count != 1)
+        return ambiguous(execution, &places, "terminal");
+    return take_terminal(execution, places.nodes[0]);
+}
+
+/* ---- targets ---- */
+
+static int look_agent(struct execution *execution, const char *id, struct node **agent)
+{
+    int rc = scene_look(execution, ENTITY_AGENT, id, agent);
+
+    if (rc != CG_OK || (rc = scene_user_of(execution, *agent)) != CG_OK)
+        return rc;
+    snprintf(execution->scene.agent, sizeof(execution->scene.agent), "%s", (*agent)->id);
+    return CG_OK;
+}
+
+static int resolve_agent(struct execution *execution)
+{
+    struct node *agent, *contact = NULL;
+    const char *call = body_text(execution, "contactId");
+    int rc = look_agent(execution, execution->command->id, &agent);
+
+    if (rc != CG_OK)
+        return rc;
+    if (needs(execution, "@contact") || asks_right_of(execution, "leg")) {
+        if (call != NULL && (rc = scene_look(execution, ENTITY_CONTACT, call, &contact)) != CG_OK)
+            return rc;
+        return scene_leg(execution, contact);
+    }
+    if (needs(execution, "@terminal") || needs(execution, "@address") ||
+        asks_right_of(execution, "terminal"))
+        return scene_place_of_agent(execution, agent);
+    return CG_OK;
+}
+
+static int resolve_control(struct execution *execution)
+{
+    const struct command *command = execution->command;
+    struct node *agent;
+
+    execution->scene.needs_lease = 0;
+    if (command->id_length == 0) /* renew, bind: the lease says of whom */
+        return CG_OK;
+    if (command->access->roles & ROLE_OPERATOR && command->access->every_user) {
+        /* an agent need not be known to be reserved or set free */
+        snprintf(execution->scene.agent, sizeof(execution->scene.agent), "%s", command->id);
+        if (command->row->roles == ROLE_OPERATOR || command->force)
+            return CG_OK;
+    }
+    return look_agent(execution, command->id, &agent);
+}
+
+static int resolve_terminal(struct execution *execution, const char *id)
+{
+    struct node *terminal;
+    int rc = scene_look(execution, ENTITY_TERMINAL, id, &terminal);
+
+    if (rc == CG_OK && (rc = scene_user_of(execution, terminal)) == CG_OK &&
+        (rc = scene_act_as(execution, terminal)) == CG_OK)
+        rc = take_terminal(execution, terminal);
+    return rc;
+}
+
+static int resolve_address(struct execution *execution, const char *id)
+{
+    struct node *address, *terminal;
+    struct places places;
+    int rc = scene_look(execution, ENTITY_ADDRESS, id, &address);
+
+    if (rc != CG_OK || (rc = scene_user_of(execution, address)) != CG_OK ||
+        (rc = scene_act_as(execution, address)) != CG_OK || !needs(execution, "@terminal"))
+        return rc;
+    if (body_text(execution, "terminal") != NULL)
+        return scene_look(execution, ENTITY_TERMINAL, body_text(execution, "terminal"), &terminal);
+    if (json_object_get(address->facts, "terminals") == NULL &&
+        execution_read(execution, RECORD_ADDRESS, address->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    collect(execution, address, "terminals", ENTITY_TERMINAL, &places);
+    if (places.count != 1)
+        return ambiguous(execution, &places, "terminal");
+    scene_set(execution, places.nodes[0]);
+    return CG_OK;
+}
+
+static int resolve_route_point(struct execution *execution)
+{
+    struct node *address;
+    int rc = scene_look(execution, ENTITY_ADDRESS, execution->command->id, &address);
+
+    if (rc != CG_OK || (rc = scene_user_of(execution, address)) != CG_OK)
+        return rc;
+    if (!is_route_point(address))
+        return refuse(execution, PROBLEM_CONFLICT, "the address is not a route point");
+    execution->scene.needs_lease = 0;
+    return CG_OK;
+}
+
+/* Whoever acts, when no path names it: the body, the lease that came along, the only agent that the token has. */
+static int look_actor(struct execution *execution, const char *agent)
+{
+    struct node *node;
+    int rc;
+
+    if (agent == NULL)
+        agent = lease_agent(execution);
+    if (agent == NULL)
+        agent = only_agent(execution);
+    if (agent == NULL)
+        return refuse(execution,
+                      execution->command->user == 0 && execution->command->access->num_users > 1
+                          ? PROBLEM_USER_REQUIRED
+                          : PROBLEM_AMBIGUOUS,
+                      "it is not said who acts: name an agent");
+    if ((rc = look_agent(execution, agent, &node)) == CG_OK)
+        rc = scene_place_of_agent(execution, node);
+    return rc;
+}
+
+static int resolve_origin(struct execution *execution)
+{
+    const json_t *from = json_object_get(execution->command->body, "from");
+    const char *terminal = json_string_value(json_object_get(from, "terminal"));
+    const char *address = json_string_value(json_object_get(from, "address"));
+
+    if (terminal == NULL && address == NULL && from == NULL) {
+        terminal = body_text(execution, "agent") == NULL ? body_text(execution, "terminal") : NULL;
+        address = terminal == NULL && body_text(execution, "agent") == NULL
+                      ? body_text(execution, "address")
+                      : NULL;
+    }
+    if (terminal != NULL)
+        return resolve_terminal(execution, terminal);
+    if (address != NULL)
+        return resolve_address(execution, address);
+    return look_actor(execution, from != NULL ? json_string_value(json_object_get(from, "agent"))
+                                              : body_text(execution, "agent"));
+}
+
+static int resolve_bystander(struct execution *execution)
+{
+    const char *terminal = body_text(execution, "terminal");
+    struct node *contact;
+    int rc = scene_look(execution, ENTITY_CONTACT, execution->command->id, &contact);
+
+    if (rc != CG_OK)
+        return rc;
+    if (terminal != NULL && body_text(execution, "agent") == NULL)
+        return resolve_terminal(execution, terminal);
+    return look_actor(execution, body_text(execution, "agent"));
+}
+
+/* ---- calls ---- */
+
+/* The call and its legs are read when events do not tell of them. */
+static int look_call(struct execution *execution, struct node **contact)
+{
+    const struct command *command = execution->command;
+    int rc = scene_look(execution, ENTITY_CONTACT, command->id, contact);
+
+    if (rc == CG_OK && !model_fact_is_live(model_of(execution), *contact, "connections") &&
+        execution_read(execution, RECORD_CALL, command->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    return rc;
+}
+
+static int resolve_route_leg(struct execution *execution)
+{
+    const char *named = body_text(execution, "connectionId");
+    struct node *contact, *connection, *address, *found = NULL;
+    int rc = look_call(execution, &contact);
+
+    if (rc != CG_OK)
+        return rc;
+    GRAPH_FOREACH(&model_of(execution)->graph, contact, "connections", ENTITY_CONNECTION,
+                  connection)
+    {
+        address = node_fact(execution, connection, "address", ENTITY_ADDRESS);
+        if (address == NULL || !is_route_point(address) || !scene_sees(execution, address) ||
+            (named != NULL && strcmp(named, connection->id) != 0))
+            continue;
+        found = connection;
+        scene_set(execution, address);
+    }
+    if (found == NULL)
+        return refuse(execution, PROBLEM_CONFLICT, "the call has no leg at a route point");
+    scene_set(execution, found);
+    execution->scene.needs_lease = 0;
+    return scene_user_of(execution, scene_node(execution, ENTITY_ADDRESS));
+}
+
+/* "current" stands for the one call in question. */
+static int resolve_call(struct execution *execution)
+{
+    struct node *contact, *agent;
+    const char *named = body_text(execution, "agent");
+    int rc;
+
+    if (strcmp(execution->command->id, "current") != 0)
+        return (rc = look_call(execution, &contact)) == CG_OK ? scene_leg(execution, contact) : rc;
+    if (named == NULL && body_text(execution, "terminal") != NULL)
+        return (rc = resolve_terminal(execution, body_text(execution, "terminal"))) == CG_OK
+                   ? scene_leg(execution, NULL)
+                   : rc;
+    if (named == NULL)
+        named = lease_agent(execution);
+    if (named == NULL)
+        named = only_agent(execution);
+    if (named == NULL)
+        return refuse(execution, PROBLEM_AMBIGUOUS, "it is not said whose call: name an agent");
+    return (rc = look_agent(execution, named, &agent)) == CG_OK ? scene_leg(execution, NULL) : rc;
+}
+
+int scene_resolve(struct execution *execution)
+{
+    switch (execution->command->row->target) {
+    case TARGET_AGENT:
+        return resolve_agent(execution);
+    case TARGET_TERMINAL:
+        return resolve_terminal(execution, execution->command->id);
+    case TARGET_ADDRESS:
+        return resolve_address(execution, execution->command->id);
+    case TARGET_ROUTE_POINT:
+        return resolve_route_point(execution);
+    case TARGET_ORIGIN:
+        return resolve_origin(execution);
+    case TARGET_BYSTANDER:
+        return resolve_bystander(execution);
+    case TARGET_ROUTE_LEG:
+        return resolve_route_leg(execution);
+    case TARGET_CONTROL:
+        return resolve_control(execution);
+    default:
+        return resolve_call(execution);
+    }
+}

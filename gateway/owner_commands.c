@@ -1,0 +1,136 @@
+/* The owner's side of control and commands: the disk, the leases, and what they tell the model. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cctgate/error.h"
+#include "gateway/model/acting.h"
+#include "gateway/owner_private.h"
+
+/* ---- messages ---- */
+
+static void on_command(struct message *message)
+{
+    struct command *command = (struct command *)message;
+    commands_run(command->commands, command);
+}
+
+void owner_command_send(struct owner *owner, struct command *command)
+{
+    command->commands = owner->commands;
+    command->message.on_deliver = on_command;
+    mailbox_send(&owner->loop.mailbox, &command->message);
+}
+
+struct client_gone {
+    struct message message;
+    struct owner *owner;
+    uint64_t client;
+};
+
+static void on_client_gone(struct message *message)
+{
+    struct client_gone *gone = (struct client_gone *)message;
+    commands_client_gone(gone->owner->commands, gone->client);
+    free(gone);
+}
+
+void owner_client_gone(struct owner *owner, uint64_t client)
+{
+    struct client_gone *gone = calloc(1, sizeof(*gone));
+
+    if (gone == NULL)
+        abort();
+    gone->owner = owner;
+    gone->client = client;
+    gone->message.on_deliver = on_client_gone;
+    mailbox_send(&owner->loop.mailbox, &gone->message);
+}
+
+/* ---- what control tells ---- */
+
+static void on_control_event(void *data, const struct control_event *event)
+{
+    static const char *const states[CONTROL_ACTS] = {
+        [CONTROL_GRANTED] = "granted",         [CONTROL_RELEASED] = "released",
+        [CONTROL_EXPIRED] = "expired",         [CONTROL_FORCED] = "forced",
+        [CONTROL_TRANSFERRED] = "transferred", [CONTROL_RESERVED] = "reserved",
+        [CONTROL_UNRESERVED] = "unreserved"};
+    struct owner *owner = data;
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "agent", event->agent, "state",
+                  states[event->act], "profile", control_profile_names[event->profile],
+                  "application", event->application, "by", event->by, "reason", event->reason);
+
+    if (json == NULL)
+        return;
+    if (event->fence != 0)
+        json_object_set_new(json, "fence", json_integer((json_int_t)event->fence));
+    json_object_set_new(json, "control", control_describe(owner->control, event->agent));
+    model_notice_control(owner->model, event->agent, json);
+}
+
+static void on_control_change(void *data, const char *agent)
+{
+    model_control_changed(((struct owner *)data)->model, agent);
+}
+
+static json_t *describe(void *data, const char *agent)
+{
+    return control_describe(((struct owner *)data)->control, agent);
+}
+
+static void on_model_change(void *data)
+{
+    commands_on_change(((struct owner *)data)->commands);
+}
+
+/* ---- beginning ---- */
+
+int owner_make_commands(struct owner *owner, char *error, size_t error_size)
+{
+    struct durable_settings durable = {owner->config->control.max_audit_entries};
+    struct control_settings control = {.loop = &owner->loop,
+                                       .config = owner->config,
+                                       .on_event = on_control_event,
+                                       .on_change = on_control_change,
+                                       .data = owner};
+    struct commands_settings commands = {.loop = &owner->loop,
+                                         .config = owner->config,
+                                         .contract = owner->contract,
+                                         .model = owner->model,
+                                         .sessions = owner->sessions};
+    int rc = durable_start(&owner->durable, owner->store, &durable, error, error_size);
+
+    if (rc != CG_OK)
+        return rc;
+    control.durable = commands.durable = owner->durable;
+    if ((rc = control_new(&owner->control, &control)) != CG_OK) {
+        snprintf(error, error_size, "control: %s", cg_error_name(rc));
+        return rc;
+    }
+    commands.control = owner->control;
+    model_set_controller(owner->model, describe, owner);
+    if ((rc = commands_new(&owner->commands, &commands)) != CG_OK) {
+        snprintf(error, error_size, "commands: %s", cg_error_name(rc));
+        return rc;
+    }
+    model_set_on_change(owner->model, on_model_change, owner);
+    return CG_OK;
+}
+
+void owner_configure_commands(struct owner *owner, struct config *config)
+{
+    control_configure(owner->control, config);
+    commands_configure(owner->commands, config);
+}
+
+struct control *owner_control(struct owner *owner)
+{
+    return owner->control;
+}
+
+struct durable *owner_durable(struct owner *owner)
+{
+    return owner->durable;
+}

@@ -1,0 +1,39 @@
+/* What the files of the owner share. */
+#ifndef CCTGATE_OWNER_PRIVATE_H
+#define CCTGATE_OWNER_PRIVATE_H
+
+#include "cctgate/command.h"
+#include "cctgate/control.h"
+#include "cctgate/durable.h"
+#include "cctgate/loop.h"
+#include "cctgate/owner.h"
+#include "cctgate/subscription.h"
+
+struct owner {
+    struct loop loop;
+    pthread_t thread;
+    struct config *config;
+    const struct contract *contract;
+    struct store *store;
+    struct store_opened opened;
+    struct upstream *upstream;
+    struct sessions *sessions;
+    struct consumer *consumer;
+    struct subscriptions *subscriptions; /* NULL: no events are taken */
+    struct model *model;
+    struct durable *durable;
+    struct control *control;
+    struct commands *commands;
+    struct policy *policy;
+    void (*on_policy)(void *, struct policy *);
+    void (*on_events)(void *, struct event *const *, size_t);
+    void *data;
+    struct timer pulse;
+    _Atomic int64_t last_turn_ms;
+};
+
+/* owner_commands.c: what writes down, who controls, what is commanded. After the model and the sessions. */
+int owner_make_commands(struct owner *owner, char *error, size_t error_size);
+void owner_configure_commands(struct owner *owner, struct config *config);
+
+#endif
