@@ -296,16 +296,6 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
 }
 #undef I
 
-struct durable *owner_durable(struct owner *owner)
-{
-    return owner->durable;
-}
-
-struct control *owner_control(struct owner *owner)
-{
-    return owner->control;
-}
-
 /* ---- sessions, configuration ---- */
 
 static void on_lists_read(struct fetch_waiter *waiter, struct fetch_outcome *outcome)

@@ -488,8 +488,22 @@ static void on_row_reply(struct execution *execution, const struct session_outco
         conclude_outcome(execution, outcome);
 }
 
+/* A login through the catalogue proves credentials, no more; any other of these ends the session, which is then made anew. */
+static void session_operation_done(struct execution *execution, json_t *result)
+{
+    struct session *session =
+        sessions_find(execution->commands->settings.sessions, execution->scene.user);
+
+    if (session != NULL && !execution->op->takes_token)
+        session_discard(session, result);
+    else if (session != NULL)
+        session_ended(session);
+}
+
 static void on_catalogue_reply(struct execution *execution, const struct session_outcome *outcome)
 {
+    if (outcome->rc == CG_OK && operation_kind(execution->op) == KIND_SESSION)
+        session_operation_done(execution, outcome->result);
     if (outcome->rc == CG_OK)
         conclude(execution, 200, json_incref(outcome->result));
     else

@@ -308,7 +308,19 @@ const struct command_row command_rows[] = {
 /* clang-format on */
 const size_t num_command_rows = sizeof(command_rows) / sizeof(command_rows[0]);
 
-/* clang-format off */
-const struct command_row command_renew = {"", "", "renew", TARGET_CONTROL, READERS, NULL, "", NULL, {{0}}, NULL, NULL, run_renew, "Renews a lease"};
-const struct command_row command_bind = {"", "", "bind", TARGET_CONTROL, READERS, NULL, "", NULL, {{0}}, NULL, NULL, run_bind, "Binds a lease to the connection"};
-/* clang-format on */
+const struct command_row command_renew = {.method = "",
+                                          .path = "",
+                                          .name = "renew",
+                                          .target = TARGET_CONTROL,
+                                          .roles = READERS,
+                                          .fields = "",
+                                          .run = run_renew,
+                                          .summary = "Renews a lease"};
+const struct command_row command_bind = {.method = "",
+                                         .path = "",
+                                         .name = "bind",
+                                         .target = TARGET_CONTROL,
+                                         .roles = READERS,
+                                         .fields = "",
+                                         .run = run_bind,
+                                         .summary = "Binds a lease to the connection"};

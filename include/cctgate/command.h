@@ -86,7 +86,7 @@ struct command_row {
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
-/* What only a WebSocket asks: the lease alone says of which agent. */
+/* Of no path: what only a WebSocket asks for, its lease renewed or bound to the connection. */
 extern const struct command_row command_renew, command_bind;
 
 /*

@@ -98,11 +98,13 @@ int64_t owner_last_turn_ms(const struct owner *owner);
 /* Puts a new configuration in force. Takes a reference. Any thread. */
 void owner_reload(struct owner *owner, struct config *config);
 
+/* What must not be lost, the audit log among it. Any thread. */
+struct durable;
+struct durable *owner_durable(struct owner *owner);
+
 /* ---- for `run`: the owner's thread ---- */
 struct control;
-struct durable;
 struct control *owner_control(struct owner *owner);
-struct durable *owner_durable(struct owner *owner); /* any thread: it lives as long as the owner */
 json_t *owner_describe_sessions(struct owner *owner,
                                 const struct owner_query *query); /* {"items": [...]} */
 json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *query);
