@@ -261,14 +261,20 @@ static void on_left(struct message *message)
     end_call((struct upstream_call *)message);
 }
 
+void session_discard(struct session *session, json_t *result)
+{
+    const char *token =
+        json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
+    if (token != NULL)
+        submit(session, session->all->logoff, NULL, token, on_left);
+    json_object_del(result, "ssoToken");
+}
+
 /* The login came too late, for a session that is no longer wanted: it must not live on upstream. */
 static void leave(struct upstream_call *call)
 {
-    struct session *session = call->data;
-    const char *token =
-        json_string_value(json_object_get(json_object_get(call->result, "ssoToken"), "token"));
-    if (call->rc == CG_OK && token != NULL)
-        submit(session, session->all->logoff, NULL, token, on_left);
+    if (call->rc == CG_OK)
+        session_discard(call->data, call->result);
 }
 
 static void logoff_finished(struct sessions *sessions);

@@ -105,6 +105,9 @@ void session_call(struct session *session, const struct contract_operation *op, 
  */
 void session_part(struct session *session, const struct contract_operation *op, json_t *arguments);
 
+/* What a login that was not the session's own has given: logged off at once, and taken out of `result`. */
+void session_discard(struct session *session, json_t *result);
+
 int session_is_up(const struct session *session);
 /* A small real call at once, as the heartbeat makes it: moves the upstream's timer, and finds out whether the session is there. */
 void session_prove(struct session *session);

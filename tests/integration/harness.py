@@ -147,7 +147,7 @@ class Simulator:
         command = [CCTSIM, "--contract", CONTRACT, "--port", str(port if port is not None else self.port),
                    "--admin-port", str(self.admin_port)]
         for name, value in self.options.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+            command += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
         self.child = Process(command, stdout=subprocess.PIPE)
         line = self.child.process.stdout.readline()
         if not line:
