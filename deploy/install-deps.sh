@@ -11,7 +11,7 @@ BUILD_PACKAGES=(gcc libc6-dev make pkg-config libh2o-evloop-dev liblmdb-dev libj
     libcurl4-openssl-dev libwslay-dev libssl-dev uthash-dev)
 RUN_PACKAGES=(ca-certificates curl openssl)
 # The browser is 140 MB to fetch; it is there because nothing else shows what a page may do.
-TEST_PACKAGES=(libcmocka-dev python3 python3-jsonschema libxml2-utils chromium-headless-shell)
+TEST_PACKAGES=(libcmocka-dev python3 python3-jsonschema mypy libxml2-utils chromium-headless-shell)
 BENCH_PACKAGES=(nginx-light varnish wrk nghttp2-client python3)
 LINT_PACKAGES=(clang clang-tidy clang-format cppcheck shellcheck libcmocka-dev)
 FUZZ_PACKAGES=(clang libclang-rt-14-dev llvm)

@@ -627,16 +627,11 @@ static void release(struct owner *owner)
     subscriptions_detach(owner->subscriptions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
-    if (owner->durable != NULL)
-        durable_stop(&owner->durable);
-    while (mailbox_deliver(&owner->loop.mailbox) > 0)
-        ;
+    owner_end_commands(owner);
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
-    commands_free(&owner->commands);
-    control_free(&owner->control);
     subscriptions_free(&owner->subscriptions);
     policy_unref(&owner->policy);
     config_unref(&owner->config);

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cctgate/error.h"
 #include "gateway/model/acting.h"
@@ -58,12 +59,14 @@ static void on_control_event(void *data, const struct control_event *event)
         [CONTROL_UNRESERVED] = "unreserved"};
     struct owner *owner = data;
     json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s*}", "agent", event->agent, "state",
+        json_pack("{s:s, s:s, s:s, s:s?, s:s*, s:s*}", "agent", event->agent, "state",
                   states[event->act], "profile", control_profile_names[event->profile],
                   "application", event->application, "by", event->by, "reason", event->reason);
 
     if (json == NULL)
         return;
+    if (event->to != NULL)
+        json_object_set_new(json, "to", json_string(event->to));
     if (event->fence != 0)
         json_object_set_new(json, "fence", json_integer((json_int_t)event->fence));
     json_object_set_new(json, "control", control_describe(owner->control, event->agent));
@@ -117,6 +120,34 @@ int owner_make_commands(struct owner *owner, char *error, size_t error_size)
     }
     model_set_on_change(owner->model, on_model_change, owner);
     return CG_OK;
+}
+
+#define END_TIMEOUT_MS 5000
+static void await_answers(struct owner *owner)
+{
+    int64_t end_ms = clock_monotonic_ms() + END_TIMEOUT_MS;
+    struct commands_stats stats;
+
+    for (;;) {
+        while (mailbox_deliver(&owner->loop.mailbox) > 0)
+            ;
+        commands_get_stats(owner->commands, &stats);
+        if (stats.in_progress == 0 || clock_monotonic_ms() > end_ms)
+            return;
+        usleep(1000); /* the disk is at it; nobody else needs this thread any more */
+    }
+}
+
+void owner_end_commands(struct owner *owner)
+{
+    if (owner->commands != NULL)
+        await_answers(owner);
+    control_free(&owner->control);
+    if (owner->durable != NULL)
+        durable_stop(&owner->durable);
+    while (mailbox_deliver(&owner->loop.mailbox) > 0)
+        ;
+    commands_free(&owner->commands);
 }
 
 void owner_configure_commands(struct owner *owner, struct config *config)

@@ -34,6 +34,8 @@ struct owner {
 
 /* owner_commands.c: what writes down, who controls, what is commanded. After the model and the sessions. */
 int owner_make_commands(struct owner *owner, char *error, size_t error_size);
+/* The upstream has stopped, and what it had to say has been delivered: what is under way is written down and answered. */
+void owner_end_commands(struct owner *owner);
 void owner_configure_commands(struct owner *owner, struct config *config);
 
 #endif

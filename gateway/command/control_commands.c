@@ -1,6 +1,8 @@
 /* Commands on the lease itself: nothing goes upstream. */
 #include <string.h>
 
+#include <openssl/sha.h>
+
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
 
@@ -45,9 +47,41 @@ static struct control *control_of(struct execution *execution)
     return execution->commands->settings.control;
 }
 
+/* The lease is the connection's from the start; if that cannot be written down, the lease stands all the same. */
+static void on_bound(void *data, const struct control_outcome *outcome)
+{
+    struct execution *execution = data;
+
+    (void)outcome;
+    execution->command->secret_answer = 1;
+    conclude(execution, 200, json_incref(execution->value));
+}
+
+static void on_attached(void *data, const struct control_outcome *outcome)
+{
+    struct execution *execution = data;
+    struct control_ask ask = ask_of(execution);
+    const char *lease = json_string_value(json_object_get(outcome->body, "lease"));
+    uint8_t digest[CONTROL_DIGEST_BYTES];
+
+    if (outcome->answer != CONTROL_OK || lease == NULL) {
+        on_done(data, outcome);
+        return;
+    }
+    execution->called = 1;
+    execution->value = json_incref(outcome->body);
+    SHA256((const unsigned char *)lease, strlen(lease), digest);
+    ask.lease = digest;
+    ask.done = on_bound;
+    control_bind(control_of(execution), &ask);
+}
+
 void run_attach(struct execution *execution)
 {
     struct control_ask ask = ask_of(execution);
+
+    if (execution->command->client != 0)
+        ask.done = on_attached;
     control_attach(control_of(execution), &ask,
                    control_profile_by_name(body_text(execution, "profile")));
 }

@@ -184,7 +184,10 @@ void control_free(struct control **in)
             DL_DELETE2(op->client->binds, op, prev_bind, next_bind);
         op->client = NULL;
     }
-    DL_FOREACH_SAFE(control->limbo, op, next) op_free(op);
+    while ((op = control->limbo) != NULL) {
+        DL_DELETE(control->limbo, op);
+        op_free(op);
+    }
     free_tables(control);
     HASH_ITER(hh, control->clients, client, next_client) client_settle(control, client);
     config_unref(&control->config);

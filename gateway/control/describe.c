@@ -117,17 +117,23 @@ static json_t *reservation(const struct agent *agent, int64_t now_ms)
     return json;
 }
 
+static json_t *fence_json(const struct agent *agent, int64_t now_ms)
+{
+    if (agent->full == NULL || !lease_is_valid(agent->full, now_ms))
+        return json_null();
+    return json_integer((json_int_t)agent->full->fence);
+}
+
 json_t *control_describe_all(const struct control *control, const char *name)
 {
     const struct agent *agent = agent_find(control, name);
     int64_t now_ms = control_now(control);
-    json_t *json = control_describe(control, name);
-    int held = agent != NULL && agent->full != NULL && lease_is_valid(agent->full, now_ms);
+    json_t *json = agent != NULL ? describe_agent(agent, now_ms) : json_null();
 
     if (json_is_null(json))
         json =
             must(json_pack("{s:n, s:n, s:n, s:n}", "profile", "application", "since", "expiresAt"));
-    json_set(json, "fence", held ? json_integer((json_int_t)agent->full->fence) : json_null());
+    json_set(json, "fence", agent != NULL ? fence_json(agent, now_ms) : json_null());
     json_set(json, "instances", agent != NULL ? instances(agent, now_ms) : json_array());
     json_set(json, "reservation", agent != NULL ? reservation(agent, now_ms) : json_null());
     return json;

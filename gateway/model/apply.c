@@ -26,11 +26,13 @@ static const struct leg_row {
 };
 static const char *const beginnings[] = {"IDLE", "UNKNOWN"};
 static const char *const consult_reasons[] = {"CONSULT_INIT", "TRANSFER_INIT", "CONFERENCE_INIT"};
-static const char *const held_states[] = {"AUTOHELD", "HELD"};
+static const char *const consult_properties[] = {"CONSULT", "SUPERVISED_TRANSFER_INIT",
+                                                 "CONFERENCE_INIT"};
 #define CALLED               "RINGING"
 #define REASON_TRANSFERRED   "TRANSFER_COMPLETE"
 #define PROPERTY_TRANSFERRED "SUPERVISED_TRANSFER_COMPLETE"
 #define DELIVERY_FAILED      "CONNECTION_FAILURE"
+#define PROPERTIES_MAX       64 /* of an object; the contract has fewer */
 
 struct applying {
     struct model *model;
@@ -84,71 +86,27 @@ static void remember(struct applying *a, const struct pending_event *event)
 
 /* ---- lineage ---- */
 
-/* A consult begins at a terminal that has put another call on hold for it: of several on hold, the last before it. Whichever session
-   tells of the beginning, one that tells of both tells of the hold first; so a copy, or a word that comes late, is looked at as well. */
-static void note_consult(struct applying *a, struct node *contact, const struct node *terminal)
-{
-    const struct node *tc, *held = NULL;
-
-    if (!ONE_OF(a->payload.reason, consult_reasons) || terminal == NULL ||
-        strcmp(a->payload.new_state, CALLED) == 0 ||
-        json_object_get(a->model->consult_of, contact->id) != NULL)
-        return;
-    GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION, tc)
-    {
-        const struct node *other = contact_of(a->model, tc);
-        if (other != NULL && other != contact && ONE_OF(node_state(tc), held_states) &&
-            (a->payload.time_ms == 0 || tc->told_ms <= a->payload.time_ms) &&
-            (held == NULL || tc->told_at > held->told_at))
-            held = tc;
-    }
-    if (held == NULL)
-        return;
-    json_object_set_new(a->model->consult_of, contact->id,
-                        json_string(contact_of(a->model, held)->id));
-    touch(a->model, contact);
-}
-
-static void note_transferred(struct applying *a, struct node *contact)
-{
-    json_t *origin = json_object_get(a->model->consult_of, contact->id), *chain, *older;
-
-    if (origin == NULL || json_object_get(a->model->live->lineage, contact->id) != NULL)
-        return;
-    chain = json_array();
-    older = json_object_get(a->model->live->lineage, json_string_value(origin));
-    if (older != NULL)
-        json_array_extend(chain, older);
-    json_array_append(chain, origin);
-    json_object_set_new(a->model->live->lineage, contact->id, chain);
-    touch(a->model, contact);
-}
-
-/* The consult takes over a party of the call that it is a consult of. A blind transfer of the consult takes over none. */
-static int takes_over(const struct applying *a, const struct node *contact)
-{
-    const char *id = json_string_value(json_object_get(a->model->consult_of, contact->id));
-    const struct node *origin = graph_find(&a->model->graph, ENTITY_CONTACT, id), *connection;
-
-    if (origin == NULL || a->payload.reason == NULL || a->payload.ids[ENTITY_ADDRESS] == NULL ||
-        strcmp(a->payload.reason, REASON_TRANSFERRED) != 0)
-        return 0;
-    GRAPH_FOREACH(&a->model->graph, origin, "connections", ENTITY_CONNECTION, connection)
-    {
-        const char *at = json_string_value(json_object_get(connection->facts, "address"));
-        if (at != NULL && strcmp(at, a->payload.ids[ENTITY_ADDRESS]) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 static void note_lineage(struct applying *a, const struct leg_row *row, struct node *contact,
                          const struct node *place)
 {
-    if (row->leg == ENTITY_TERMINAL_CONNECTION)
-        note_consult(a, contact, place);
-    else if (strcmp(a->payload.new_state, row->final) != 0 && takes_over(a, contact))
-        note_transferred(a, contact);
+    const char *reason = a->payload.reason, *state = a->payload.new_state;
+
+    if (row->leg == ENTITY_TERMINAL_CONNECTION) {
+        if (ONE_OF(reason, consult_reasons) && strcmp(state, CALLED) != 0 && place != NULL)
+            lineage_begun(a->model, contact, place, a->payload.time_ms);
+    } else if (reason != NULL && strcmp(reason, REASON_TRANSFERRED) == 0 &&
+               strcmp(state, row->final) != 0 &&
+               lineage_takes_over(a->model, contact, a->payload.ids[ENTITY_ADDRESS])) {
+        lineage_transferred(a->model, contact);
+    }
+}
+
+static void note_lineage_of_property(struct applying *a, struct node *contact)
+{
+    if (ONE_OF(a->payload.property, consult_properties))
+        lineage_named(a->model, contact, a->payload.time_ms);
+    else if (a->payload.property != NULL && strcmp(a->payload.property, PROPERTY_TRANSFERRED) == 0)
+        lineage_transferred(a->model, contact);
 }
 
 /* ---- legs of calls ---- */
@@ -524,11 +482,53 @@ static void note_status(struct applying *a, struct node *node, enum event_type t
     notice(a->model, &n);
 }
 
+/* Each property has a time of its own: a session that lags may be the only one that was told of it. */
+
+static int64_t told_ms_of(const struct applying *a, const struct node *node, uint32_t *by)
+{
+    json_t *told =
+        a->payload.property != NULL ? json_object_get(node->told, a->payload.property) : NULL;
+    *by = (uint32_t)json_integer_value(json_array_get(told, 1));
+    return json_integer_value(json_array_get(told, 0));
+}
+
+static int is_overtaken(const struct applying *a, const struct node *node)
+{
+    uint32_t by;
+    return told_ms_of(a, node, &by) >= a->payload.time_ms;
+}
+
+static void note_told(const struct applying *a, struct node *node)
+{
+    if (a->payload.property == NULL || a->payload.time_ms == 0)
+        return;
+    if (node->told == NULL && (node->told = json_object()) == NULL)
+        abort();
+    if (json_object_size(node->told) < PROPERTIES_MAX ||
+        json_object_get(node->told, a->payload.property) != NULL)
+        json_object_set_new(
+            node->told, a->payload.property,
+            json_pack("[I, I]", (json_int_t)a->payload.time_ms, (json_int_t)a->user));
+}
+
+/* What is the newest word about the object as a whole, and not only about one property. */
+static void take_newest(struct applying *a, struct node *node, const struct node *place)
+{
+    node->told_ms = a->payload.time_ms;
+    node->told_by = a->user;
+    node->told_at = a->clock;
+    take_capabilities(a, node, node->kind == ENTITY_CONTACT ? NULL : place);
+    if (node->kind == ENTITY_TERMINAL)
+        note_status(a, node, EVENT_TERMINAL_STATE);
+    if (node->kind == ENTITY_ADDRESS)
+        note_status(a, node, EVENT_ADDRESS_STATE);
+}
+
 static void apply_property(struct applying *a, enum entity kind)
 {
     struct node *node;
     const struct node *place;
-    int is_new;
+    int is_new, late;
 
     if (a->payload.ids[kind] == NULL)
         return;
@@ -540,7 +540,8 @@ static void apply_property(struct applying *a, enum entity kind)
         touch(a->model, node);
         return;
     }
-    if (is_late(a, node)) {
+    late = is_late(a, node);
+    if (late && (node->told_by == a->user || is_overtaken(a, node))) {
         if (a->in_step && node->told_by == a->user)
             live_gap(a->model, node, "order");
         return;
@@ -549,21 +550,16 @@ static void apply_property(struct applying *a, enum entity kind)
         node_dirty(node, "connections", a->clock);
     if (kind == ENTITY_CONTACT)
         see_call(a, node, NULL, 0);
-    if (a->payload.property != NULL && strcmp(a->payload.property, PROPERTY_TRANSFERRED) == 0)
-        note_transferred(a, node);
+    if (kind == ENTITY_CONTACT)
+        note_lineage_of_property(a, node);
     remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
-    node->told_ms = a->payload.time_ms;
-    node->told_by = a->user;
-    node->told_at = a->clock;
+    note_told(a, node);
     follow_all(a, node);
     take_properties(a, node);
-    take_capabilities(a, node, kind == ENTITY_CONTACT ? NULL : place);
+    if (!late)
+        take_newest(a, node, place);
     if (kind == ENTITY_AGENT && json_object_get(node->facts, "loggedIn") != NULL)
         json_object_set(a->model->agent_states, node->id, json_object_get(node->facts, "loggedIn"));
-    if (kind == ENTITY_TERMINAL)
-        note_status(a, node, EVENT_TERMINAL_STATE);
-    if (kind == ENTITY_ADDRESS)
-        note_status(a, node, EVENT_ADDRESS_STATE);
     touch(a->model, node);
 }
 
@@ -719,14 +715,19 @@ static int is_current(const struct applying *a)
     return !is_news(a);
 }
 
+/* This session may have told more of what came before it than the one that was first. */
 static void note_lineage_of_copy(struct applying *a, const struct node *about)
 {
+    struct node *contact = (struct node *)about;
     size_t i;
+
+    if (about == NULL || about->kind != ENTITY_CONTACT)
+        return;
+    note_lineage_of_property(a, contact);
     for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
-        if (leg_rows[i].type == a->payload.type && about != NULL && about->kind == ENTITY_CONTACT &&
-            a->payload.new_state != NULL)
+        if (leg_rows[i].type == a->payload.type && a->payload.new_state != NULL)
             note_lineage(
-                a, &leg_rows[i], (struct node *)about,
+                a, &leg_rows[i], contact,
                 graph_find(&a->model->graph, leg_rows[i].place, a->payload.ids[leg_rows[i].place]));
 }
 
@@ -758,6 +759,16 @@ static void apply_copy(struct applying *a, struct recent *entry)
                           users, count);
 }
 
+/* In one millisecond this session told another value, which was taken for newer than this one, that another session had told before. */
+static int is_last_word(const struct applying *a)
+{
+    const struct node *node = object_of(a);
+    uint32_t by = 0;
+
+    return node != NULL && a->payload.property != NULL &&
+           told_ms_of(a, node, &by) == a->payload.time_ms && by == a->user && is_news(a);
+}
+
 static int is_copy(struct applying *a)
 {
     struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
@@ -769,6 +780,10 @@ static int is_copy(struct applying *a)
     case COPY_NEW:
         return 0;
     case COPY_OF_ANOTHER_SESSION:
+        if (is_last_word(a)) {
+            a->again = 1;
+            return 0;
+        }
         apply_copy(a, entry);
         return 1;
     case COPY_KNOWN:
@@ -779,7 +794,9 @@ static int is_copy(struct applying *a)
             return 0;
         }
         ++a->model->live->num_duplicates;
-        if ((about = object_of(a)) != NULL && a->payload.previous_state != NULL)
+        if ((about = object_of(a)) != NULL && a->payload.previous_state != NULL &&
+            recent_tellers(entry) ==
+                1) /* else it may be that another session was told it once less */
             notice_gap(a->model, about, "duplicate");
         return 1;
     }

@@ -618,6 +618,7 @@ static void forget_contact(struct model *model, struct node *contact)
         json_object_del(holdings_of(model, contact->users[i])->calls, contact->id);
     json_object_del(model->consult_of, contact->id);
     json_object_del(model->live->lineage, contact->id);
+    json_object_del(model->live->begun, contact->id);
     if (!contact->unseen)
         contact_is_over(model, contact->id);
     graph_remove(&model->graph, contact);

@@ -414,8 +414,9 @@ int live_new(struct model *model, const struct model_settings *settings)
     live->commit_retry.on_due = on_commit_retry;
     live->ended = json_object();
     live->lineage = json_object();
+    live->begun = json_object();
     live->commit_due.on_deliver = on_commit_due;
-    return live->ended != NULL && live->lineage != NULL ? CG_OK : CG_E_NOMEM;
+    return live->ended != NULL && live->lineage != NULL && live->begun != NULL ? CG_OK : CG_E_NOMEM;
 }
 
 static void coverage_free(struct coverage *coverage)
@@ -453,6 +454,7 @@ void live_free(struct model *model)
     commit_forget_ended(live);
     json_decref(live->ended);
     json_decref(live->lineage);
+    json_decref(live->begun);
     free(live);
     model->live = NULL;
 }

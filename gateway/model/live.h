@@ -70,6 +70,8 @@ struct live {
     size_t num_pending;
     json_t *ended;   /* connections, terminal connections and contacts that are over: id -> clock */
     json_t *lineage; /* contact id -> the contacts that it was transferred from, the oldest first */
+    json_t *
+        begun; /* contact id of a consult -> [terminal where it began, the contact centre's time of that] */
     struct recent_table *recent;
     size_t recent_at;
     struct coverage *warm_first, **warm_end;
@@ -192,6 +194,7 @@ struct change {
 enum copy recent_check(struct live *live, const struct change *change, struct recent **entry);
 void recent_add(struct live *live, const struct change *change, const struct pending_event *event);
 void recent_free(struct live *live);
+size_t recent_tellers(const struct recent *entry);
 const uint32_t *recent_users(const struct recent *entry, size_t *num_users);
 
 /* apply.c */
@@ -211,6 +214,13 @@ extern const size_t num_property_rows;
 /* The property that stands for a fact, for differences that were found by reading; NULL: none does. */
 const struct property_row *property_of_fact(enum entity kind, const char *field);
 extern const char *const element_of_type[EVENT_TYPES]; /* the payload's element */
+
+/* lineage.c: a call begins as a consult at that terminal; a call is said to have one; a party of the call is in its consult now (1) */
+void lineage_begun(struct model *model, struct node *consult, const struct node *terminal,
+                   int64_t time_ms);
+void lineage_named(struct model *model, const struct node *origin, int64_t time_ms);
+int lineage_takes_over(struct model *model, const struct node *consult, const char *address);
+void lineage_transferred(struct model *model, struct node *consult); /* what it is a consult of */
 
 /* warm.c */
 void warm(struct coverage *coverage);

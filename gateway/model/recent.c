@@ -128,6 +128,11 @@ const uint32_t *recent_users(const struct recent *entry, size_t *num_users)
     return entry->users;
 }
 
+size_t recent_tellers(const struct recent *entry)
+{
+    return entry->num_tellers;
+}
+
 void recent_add(struct live *live, const struct change *change, const struct pending_event *event)
 {
     struct recent_table *table = table_of(live);

@@ -107,7 +107,10 @@ void post_command(struct request *request)
     struct intake intake;
     struct intake_error error;
     struct command *command = NULL;
+    int rc;
 
-    if (intake_begin(&intake, request) == CG_OK)
-        intake_end(request, &intake, intake_command(&intake, &command, &error), command, &error);
+    if (intake_begin(&intake, request) != CG_OK)
+        return;
+    rc = intake_command(&intake, &command, &error);
+    intake_end(request, &intake, rc, command, &error);
 }

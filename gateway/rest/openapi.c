@@ -198,13 +198,11 @@ static json_t *operation_id(const struct route *route)
     if (schema == NULL)
         return NULL;
     if ((route->takes & TAKES_PAGE) != 0)
-        return json_sprintf("list%s%s", schema,
-                            schema[strlen(schema) - 1] == 's' ? "es" : "s");
-    return json_sprintf("get%s%s",
-                        strstr(route->path, "/calls/") != NULL && strncmp(schema, "Call", 4) != 0
-                            ? "Call"
-                            : "",
-                        schema);
+        return json_sprintf("list%s%s", schema, schema[strlen(schema) - 1] == 's' ? "es" : "s");
+    return json_sprintf(
+        "get%s%s",
+        strstr(route->path, "/calls/") != NULL && strncmp(schema, "Call", 4) != 0 ? "Call" : "",
+        schema);
 }
 
 static json_t *read_of(const struct route *route)

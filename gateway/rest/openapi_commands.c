@@ -150,8 +150,8 @@ static const struct {
 
 static json_t *text_schema(const struct command_field *field)
 {
-    json_t *schema = json_pack("{s:s, s:i}", "type", "string", "maxLength",
-                               CG_COMMAND_TEXT_BYTES_MAX);
+    json_t *schema =
+        json_pack("{s:s, s:i}", "type", "string", "maxLength", CG_COMMAND_TEXT_BYTES_MAX);
     if (field->required)
         json_object_set_new(schema, "minLength", json_integer(1));
     return schema;
@@ -328,9 +328,9 @@ static json_t *sample(const char *name, json_t *schema)
     if (values != NULL)
         return json_incref(json_array_get(values, 0));
     for (i = 0; i < sizeof(samples) / sizeof(samples[0]); ++i)
-        if (strcmp(samples[i].name, name) == 0) {
+        if (strcmp(samples[i].name, name) == 0 &&
+            (type == NULL || (strcmp(type, "string") == 0) == (samples[i].value[0] == '\'')))
             return openapi_parse(samples[i].value);
-        }
     if (type != NULL && strcmp(type, "boolean") == 0)
         return json_true();
     return type != NULL && strcmp(type, "integer") == 0 ? json_integer(1) : json_string("text");
@@ -353,9 +353,8 @@ static json_t *form_example(json_t *schema)
         json_object_set_new(example, json_string_value(name),
                             sample(json_string_value(name), member));
     }
-    json_array_foreach(json_object_get(any, "required"), i, name)
-        json_object_set_new(example, json_string_value(name),
-                            sample(json_string_value(name), NULL));
+    json_array_foreach(json_object_get(any, "required"), i, name) json_object_set_new(
+        example, json_string_value(name), sample(json_string_value(name), NULL));
     if (json_object_size(example) == 1 && json_object_get(example, "to") != NULL &&
         json_object_get(properties, "from") != NULL)
         json_object_set_new(example, "from", sample("from", NULL));
@@ -380,9 +379,9 @@ static json_t *examples_of(const struct group *group, json_t *schema)
         if (json_object_get(all, name) != NULL)
             snprintf(name, sizeof(name), "%s%zu", group->rows[i]->name, i + 1);
         if (example != NULL)
-            json_object_set_new(all, name,
-                                json_pack("{s:s, s:o}", "summary", group->rows[i]->summary, "value",
-                                          example));
+            json_object_set_new(
+                all, name,
+                json_pack("{s:s, s:o}", "summary", group->rows[i]->summary, "value", example));
     }
     return all;
 }
@@ -479,8 +478,8 @@ static json_t *result_of(const struct group *group)
 
 static json_t *responses_of(const struct group *group)
 {
-    static const int problems[] = {400, 401, 403, 404, 409, 413, 415, 422,
-                                   429, 501, 502, 503, 504, 0};
+    static const int problems[] = {400, 401, 403, 404, 409, 413, 415,
+                                   422, 429, 501, 502, 503, 504, 0};
     json_t *responses = json_object(), *result = result_of(group);
     int without = 0, waits = 0;
     size_t i;

@@ -118,12 +118,11 @@ json_t *openapi_path_parameters(const char *path)
     const char *open;
 
     for (open = strchr(path, '{'); open != NULL; open = strchr(open + 1, '{'))
-        json_array_append_new(
-            list,
-            json_pack("{s:o, s:s, s:b, s:s, s:{s:s, s:i}}", "name",
-                      json_stringn(open + 1, strcspn(open + 1, "}")), "in", "path", "required", 1,
-                      "description", "Percent-encoded UTF-8", "schema", "type", "string",
-                      "minLength", 1));
+        json_array_append_new(list, json_pack("{s:o, s:s, s:b, s:s, s:{s:s, s:i}}", "name",
+                                              json_stringn(open + 1, strcspn(open + 1, "}")), "in",
+                                              "path", "required", 1, "description",
+                                              "Percent-encoded UTF-8", "schema", "type", "string",
+                                              "minLength", 1));
     return list;
 }
 

@@ -159,8 +159,8 @@ static const struct {
     {"TerminalType", "UserService", "GetTerminals", "terminals/terminalType"},
     {"AddressType", "UserService", "GetAddresses", "addresses/addressType"},
     {"ResourceState", "TerminalService", "GetState", "resourseState"},
-    {"ConnectionState", "ConnectionService", "GetState", "connectionStateInfo/state"},
-    {"TerminalConnectionState", "TerminalConnectionService", "GetState", "terminalConnectionStateInfo/state"},
+    {"ConnectionState", "ConnectionService", "GetState", "connectionStateInfo/currentState/state"},
+    {"TerminalConnectionState", "TerminalConnectionService", "GetState", "terminalConnectionStateInfo/currentState/state"},
     {"AttachedDataType", "ContactService", "GetAttachedData", "attachedData/type"},
 };
 
@@ -233,8 +233,7 @@ static void add_enumerations(json_t *all, const struct contract *contract)
 {
     size_t i;
     for (i = 0; i < sizeof(enumerations) / sizeof(enumerations[0]); ++i) {
-        json_t *root =
-            result_schema(contract, enumerations[i].service, enumerations[i].operation);
+        json_t *root = result_schema(contract, enumerations[i].service, enumerations[i].operation);
         json_t *found = member_of(root, enumerations[i].member);
         if (json_object_get(found, "anyOf") != NULL || json_object_get(found, "type") != NULL)
             json_object_set(all, enumerations[i].name, found);

@@ -19,8 +19,7 @@ struct catalogue {
 };
 
 static const unsigned roles_of_kind[] = {
-    [KIND_READ] =
-        ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR,
+    [KIND_READ] = ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR,
     [KIND_COMMAND] = ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER,
     [KIND_SESSION] = ROLE_OPERATOR,
     [KIND_SUBSCRIPTION] = ROLE_OPERATOR,
@@ -55,14 +54,14 @@ static json_t *request_body(struct catalogue *catalogue, const struct contract_o
 static json_t *responses(struct catalogue *catalogue, const struct contract_operation *op)
 {
     static const int of_reads[] = {400, 401, 403, 404, 413, 415, 502, 503, 504, 0};
-    static const int of_others[] = {400, 401, 403, 404, 409, 413, 415, 422,
-                                    429, 501, 502, 503, 504, 0};
+    static const int of_others[] = {400, 401, 403, 404, 409, 413, 415,
+                                    422, 429, 501, 502, 503, 504, 0};
     int is_read = operation_kind(op) == KIND_READ;
     json_t *all = json_object();
 
     if (op->one_way)
-        json_object_set_new(
-            all, "202", openapi_response("Sent; there is no reply", "", NULL, NULL, NULL));
+        json_object_set_new(all, "202",
+                            openapi_response("Sent; there is no reply", "", NULL, NULL, NULL));
     else
         json_object_set_new(
             all, "200",
@@ -89,13 +88,13 @@ static void add_operation(struct catalogue *catalogue, const struct contract_ope
 {
     enum operation_kind kind = operation_kind(op);
     char path[NAME_BYTES];
-    json_t *operation = json_pack(
-        "{s:o, s:o, s:[s], s:o, s:o, s:o, s:o, s:s}", "operationId",
-        json_sprintf("%s_%s", op->service->name, op->name), "summary",
-        json_sprintf("%s: %s", op->service->name, op->name), "tags", op->service->name, "security",
-        openapi_security(roles_of_kind[kind]), "parameters", parameters(op), "requestBody",
-        request_body(catalogue, op), "responses", responses(catalogue, op), "x-kind",
-        operation_kind_names[kind]);
+    json_t *operation =
+        json_pack("{s:o, s:o, s:[s], s:o, s:o, s:o, s:o, s:s}", "operationId",
+                  json_sprintf("%s_%s", op->service->name, op->name), "summary",
+                  json_sprintf("%s: %s", op->service->name, op->name), "tags", op->service->name,
+                  "security", openapi_security(roles_of_kind[kind]), "parameters", parameters(op),
+                  "requestBody", request_body(catalogue, op), "responses", responses(catalogue, op),
+                  "x-kind", operation_kind_names[kind]);
 
     if (op->documentation != NULL)
         json_object_set_new(operation, "description", json_string(op->documentation));

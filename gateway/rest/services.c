@@ -116,11 +116,12 @@ static void post_operation(struct request *request)
     struct intake_error error;
     struct command *command = NULL;
     struct owner_call *call = NULL;
+    int rc;
 
     if (intake_begin(&intake, request) != CG_OK)
         return;
-    intake_end(request, &intake, intake_operation(&intake, &command, &call, &error), command,
-               &error);
+    rc = intake_operation(&intake, &command, &call, &error);
+    intake_end(request, &intake, rc, command, &error);
     if (call != NULL)
         send_call(request, call);
 }

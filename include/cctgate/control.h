@@ -29,7 +29,7 @@
 struct control;
 
 #define CONTROL_LEASE_BYTES  43 /* the secret as text: base64url of 32 bytes, without padding */
-#define CONTROL_DIGEST_BYTES 32 /* its SHA-256 */
+#define CONTROL_DIGEST_BYTES 32 /* SHA-256 of that text */
 
 enum control_profile { CONTROL_FULL, CONTROL_MONITOR, CONTROL_RECORDER, CONTROL_PROFILES };
 /* "FullControl", "MonitorOnly", "CallRecorder": the vendor's names */
@@ -112,9 +112,9 @@ struct control_ask {
 };
 
 /*
- * Without a lease: a new instance, answered {"lease","fence","profile","expiresAt"}. With one: a renewal, the same fence and no lease in
- * the answer's "lease" but the profile's; another profile than the lease's is CONTROL_CONFLICT. FullControl needs role controller or
- * supervisor, CallRecorder role recorder, MonitorOnly any reading role.
+ * Without a lease: a new instance, answered {"lease","fence","profile","expiresAt"}. With one: a renewal, answered
+ * {"agent","fence","profile","expiresAt"} with the same fence; another profile than the lease's is CONTROL_CONFLICT. FullControl needs
+ * role controller or supervisor, CallRecorder role recorder, MonitorOnly any reading role. Binds to no WebSocket.
  */
 void control_attach(struct control *control, const struct control_ask *ask,
                     enum control_profile profile);
@@ -145,7 +145,7 @@ void control_client_gone(struct control *control, uint64_t client);
 
 struct control_verdict {
     enum control_answer
-        answer; /* CONTROL_OK, CONTROL_HELD, CONTROL_LOST; CONTROL_DENIED: no lease came, and nobody else holds one */
+        answer; /* CONTROL_OK, CONTROL_HELD, CONTROL_LOST; CONTROL_DENIED: no lease came, or one of another profile, and nobody else has FullControl */
     uint64_t fence;         /* CONTROL_OK */
     int64_t valid_until_ms; /* CONTROL_OK: monotonic; what is sent later must ask again */
     char detail[256];
@@ -153,7 +153,8 @@ struct control_verdict {
 };
 /*
  * May whoever has this lease (NULL: none came) act on the agent now? Only a FullControl lease of this very agent that has not expired
- * allows it. Changes nothing.
+ * allows it. A lease that is known to have ended is CONTROL_LOST also while somebody else has FullControl, for its holder is to be told why; one
+ * that is not known is CONTROL_HELD then. Changes nothing.
  */
 void control_check(struct control *control, const char *agent, const uint8_t *lease,
                    struct control_verdict *verdict);
@@ -164,14 +165,15 @@ const char *control_agent_of(const struct control *control, const uint8_t *lease
 /* ---- looking ---- */
 
 /* The `control` of an agent's resource: {"profile","application","since","expiresAt"} of the FullControl holder, or of a reservation
- * (with "reserved":true, "expiresAt":null), or null. New reference. */
+ * (with "reserved":true, "expiresAt":null), or of who may take up a transfer (with "pending":true), or null. New reference. */
 json_t *control_describe(const struct control *control, const char *agent);
 /* GET …/control: the same with "fence", "instances":[{"profile","application","since","expiresAt","bound"}] and "reservation":{"application","configured"}|null. New reference. */
 json_t *control_describe_all(const struct control *control, const char *agent);
 
 struct control_stats {
     uint64_t granted, renewed, released, expired, forced, refused;
-    size_t leases, bound, reservations;
+    size_t leases, bound,
+        reservations; /* also what is being written; transfers that wait are reservations */
     uint64_t fence;
 };
 void control_get_stats(const struct control *control, struct control_stats *stats);

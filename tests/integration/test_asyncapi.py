@@ -145,12 +145,13 @@ class AsyncApi(Case):
         self.assertEqual(told, ours | {1000, 1002, 1007, 1009})
 
     def test_openapi_names_it(self):
-        paths = self.gate.get("/openapi.json", None).json["paths"]
+        openapi = Document(self.gate.get("/openapi.json", None).json)
+        paths = openapi.json["paths"]
         for path in ("/asyncapi.json", "/v1/events", "/v1/events/ticket"):
             self.assertIn(path, paths)
         self.assertEqual(list(paths["/v1/events"]["get"]["responses"]["200"]["content"]), ["text/event-stream"])
         self.assertIn("201", paths["/v1/events/ticket"]["post"]["responses"])
-        self.assertEqual({p["name"] for p in paths["/v1/events"]["get"]["parameters"] if p["in"] == "query"},
+        self.assertEqual({p["name"] for p in [openapi.at(p["$ref"]) for p in paths["/v1/events"]["get"]["parameters"]] if p["in"] == "query"},
                          {"types", "subjects", "agents", "since", "snapshot", "ticket"})
 
     # ---- what is said ----

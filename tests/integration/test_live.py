@@ -1,13 +1,29 @@
-"""The model follows the contact centre by its events: equal to the simulator's truth at every quiet point."""
+"""The model follows the contact centre by its events: equal to the simulator's truth at every quiet point.
+
+How long the scripted traffic is, is for the environment to say: LIVE_ROUNDS (4) rounds of LIVE_STEPS (400) steps, each with another
+seed and followed by a comparison of everything, at LIVE_PER_SECOND steps a second (0: as fast as they are taken). An hour:
+
+    LIVE_ROUNDS=12 LIVE_STEPS=1500 LIVE_PER_SECOND=5 python3 tests/integration/test_live.py OneSession.test_traffic
+
+A step is what somebody does (a call comes, an agent answers, holds, transfers, goes not ready, a terminal fails), about four events.
+"""
 import os
-import unittest
+import sys
+import threading
 
 import harness
 import truth
-from harness import Case, Gateway, Simulator, eventually
+from harness import BOUND, Case, eventually
+from websocket import Closed, WebSocket
 
 CONSUMER = {"address": "127.0.0.1", "port": 0}
+ROUNDS = int(os.environ.get("LIVE_ROUNDS", "4"))
 STEPS = int(os.environ.get("LIVE_STEPS", "400"))
+PER_SECOND = int(os.environ.get("LIVE_PER_SECOND", "0"))
+# of conf/contract/cct/BaseNotification.xsd, as clients read them
+CONTRACT_TYPES = {"cct.connection.state", "cct.terminalConnection.state", "cct.contact.property", "cct.contact.forceDisconnect",
+                  "cct.contact.defaultTreatment", "cct.agent.property", "cct.agent.state", "cct.terminal.property",
+                  "cct.terminal.state", "cct.address.property", "cct.address.state", "cct.provider.status", "cct.system"}
 
 
 def all_items(gate, who, kind):
@@ -43,6 +59,36 @@ def quiet(sim, gate):
             gate.metric("notify_messages_total") == counts["delivered"] and gate.metric("notify_messages_total") > 0)
 
 
+class Listener(threading.Thread):
+    """A client who hears everything: which types of events there were, and how many."""
+
+    def __init__(self, port, who):
+        super().__init__(daemon=True)
+        self.socket = WebSocket(port, who)
+        self.socket.subscribe("everything")
+        self.counts, self.failure, self.ended = {}, None, threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                message = self.socket.receive_op("event", "pong", "gap")
+                if message["op"] == "pong":
+                    return
+                kind = message["event"]["type"] if message["op"] == "event" else "gap"
+                self.counts[kind] = self.counts.get(kind, 0) + 1
+        except (Closed, OSError) as failure:
+            self.failure = failure
+
+    def end(self):
+        """All that was published until now has been heard."""
+        self.socket.send({"op": "ping"})
+        self.join(BOUND)
+        self.socket.sock.close()
+        assert not self.is_alive() and self.failure is None, self.failure
+        return self.counts
+
+
 class Follows(Case):
     """A floor and those who look at it: `users` have sessions, and each is compared with what the simulator would show him."""
     users = ()
@@ -61,18 +107,45 @@ class Follows(Case):
             found = truth.differences(told, lambda kind: all_items(self.gate, who, kind), self.without)
             self.assertEqual(summary(found), [], "as %s sees it" % who)
 
-    def settle(self):
+    def settle(self, bound=BOUND):
         eventually(lambda: quiet(self.sim, self.gate),
-                   "quiet: %s %s" % (self.sim.admin("GET", "/traffic"), self.sim.counters()["notify"]))
+                   "quiet: %s %s" % (self.sim.admin("GET", "/traffic"), self.sim.counters()["notify"]), bound)
 
-    def follow(self, seeds):
-        for seed in seeds:
-            before = self.sim.calls()
-            self.sim.admin("POST", "/traffic", {"steps": STEPS, "seed": seed})
-            self.settle()
-            self.assertEqual(self.sim.calls() - before, 0, "nothing was read meanwhile")
-            self.compare()
+    def rare(self):
+        """Of every type of event that traffic may not bring, one; the rest of it is for traffic."""
+        contact = self.sim.admin("POST", "/calls", {"to": "2001"})["contactId"]
+        for event in ({"type": "ADDRESS_STATE", "address": "52001", "state": "OUT_OF_SERVICE", "reason": "maintenance"},
+                      {"type": "TERMINAL_STATE", "terminal": "Line 1.0.1", "state": "OUT_OF_SERVICE", "reason": "maintenance"},
+                      {"type": "AGENT_STATE", "agent": "2001", "state": "UNMAPPED"},
+                      {"type": "SERVICE_PROVIDER_STATUS", "provider": "Passive", "state": "RESTART"},
+                      {"type": "DEFAULT_TREATMENT", "contact": contact},
+                      {"type": "FORCE_DISCONNECT", "contact": contact, "end": True},
+                      {"type": "AGENT_STATE", "agent": "2001", "state": "MAPPED"}):
+            self.sim.admin("POST", "/events", event)
+        self.sim.admin("POST", "/system", {"event": "SESSION_TERMINATION_IMMINENT", "remainingMs": 60000, "true": False})
+
+    def round(self, seed):
+        before = self.sim.calls()
+        self.sim.admin("POST", "/traffic", {"steps": STEPS, "seed": seed, "perSecond": PER_SECOND})
+        self.settle(BOUND + (STEPS / PER_SECOND if PER_SECOND else STEPS / 20))
+        self.assertEqual(self.sim.calls() - before, 0, "nothing was read meanwhile")
+        self.compare()
+
+    def follow(self):
+        listener, before = Listener(self.gate.port, "supervisor"), self.sim.state()["events"]
+        self.rare()
+        self.settle()
+        self.compare()
+        for seed in range(ROUNDS):
+            self.round(seed)
+        counts, after = listener.end(), self.sim.state()["events"]
         self.assertEqual(self.gate.child.log("gap"), [])
+        self.assertEqual({k for k in counts if k.startswith("gateway.gap") or k == "gap"}, set())
+        self.assertEqual({k for k in after if after[k] == before[k]}, set(), "of every type one at least was told")
+        self.assertEqual(CONTRACT_TYPES - set(counts), set(), "and published")
+        print("%s followed: %d steps, %d events at the contact centre, %d published, no gap, no difference" % (
+            type(self).__name__, ROUNDS * STEPS, sum(after.values()) - sum(before.values()), sum(counts.values())),
+            file=sys.stderr)
 
 
 class OneSession(Follows):
@@ -84,7 +157,7 @@ class OneSession(Follows):
         self.compare()
 
     def test_traffic(self):
-        self.follow(range(4))
+        self.follow()
 
 
 class ManySessions(Follows):
@@ -94,7 +167,7 @@ class ManySessions(Follows):
     gateway_options = {"users": users, "consumer": CONSUMER, "upstream": {"reconcileMs": 3600000}}
 
     def test_traffic(self):
-        self.follow(range(4))
+        self.follow()
 
 
 class Spoilt(Follows):

@@ -208,9 +208,9 @@ class Reads(Case):
     def test_routes_are_described(self):
         described = exchange(self.gate.port, "GET", "/openapi.json").json
         self.assertEqual(described["openapi"], "3.1.0")
-        others = {"/v1/events": 426, "/v1/events/ticket": 405}  # another protocol, another method
-        for path in described["paths"]:
-            if "{" not in path:
+        others = {"/v1/events": 426}  # another protocol
+        for path, item in described["paths"].items():
+            if "{" not in path and "get" in item:
                 answer = exchange(self.gate.port, "GET", path, bearer("supervisor"))
                 self.assertEqual(answer.status, others.get(path, 200), path)
 

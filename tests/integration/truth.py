@@ -1,4 +1,5 @@
 """The simulator's ground truth in the gateway's words, so that the two can be compared."""
+import base64
 
 
 def none_if_empty(value):
@@ -6,9 +7,12 @@ def none_if_empty(value):
 
 
 def agent(a):
-    return {"loginId": a["id"], "loginStatus": "LOGGED_IN" if a["loggedIn"] else "LOGGED_OUT",
+    return {"loginId": a["id"], "userName": a["userName"], "agentType": a["type"],
+            "loginStatus": "LOGGED_IN" if a["loggedIn"] else "LOGGED_OUT",
             "readyStatus": ("READY" if a["ready"] else "NOT_READY") if a["loggedIn"] else None,
             "notReadyReasonCode": None if a["ready"] else none_if_empty(a["reasonCode"]),
+            "voiceTerminal": a["staticVoiceTerminal"], "supervisor": a["supervisor"],
+            "contactTypes": sorted(a["contactTypes"]),
             "terminals": sorted(a["terminals"]), "capabilities": a["capabilities"]}
 
 
@@ -16,15 +20,18 @@ def terminal(t):
     capabilities = dict(t["capabilities"])
     capabilities.update(t.get("agentTerminalCapabilities") or {})
     is_agents = t["type"] == "AGENT"
-    return {"name": t["name"], "state": t["state"], "agent": none_if_empty(t["loggedIn"]), "doNotDisturb": t["doNotDisturb"],
-            "ready": t["ready"] if is_agents else None,
+    return {"name": t["name"], "type": t["type"], "state": t["state"], "agent": none_if_empty(t["loggedIn"]),
+            "doNotDisturb": t["doNotDisturb"], "ready": t["ready"] if is_agents else None,
             "activityCode": none_if_empty(t["activityCode"]) if is_agents else None,
+            "addresses": sorted(t["addresses"]), "contactTypes": [t["contactType"]],
             "capabilities": capabilities, "forwarding": len(t["forwarding"])}
 
 
 def address(a):
-    return {"name": a["name"], "state": a["state"], "doNotDisturb": a["doNotDisturb"], "capabilities": a["capabilities"],
-            "forwarding": len(a["forwarding"])}
+    return {"name": a["name"], "type": a["type"], "state": a["state"], "doNotDisturb": a["doNotDisturb"],
+            "terminals": [a["terminal"]] if a["terminal"] else [], "uri": a["uri"],
+            "controlled": a["controlled"] if a["type"] == "ROUTE_POINT" else None,
+            "capabilities": a["capabilities"], "forwarding": len(a["forwarding"])}
 
 
 def connection(c):
@@ -41,11 +48,29 @@ def leg(t):
             "capabilities": capabilities}
 
 
+# a property that no operation reads: the contract's name, and the field of the call, which has it when an event has told it
+TOLD = {"NETWORK_DIALED_ADDRESS": "networkDialledAddress", "SPEXTERNAL_ID": "spExternalId", "CALLED_ALIAS": "calledAlias",
+        "CCM_ID": "ccmId", "NODE_ID": "nodeId", "SOURCE_SITE_GROUP_ID": "sourceSiteGroupId",
+        "TARGET_AGENT_POSITION_ID": "targetAgentPositionId"}
+
+
+def data(value):
+    if isinstance(value, dict):
+        return {"type": "KEY_VALUE_PAIRS", "value": value}
+    if isinstance(value, str):
+        return {"type": "STRING", "value": value}
+    return {"type": "BINARY", "value": base64.b64encode(bytes(b & 0xff for b in value)).decode()}
+
+
 def call(c):
-    return {"contactId": c["contactId"], "calling": c["calling"], "called": c["called"],
-            "lastRedirected": none_if_empty(c.get("lastRedirected")), "uui": none_if_empty(c["uui"]),
-            "intrinsics": c["intrinsics"], "capabilities": c["capabilities"],
-            "connections": sorted((connection(n) for n in c["connections"]), key=lambda n: n["connectionId"])}
+    told = {TOLD[k]: int(v) if k == "CCM_ID" else v for k, v in c["properties"].items() if k in TOLD}
+    return dict(told, contactId=c["contactId"], externalContactId=c["externalContactId"], provider=c["provider"],
+                contactTypes=[c["contactType"]], calling=c["calling"], called=c["called"],
+                callingTerminal=c["callingTerminal"], originalDestination=c["original"],
+                lastRedirected=none_if_empty(c.get("lastRedirected")), data=data(c["data"]), uui=none_if_empty(c["uui"]),
+                intrinsics=c["intrinsics"], consultOf=c["consultOf"], transferredFrom=c["transferredFrom"],
+                capabilities=c["capabilities"],
+                connections=sorted((connection(n) for n in c["connections"]), key=lambda n: n["connectionId"]))
 
 
 def pick(shape, resource):
@@ -59,8 +84,10 @@ def pick(shape, resource):
                                if k == "terminalConnections" else n.get(k))
                            for k in ("connectionId", "address", "state", "capabilities", "terminalConnections")}
                           for n in got or []), key=lambda n: n["connectionId"])
-        elif key == "terminals":
+        elif key in ("terminals", "addresses", "contactTypes"):
             got = sorted(got or [])
+        elif key == "transferredFrom":  # the simulator knows the last one
+            got = got[-1] if got else None
         elif key == "forwarding":
             got = len(got or [])
         out[key] = got

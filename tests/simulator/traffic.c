@@ -8,6 +8,7 @@
 #include "buf.h"
 #include "calls.h"
 #include "caps.h"
+#include "events.h"
 #include "options.h"
 
 enum { TRIES = 6 };
@@ -423,6 +424,135 @@ static bool control(void)
     return true;
 }
 
+/* --- what changes by itself: in and out of service, and properties that nothing else in here touches --- */
+
+/* Mostly back in service soon. */
+static const char *any_state(void)
+{
+    static const char *const names[] = {"OUT_OF_SERVICE", "INVALID", "UNKNOWN"};
+    return resource_state(dice(3) ? "IN_SERVICE" : names[dice(3)]);
+}
+
+static bool address_service(void)
+{
+    struct address *address = world.addresses[dice((uint32_t)world.address_count)];
+    address_set_state(address, any_state(), dice(2) ? "maintenance" : "");
+    return true;
+}
+
+static bool terminal_service(void)
+{
+    struct terminal *terminal = world.terminals[dice((uint32_t)world.terminal_count)];
+    terminal_set_state(terminal, any_state(), dice(2) ? "maintenance" : "");
+    return true;
+}
+
+static bool mapping(void)
+{
+    agent_set_mapped(any_agent(), dice(3));
+    return true;
+}
+
+static bool provider(void)
+{
+    static const char *const names[] = {"STARTUP", "FAILURE_MASTER_APPLICATION",
+                                        "FAILURE_SUPPORTING_APPLICATION", "RESTART"};
+    sim_emit(&(struct sim_event){.kind = EVENT_SERVICE_PROVIDER_STATUS,
+                                 .provider = dice(2) ? "Passive" : "CCMM",
+                                 .state = names[dice(4)]});
+    return true;
+}
+
+static bool announce_call(enum event_kind kind)
+{
+    struct contact *contact = any_contact();
+    if (contact != NULL)
+        sim_emit(&(struct sim_event){.kind = kind, .contact = contact});
+    return contact != NULL;
+}
+
+static bool default_treatment(void)
+{
+    return announce_call(EVENT_DEFAULT_TREATMENT);
+}
+
+/* What is asked for happens, or does not. */
+static bool force_disconnect(void)
+{
+    struct contact *contact = TAILQ_FIRST(&world.contacts);
+    if (contact == NULL)
+        return false;
+    sim_emit(&(struct sim_event){.kind = EVENT_FORCE_DISCONNECT, .contact = contact});
+    if (dice(2))
+        contact_end(contact, "FORCE_DISCONNECT");
+    return true;
+}
+
+/* Properties that are told and never read, with a new value; and those whose value is what it was. */
+static bool contact_property(void)
+{
+    static const char *const told[] = {
+        "NETWORK_DIALED_ADDRESS", "SPEXTERNAL_ID",           "CALLED_ALIAS", "CCM_ID", "NODE_ID",
+        "SOURCE_SITE_GROUP_ID",   "TARGET_AGENT_POSITION_ID"};
+    static const char *const same[] = {"CONTACT", "CONTACT_TYPE", "ROUTE", "CALLING_TERMINAL"};
+    struct contact *contact = any_contact();
+    char value[16];
+    if (contact == NULL)
+        return false;
+    snprintf(value, sizeof(value), "%u", dice(1000));
+    if (dice(3))
+        contact_announce(contact, told[dice(sizeof(told) / sizeof(*told))], value);
+    else
+        contact_changed(contact, same[dice(sizeof(same) / sizeof(*same))]);
+    return true;
+}
+
+static bool agent_property(void)
+{
+    static const char *const names[] = {"CONTACT_TYPE", "ADDRESS_NAME", "INFORMATION"};
+    struct agent *agent = any_agent();
+    unsigned what = dice(5);
+    if (what == 0)
+        agent_set_voice_terminal(agent, any_agent()->terminals[0]);
+    else if (what == 1)
+        agent_set_supervisor(agent, &world.agents[0] != agent ? &world.agents[0] : NULL);
+    else
+        agent_announce(agent, names[what - 2]);
+    return true;
+}
+
+static bool terminal_property(void)
+{
+    static const char *const names[] = {"CONTACT_TYPE",
+                                        "NAME",
+                                        "PORT",
+                                        "TREATMENT_TERMINAL_TYPE",
+                                        "TREATMENT_TRANSPORT_TYPE",
+                                        "VALIDATE_AGENT_LICENSE"};
+    const struct terminal *terminal = world.terminals[dice((uint32_t)world.terminal_count)];
+    terminal_announce(terminal, names[dice(sizeof(names) / sizeof(*names))], "7");
+    return true;
+}
+
+static bool address_property(void)
+{
+    static const char *const names[] = {"PRESENCE", "ADDRESS_TERMINAL_ASSOCIATION"};
+    struct address *address = world.addresses[dice((uint32_t)world.address_count)];
+    char uri[48];
+    switch (dice(4)) {
+    case 0:
+        address_set_acquired(address, dice(4));
+        return true;
+    case 1:
+        snprintf(uri, sizeof(uri), "sip:%u@cct.example.com", dice(100000));
+        address_set_uri(address, uri);
+        return true;
+    default:
+        address_announce(address, names[dice(2)]);
+        return true;
+    }
+}
+
 static const struct {
     const char *name;
     unsigned weight;
@@ -458,6 +588,16 @@ static const struct {
     {"forwarding", 1, forwarding},
     {"messageWaiting", 1, message_waiting},
     {"control", 1, control},
+    {"addressService", 2, address_service},
+    {"terminalService", 2, terminal_service},
+    {"mapping", 1, mapping},
+    {"provider", 1, provider},
+    {"defaultTreatment", 1, default_treatment},
+    {"forceDisconnect", 1, force_disconnect},
+    {"contactProperty", 4, contact_property},
+    {"agentProperty", 2, agent_property},
+    {"terminalProperty", 2, terminal_property},
+    {"addressProperty", 2, address_property},
 };
 enum { ACTIONS = sizeof(actions) / sizeof(*actions) };
 

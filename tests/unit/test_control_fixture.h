@@ -145,7 +145,7 @@ static struct row **disk_find(struct durable *disk, const struct row *like)
     return link;
 }
 
-static void disk_apply(struct durable *disk, struct change *change)
+static inline void disk_apply(struct durable *disk, struct change *change)
 {
     struct row **link = disk_find(disk, &change->row), *row = *link;
 
@@ -166,14 +166,14 @@ static void disk_apply(struct durable *disk, struct change *change)
     }
 }
 
-static const char *text_of(const json_t *json, const char *member)
+static inline const char *text_of(const json_t *json, const char *member)
 {
     const char *text = json_string_value(json_object_get(json, member));
     return text != NULL ? text : "";
 }
 
 /* No agent has two FullControl leases, whatever has been committed. */
-static void disk_assert_sound(const struct durable *disk)
+static inline void disk_assert_sound(const struct durable *disk)
 {
     const struct row *row;
     json_t *seen = json_object();
@@ -194,7 +194,7 @@ static void disk_assert_sound(const struct durable *disk)
 }
 
 /* The first batch that waits comes to this end; 0: none waits. */
-static int disk_settle(struct durable *disk, int rc)
+static inline int disk_settle(struct durable *disk, int rc)
 {
     struct durable_batch *batch = disk->first;
     struct change *change;
@@ -219,7 +219,7 @@ static int disk_settle(struct durable *disk, int rc)
     return 1;
 }
 
-static size_t disk_rows(const struct durable *disk, enum durable_table table)
+static inline size_t disk_rows(const struct durable *disk, enum durable_table table)
 {
     const struct row *row;
     size_t count = 0;
@@ -259,14 +259,14 @@ static int64_t fake_unix_ms(void)
 
 static const struct control_clock fake_clock = {fake_monotonic_ms, fake_unix_ms};
 
-static void note(char *list, size_t size, const char *text)
+static inline void note(char *list, size_t size, const char *text)
 {
     size_t length = strlen(list);
     if (length + strlen(text) + 1 < size)
         snprintf(list + length, size - length, "%s", text);
 }
 
-static void on_event(void *data, const struct control_event *event)
+static inline void on_event(void *data, const struct control_event *event)
 {
     static const char *const names[CONTROL_ACTS] = {
         "granted", "released", "expired", "forced", "transferred", "reserved", "unreserved"};
@@ -282,7 +282,7 @@ static void on_event(void *data, const struct control_event *event)
     w->last_client = event->client;
 }
 
-static void on_change(void *data, const char *agent)
+static inline void on_change(void *data, const char *agent)
 {
     struct world *w = data;
     json_t *json = control_describe(w->control, agent); /* as the model does */
@@ -292,7 +292,7 @@ static void on_change(void *data, const char *agent)
     note(w->changes, sizeof(w->changes), ";");
 }
 
-static void world_start(struct world *w)
+static inline void world_start(struct world *w)
 {
     struct control_settings settings = {.loop = &w->loop,
                                         .durable = &w->disk,
@@ -303,7 +303,7 @@ static void world_start(struct world *w)
     assert_int_equal(control_new_on(&w->control, &settings, &fake_clock), CG_OK);
 }
 
-static int world_setup(void **state)
+static inline int world_setup(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
@@ -322,24 +322,24 @@ static int world_setup(void **state)
     return 0;
 }
 
-static void deliver(struct world *w)
+static inline void deliver(struct world *w)
 {
     mailbox_deliver(&w->loop.mailbox);
 }
 
 /* Everything that waits comes to this end, and what follows from it. */
-static void settle_as(struct world *w, int rc)
+static inline void settle_as(struct world *w, int rc)
 {
     while (disk_settle(&w->disk, rc))
         deliver(w);
 }
 
-static void settle(struct world *w)
+static inline void settle(struct world *w)
 {
     settle_as(w, CG_OK);
 }
 
-static void disk_forget_queue(struct durable *disk)
+static inline void disk_forget_queue(struct durable *disk)
 {
     while (disk->first != NULL) {
         struct durable_batch *batch = disk->first;
@@ -359,7 +359,7 @@ static void disk_forget_queue(struct durable *disk)
 }
 
 /* As after kill -9: what was not committed never happens. */
-static void crash(struct world *w)
+static inline void crash(struct world *w)
 {
     control_free(&w->control);
     disk_forget_queue(&w->disk);
@@ -367,7 +367,7 @@ static void crash(struct world *w)
     world_start(w);
 }
 
-static int world_teardown(void **state)
+static inline int world_teardown(void **state)
 {
     struct world *w = *state;
     struct row *row, *next;
@@ -386,7 +386,7 @@ static int world_teardown(void **state)
     return 0;
 }
 
-static void pass(struct world *w, int64_t ms)
+static inline void pass(struct world *w, int64_t ms)
 {
     now_ms += ms;
     unix_ms += ms;
@@ -404,7 +404,7 @@ struct asker {
     uint64_t fence;
 };
 
-static void on_answer(void *data, const struct control_outcome *outcome)
+static inline void on_answer(void *data, const struct control_outcome *outcome)
 {
     struct asker *asker = data;
     const char *secret = json_string_value(json_object_get(outcome->body, "lease"));
@@ -423,14 +423,15 @@ static void on_answer(void *data, const struct control_outcome *outcome)
     }
 }
 
-static void asker_release(struct asker *asker)
+static inline void asker_release(struct asker *asker)
 {
     json_decref(asker->body);
     memset(asker, 0, sizeof(*asker));
 }
 
-static struct control_ask ask_of(struct asker *asker, const char *agent, const char *application,
-                                 unsigned roles, const uint8_t *lease)
+static inline struct control_ask ask_of(struct asker *asker, const char *agent,
+                                        const char *application, unsigned roles,
+                                        const uint8_t *lease)
 {
     return (struct control_ask){.agent = agent,
                                 .actor = {application, roles, "http"},
@@ -439,15 +440,15 @@ static struct control_ask ask_of(struct asker *asker, const char *agent, const c
                                 .data = asker};
 }
 
-static void attach(struct world *w, struct asker *asker, const char *agent, const char *application,
-                   enum control_profile profile)
+static inline void attach(struct world *w, struct asker *asker, const char *agent,
+                          const char *application, enum control_profile profile)
 {
     struct control_ask ask =
         ask_of(asker, agent, application, ROLE_CONTROLLER | ROLE_RECORDER, NULL);
     control_attach(w->control, &ask, profile);
 }
 
-static enum control_answer check(struct world *w, const char *agent, const uint8_t *lease)
+static inline enum control_answer check(struct world *w, const char *agent, const uint8_t *lease)
 {
     struct control_verdict verdict;
     control_check(w->control, agent, lease, &verdict);
@@ -456,7 +457,7 @@ static enum control_answer check(struct world *w, const char *agent, const uint8
 }
 
 /* How many audit entries have this `what` */
-static size_t audited(const struct world *w, const char *what)
+static inline size_t audited(const struct world *w, const char *what)
 {
     size_t i, count = 0;
     json_t *entry;
@@ -465,11 +466,60 @@ static size_t audited(const struct world *w, const char *what)
     return count;
 }
 
-static const char *audit_last(const struct world *w, const char *member)
+static inline const char *audit_last(const struct world *w, const char *member)
 {
     json_t *entry = json_array_get(w->disk.audit, json_array_size(w->disk.audit) - 1);
     const char *text = json_string_value(json_object_get(entry, member));
     return text != NULL ? text : "";
+}
+
+static inline void told(struct asker *asker, enum control_answer answer)
+{
+    assert_int_equal(asker->answered, 1);
+    assert_int_equal(asker->answer, answer);
+    asker->answered = 0;
+}
+
+static inline void get_full(struct world *w, struct asker *asker, const char *agent,
+                            const char *application)
+{
+    attach(w, asker, agent, application, CONTROL_FULL);
+    settle(w);
+    told(asker, CONTROL_OK);
+}
+
+static inline struct control_ask operator_ask(struct asker *asker, const char *agent)
+{
+    return ask_of(asker, agent, "ops", ROLE_OPERATOR, NULL);
+}
+
+static inline void renew(struct world *w, struct asker *asker)
+{
+    struct control_ask ask = ask_of(asker, NULL, "desk", ROLE_CONTROLLER, asker->digest);
+    control_renew(w->control, &ask);
+}
+
+static inline void bind_to(struct world *w, struct asker *asker, uint64_t client)
+{
+    struct control_ask ask = ask_of(asker, NULL, "desk", ROLE_CONTROLLER, asker->digest);
+    ask.client = client;
+    control_bind(w->control, &ask);
+}
+
+static inline void release(struct world *w, struct asker *asker, const char *agent)
+{
+    struct control_ask ask = ask_of(asker, agent, "desk", ROLE_CONTROLLER, asker->digest);
+    control_release(w->control, &ask);
+}
+
+static inline void assert_detail(struct world *w, const char *agent, const uint8_t *lease,
+                                 const char *expected)
+{
+    struct control_verdict verdict;
+    control_check(w->control, agent, lease, &verdict);
+    json_decref(verdict.holder);
+    assert_int_equal(verdict.answer, CONTROL_LOST);
+    assert_string_equal(verdict.detail, expected);
 }
 
 #endif
