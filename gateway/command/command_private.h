@@ -110,6 +110,8 @@ int refuse_with(struct execution *execution, enum problem problem, const char *d
                 json_t *members);
 /* What the upstream's outcome means for one who commanded; a success is 204. */
 void conclude_outcome(struct execution *execution, const struct session_outcome *outcome);
+/* For the audit. */
+void note_fault(struct execution *execution, const struct codec_fault *fault);
 /* A problem whose outcome is not plain "not done". Takes the reference to `members`. */
 void conclude_problem(struct execution *execution, enum problem problem,
                       enum command_outcome outcome, const char *detail, json_t *members);
@@ -142,6 +144,8 @@ int scene_derive(struct execution *execution);
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);
 int gate_capability(struct execution *execution);
+/* The capability that is known, if not for sure, to say no; NULL: none does. Before the command touches it. */
+const char *gate_known_absent(const struct execution *execution);
 
 /* arguments.c: NULL: refused already */
 json_t *arguments_make(struct execution *execution);
