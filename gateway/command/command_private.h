@@ -144,8 +144,6 @@ int scene_derive(struct execution *execution);
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);
 int gate_capability(struct execution *execution);
-/* The capability that is known, if not for sure, to say no; NULL: none does. Before the command touches it. */
-const char *gate_known_absent(const struct execution *execution);
 
 /* arguments.c: NULL: refused already */
 json_t *arguments_make(struct execution *execution);

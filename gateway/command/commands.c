@@ -486,24 +486,10 @@ static json_t *answer_of(struct execution *execution, const json_t *result)
     return NULL;
 }
 
-/* The contact centre refused, and what was known of the capability said so: that is the reason, whoever may have been faster. */
-static void refused_for_lack(struct execution *execution, const struct session_outcome *outcome,
-                             const char *capability)
-{
-    note_fault(execution, outcome->fault);
-    conclude_problem(
-        execution, PROBLEM_CAPABILITY_ABSENT, OUTCOME_NOT_DONE, outcome->fault->message,
-        json_pack("{s:s, s:s}", "capability", capability, "fault", outcome->fault->name));
-}
-
 static void on_row_reply(struct execution *execution, const struct session_outcome *outcome)
 {
-    const char *absent = gate_known_absent(execution);
-
     if (outcome->rc == CG_OK)
         conclude(execution, 200, answer_of(execution, outcome->result));
-    else if (outcome->rc == CG_E_FAULT && outcome->fault != NULL && absent != NULL)
-        refused_for_lack(execution, outcome, absent);
     else
         conclude_outcome(execution, outcome);
 }

@@ -159,27 +159,26 @@ static const struct node *capable(const struct execution *execution, const char 
     if (row == NULL || row->capability == NULL)
         return NULL;
     *flag = strchr(row->capability, '.') + 1;
-    return capable_node(execution, row->capability);
+    return capable_node(execution, row->capability + (row->capability[0] == '!'));
 }
 
-/* Only a live no refuses (DOMAIN rule 19): a stale one is worse than the contact centre's own word. */
+/*
+ * Only a live no refuses (DOMAIN rule 19): a stale one is worse than the contact centre's own word. Of what no provider implements, any no
+ * that was ever heard is as good.
+ */
 int gate_capability(struct execution *execution)
 {
     char detail[CG_ERROR_TEXT_MAX];
     const char *flag;
     const struct node *node = capable(execution, &flag);
 
-    if (node == NULL || right_of(execution, node, flag) != RIGHT_LIVE_NO)
+    enum right right = node != NULL ? right_of(execution, node, flag) : RIGHT_UNKNOWN;
+
+    if (right == RIGHT_UNKNOWN ||
+        (right == RIGHT_NO && execution->command->row->capability[0] != '!'))
         return CG_OK;
     snprintf(detail, sizeof(detail), "the contact centre says that %s is false of %s", flag,
              node->id);
     return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, detail,
                        json_pack("{s:s}", "capability", flag));
-}
-
-const char *gate_known_absent(const struct execution *execution)
-{
-    const char *flag;
-    const struct node *node = capable(execution, &flag);
-    return node != NULL && right_of(execution, node, flag) != RIGHT_UNKNOWN ? flag : NULL;
 }
