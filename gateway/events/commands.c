@@ -157,22 +157,33 @@ static void learn_lease(struct client *client, const struct command *command)
     remember(client, &lease);
 }
 
-static int is_lost(const struct command *command)
+/* Over, not only of no use for another agent than its own. */
+static int is_lost(const struct client *client, const struct command *command)
 {
     const char *type = json_string_value(json_object_get(command->answer, "type")),
-               *slug = problem_rows[PROBLEM_CONTROL_LOST].slug;
-    size_t length = type != NULL ? strlen(type) : 0;
+               *agent = json_string_value(json_object_get(command->answer, "agent"));
+    char lost[64];
+    unsigned i;
 
-    return command->is_problem && length > strlen(slug) &&
-           strcmp(type + length - strlen(slug), slug) == 0;
+    snprintf(lost, sizeof(lost), "/problems/%s", problem_rows[PROBLEM_CONTROL_LOST].slug);
+    if (!command->is_problem || type == NULL || agent == NULL || strcmp(type, lost) != 0)
+        return 0;
+    for (i = 0; i < client->num_leases; ++i)
+        if (memcmp(client->leases[i].digest, command->lease, CONTROL_DIGEST_BYTES) == 0)
+            return strcmp(client->leases[i].agent, agent) == 0;
+    return 0;
+}
+
+static int is_released(const struct command *command)
+{
+    return !command->is_problem && !command->force && command_is(command, "release");
 }
 
 static void learn(struct client *client, const struct command *command)
 {
     if (!command->is_problem && (command_is(command, "attach") || command_is(command, "bind")))
         learn_lease(client, command);
-    else if (command->has_lease && (is_lost(command) || (!command->is_problem && !command->force &&
-                                                         command_is(command, "release"))))
+    else if (command->has_lease && (is_released(command) || is_lost(client, command)))
         forget(client, command->lease);
 }
 
