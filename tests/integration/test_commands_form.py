@@ -5,7 +5,7 @@ import re
 
 import harness
 from commanding import Floor, Speaker, call_command, control_of
-from harness import BOUND, Case, bearer, eventually, exchange
+from harness import BOUND, Case, bearer, eventually, exchange, raw
 from websocket import WebSocket
 
 LEASE = "A" * 43
@@ -173,6 +173,17 @@ class Form(Case):
             self.refused(413, "body-too-large", "PUT", "/v1/calls/nobody/data", {"a": "x" * (2 * 1024 * 1024)})
         except (BrokenPipeError, ConnectionResetError):
             pass  # refused while it was still being sent
+
+    def test_framing(self):
+        """A body in chunks, and two requests in one packet: what is wiped of the first is not the second's."""
+        head = "POST /v1/calls/nobody/%s HTTP/1.1\r\nHost: x\r\nAuthorization: " + bearer("everything")["Authorization"] + \
+               "\r\nContent-Type: application/json\r\n"
+        chunked = (head % "dtmf" + "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"digits\"\r\n6\r\n:\"12\"}\r\n0\r\n\r\n").encode()
+        plain = (head % "transfer" + "Content-Length: 25\r\n\r\n{\"to\":\"1\",\"mode\":\"dunno\"}").encode()
+        last = (head % "answer" + "Connection: close\r\nContent-Length: 2\r\n\r\n[]").encode()
+        answer = raw(self.gate.port, chunked + plain + last).decode()
+        self.assertEqual(re.findall(r"HTTP/1.1 (\d+)", answer), ["404", "400", "400"])
+        self.assertIn("/mode", answer)
 
     # ---- header fields and query ----
 
@@ -459,6 +470,25 @@ class Bound(Floor):
             self.assertEqual(self.ready(ws, "2002")["body"]["type"], "/problems/control-required")
             ws.attach("2002")
             self.assertLess(self.ready(ws, "2002")["status"], 300)
+
+
+class Leaving(Floor):
+    """Who goes before the answer has come leaves nothing behind that keeps others out."""
+    gateway_options = dict(Floor.gateway_options, control={"ttlMs": 600000, "graceMs": 300})
+
+    def test_before_the_answer(self):
+        self.no_control()
+        for _ in range(20):
+            with WebSocket(self.gate.port, "floor") as ws:
+                ws.send({"op": "command", "method": "PUT", "path": control_of("2002"), "body": {"profile": "FullControl"}})
+            eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again", 20)
+
+    def test_after_the_answer(self):
+        self.no_control()
+        with Speaker(self.gate.port, "floor") as ws:
+            ws.attach("2002")
+            self.assertEqual(len(self.gate.get(control_of("2002"), "floor").json["instances"]), 1)
+        eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again", 20)
 
 
 if __name__ == "__main__":
