@@ -185,7 +185,8 @@ class Row:
         self.name, self.setup, self.method, self.path, self.body = name, setup, method, path, body
         self.operation, self.effect, self.when, self.event, self.result = operation, effect, when, event, result
         self.wrong = wrong  # a state in which it cannot be: 409 capability-absent, or the contact centre's fault
-        self.fault_when_wrong = fault_when_wrong  # nothing tells beforehand
+        # nothing tells beforehand; "maybe": the flag follows calls without an event of its own, so that it may not be live (rule 19)
+        self.fault_when_wrong = fault_when_wrong
         self.agent = agent  # whose FullControl it takes; None: nobody's
         self.undo, self.count = undo, count
         self.proven = proven  # an event shows that it is done
@@ -220,7 +221,7 @@ ROWS = [
         lambda t, c, a: t.connection(c["call"], position(WHO))["terminalConnections"][0]["activityCode"] == "12",
         when="terminalConnectionId"),
     Row("activityCode", idle, "PUT", AGENT + "/activity-code", {"activityCode": "13"}, "AgentTerminalService.SetActivityCode",
-        terminal_is(activityCode="13"), event=property("terminal", "ACTIVITY_CODE"), wrong=logged_out, proven=True),
+        terminal_is(activityCode="13"), event=property("terminal", "ACTIVITY_CODE"), wrong=logged_out, fault_when_wrong="maybe", proven=True),
     Row("voiceTerminal", idle, "PUT", "/v1/agents/2001/voice-terminal", {"terminal": line(OTHER)},
         "AgentService.SetStaticVoiceTerminal", lambda t, c, a: t.agent(BOSS)["staticVoiceTerminal"] == line(OTHER),
         event=property("agent", "VOICE_TERMINAL"), agent=BOSS,
@@ -230,7 +231,7 @@ ROWS = [
         undo=undo_with("PUT", AGENT + "/supervisor", {"supervisor": BOSS})),
     Row("callSupervisor", idle, "POST", AGENT + "/call-supervisor", {}, "AgentTerminalService.CallSupervisor",
         lambda t, c, a: [(c["calling"], c["called"]) for c in t.sim.state()["calls"]] == [(position(WHO), position(BOSS))],
-        event=state("terminalConnection", "RINGING"), wrong=logged_out),
+        event=state("terminalConnection", "RINGING"), wrong=logged_out, fault_when_wrong="maybe"),
     Row("emergency", talking, "POST", AGENT + "/emergency", {}, "AgentTerminalConnectionService.EmergencyKey",
         connection_is(position(BOSS), "ALERTING"), event=state("connection", "ALERTING")),
     Row("retrieve", queued, "POST", AGENT + "/retrieve", {"externalContactId": "{external}"}, "AgentService.Retrieve",
@@ -249,7 +250,7 @@ ROWS = [
     Row("cancelForwarding", forwarded_terminal, "DELETE", TERM + "/forwarding", None, "TerminalService.CancelForwarding",
         terminal_is(forwarding=[]), event=property("terminal", "FORWARDING")),
     Row("pickupFromGroup", ringing_elsewhere, "POST", TERM + "/pickup", {"group": "Group1"}, "TerminalService.PickupFromGroup",
-        leg_is("ACTIVE"), when="group", result="terminalConnectionId", event=state("terminalConnection", "ACTIVE"), wrong=talking),
+        leg_is("ACTIVE"), when="group", result="terminalConnectionId", event=state("terminalConnection", "ACTIVE"), wrong=talking, fault_when_wrong="maybe"),
     Row("pickupFromTerminal", ringing_elsewhere, "POST", TERM + "/pickup", {"terminalConnectionId": "{leg}"},
         "TerminalService.PickupFromTerminal", leg_is("ACTIVE"), when="terminalConnectionId", result="terminalConnectionId",
         event=state("terminalConnection", "ACTIVE")),
@@ -258,7 +259,7 @@ ROWS = [
         event=state("terminalConnection", "ACTIVE")),
     Row("pickupFromAddress", ringing_elsewhere, "POST", TERM + "/pickup", {"to": position(OTHER), "address": position(WHO)},
         "TerminalService.PickupFromAddress", leg_is("ACTIVE"), result="terminalConnectionId",
-        event=state("terminalConnection", "ACTIVE"), wrong=talking),
+        event=state("terminalConnection", "ACTIVE"), wrong=talking, fault_when_wrong="maybe"),
     Row("doNotDisturbOn", idle, "PUT", ADDR + "/do-not-disturb", None, "AddressService.SetDoNotDisturb",
         address_is(position(WHO), doNotDisturb=True), event=property("address", "DO_NOT_DISTURB"),
         undo=undo_with("DELETE", ADDR + "/do-not-disturb"), proven=True),
@@ -286,7 +287,7 @@ ROWS = [
 
     # calls
     Row("makeCall", idle, "POST", "/v1/calls", {"from": {"agent": WHO}, "to": position(OTHER)}, "TerminalService.Originate",
-        new_call(position(OTHER)), result="contactId", event=state("terminalConnection", "RINGING"), wrong=talking, proven=True),
+        new_call(position(OTHER)), result="contactId", event=state("terminalConnection", "RINGING"), wrong=talking, fault_when_wrong="maybe", proven=True),
     Row("dropCall", talking, "DELETE", CALL, None, "ContactService.Drop", call_gone,
         event=state("terminalConnection", "DROPPED"), proven=True),
     Row("answer", ringing, "POST", CALL + "/answer", {}, "TerminalConnectionService.Answer", leg_is("ACTIVE"),
@@ -309,7 +310,7 @@ ROWS = [
     Row("completeTransfer", transferring, "POST", CALL + "/transfer/complete", {"consultContactId": "{consult}"},
         "TerminalConnectionService.CompleteSupervisedTransfer",
         lambda t, c, a: t.call(c["call"]) is None and t.call(c["consult"])["transferredFrom"] == c["call"],
-        event=state("terminalConnection", "DROPPED"), wrong=conferring, proven=True),
+        event=state("terminalConnection", "DROPPED"), wrong=conferring, fault_when_wrong="maybe", proven=True),
     Row("addParty", talking, "POST", CALL + "/conference", {"to": position(OTHER), "mode": "blind"}, "ContactService.AddParty",
         parties(position(WHO), position(OTHER)), when="mode=blind", result="connectionId",
         event=state("connection", "ALERTING")),
@@ -319,13 +320,13 @@ ROWS = [
         event=state("terminalConnection", "AUTOHELD"), wrong=ringing, proven=True),
     Row("completeConference", conferring, "POST", CALL + "/conference/complete", {"consultContactId": "{consult}"},
         "TerminalConnectionService.CompleteConference", parties(position(WHO), position(OTHER)),
-        event=state("terminalConnection", "ACTIVE"), wrong=transferring, proven=True),
+        event=state("terminalConnection", "ACTIVE"), wrong=transferring, fault_when_wrong="maybe", proven=True),
     Row("consult", talking, "POST", CALL + "/consult", {"to": position(OTHER)}, "TerminalConnectionService.Consult",
         lambda t, c, a: t.call(a.json["contactId"])["consultOf"] == c["call"], result="contactId",
         event=state("terminalConnection", "AUTOHELD"), wrong=ringing, proven=True),
     Row("join", conferring, "POST", CALL + "/join", {"consultContactId": "{consult}"},
         "TerminalConnectionService.CompleteConference", parties(position(WHO), position(OTHER)), when="consultContactId",
-        event=state("terminalConnection", "ACTIVE"), wrong=transferring, proven=True),
+        event=state("terminalConnection", "ACTIVE"), wrong=transferring, fault_when_wrong="maybe", proven=True),
     Row("addParty", talking, "POST", CALL + "/join", {"to": position(OTHER)}, "ContactService.AddParty",
         parties(position(WHO), position(OTHER)), result="connectionId", event=state("connection", "ALERTING")),
     Row("disconnect", talking, "POST", CALL + "/disconnect", {}, "ConnectionService.Disconnect", call_gone,
@@ -341,10 +342,10 @@ ROWS = [
         event=state("connection", "ALERTING"), wrong=talking, proven=True),
     Row("observe", talking_elsewhere, "POST", CALL + "/observe", {"agent": BOSS}, "ContactService.Observe",
         leg_is("BRIDGED", BOSS), result="connectionId", event=state("terminalConnection", "BRIDGED"), agent=BOSS,
-        wrong=ringing_elsewhere),
+        wrong=ringing_elsewhere, fault_when_wrong="maybe"),
     Row("bargeIn", talking_elsewhere, "POST", CALL + "/barge-in", {"agent": BOSS}, "ContactService.BargeIn",
         leg_is("ACTIVE", BOSS), result="connectionId", event=state("terminalConnection", "ACTIVE"), agent=BOSS,
-        wrong=ringing_elsewhere),
+        wrong=ringing_elsewhere, fault_when_wrong="maybe"),
     Row("treatment", waiting_at_route_point, "POST", CALL + "/treatment",
         {"type": "MUSIC", "treatmentAddress": "7", "interruptible": True}, "ContactService.GiveTreatment", always, agent=None),
     Row("mediaTreatment", waiting_at_route_point, "POST", CALL + "/media-treatment",

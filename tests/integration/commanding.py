@@ -153,6 +153,20 @@ class Floor(Case):
             if agent["loggedIn"] != wanted or agent["ready"] != wanted:
                 self.sim.admin("POST", "/agents/" + agent["id"], {"loggedIn": wanted, "ready": wanted})
         self.settle()
+        for kind in ("terminals", "addresses"):
+            for place in state[kind]:
+                for what, member in (("do-not-disturb", "doNotDisturb"), ("forwarding", "forwarding")):
+                    if place[member]:
+                        self.clear(of(kind, place["name"]) + "/" + what, place["name"][-1])
+
+    def clear(self, path, last):
+        """What only a command can put back, by taking control of whose it is."""
+        agent = "200" + last
+        self.send("DELETE", control_of(agent) + "?force=true", None, "operator")
+        lease = self.attach(agent)["lease"]
+        self.assert_done(self.send("DELETE", path, None, lease=lease), path)
+        self.release(agent, lease)
+        self.settle()
 
     def settle(self):
         """What the simulator had to tell is applied: the model is live and as the simulator is."""

