@@ -25,6 +25,7 @@ struct client_lease {
 struct errand {
     struct errand *next, **link; /* in the client's list */
     struct client *client;       /* NULL: it has gone */
+    struct front *front;
     json_t *id;
 };
 
@@ -67,6 +68,7 @@ static struct errand *errand_new(struct client *client, json_t *id)
     if (errand == NULL)
         abort();
     errand->client = client;
+    errand->front = client->hub->front;
     errand->id = json_incref(id);
     if ((errand->next = client->errands) != NULL)
         errand->next->link = &errand->next;
@@ -101,6 +103,11 @@ static struct client *errand_end(struct errand *errand, json_t **id)
 }
 
 /* ---- leases that the connection knows ---- */
+
+static int may_bind(const struct command *command)
+{
+    return command_is(command, "attach") || command_is(command, "bind");
+}
 
 static void forget(struct client *client, const uint8_t *digest)
 {
@@ -157,22 +164,33 @@ static void learn_lease(struct client *client, const struct command *command)
     remember(client, &lease);
 }
 
-static int is_lost(const struct command *command)
+/* Over, not only of no use for another agent than its own. */
+static int is_lost(const struct client *client, const struct command *command)
 {
     const char *type = json_string_value(json_object_get(command->answer, "type")),
-               *slug = problem_rows[PROBLEM_CONTROL_LOST].slug;
-    size_t length = type != NULL ? strlen(type) : 0;
+               *agent = json_string_value(json_object_get(command->answer, "agent"));
+    char lost[64];
+    unsigned i;
 
-    return command->is_problem && length > strlen(slug) &&
-           strcmp(type + length - strlen(slug), slug) == 0;
+    snprintf(lost, sizeof(lost), "/problems/%s", problem_rows[PROBLEM_CONTROL_LOST].slug);
+    if (!command->is_problem || type == NULL || agent == NULL || strcmp(type, lost) != 0)
+        return 0;
+    for (i = 0; i < client->num_leases; ++i)
+        if (memcmp(client->leases[i].digest, command->lease, CONTROL_DIGEST_BYTES) == 0)
+            return strcmp(client->leases[i].agent, agent) == 0;
+    return 0;
+}
+
+static int is_released(const struct command *command)
+{
+    return !command->is_problem && !command->force && command_is(command, "release");
 }
 
 static void learn(struct client *client, const struct command *command)
 {
-    if (!command->is_problem && (command_is(command, "attach") || command_is(command, "bind")))
+    if (!command->is_problem && may_bind(command))
         learn_lease(client, command);
-    else if (command->has_lease && (is_lost(command) || (!command->is_problem && !command->force &&
-                                                         command_is(command, "release"))))
+    else if (command->has_lease && (is_released(command) || is_lost(client, command)))
         forget(client, command->lease);
 }
 
@@ -245,23 +263,36 @@ static const uint8_t *bound_lease(const struct client *client, const struct inta
 
 /* ---- sending ---- */
 
+/* What was bound after the connection had been told of as gone would be renewed for good. */
+static void let_go(const struct errand *errand, const struct command *command)
+{
+    if (errand->client == NULL && may_bind(command) && !errand->front->stopping)
+        owner_client_gone(errand->front->owner, command->client);
+}
+
+static void send_answer(struct client *client, json_t *id, const struct command *command)
+{
+    json_t *more = json_object();
+
+    if (command->waited)
+        json_object_set_new(more, "waited", json_true());
+    if (command->replayed)
+        json_object_set_new(more, "replayed", json_true());
+    send_result(client, id, command->status, json_incref(command->answer), more,
+                command->secret_answer);
+    client_flush(client);
+}
+
 static void on_command(struct message *message)
 {
     struct command *command = (struct command *)message;
-    json_t *id, *more, *body = json_incref(command->answer);
-    struct client *client = errand_end(command->data, &id);
+    struct client *client;
+    json_t *id;
 
-    if (client == NULL) {
-        json_decref(body);
-    } else {
+    let_go(command->data, command);
+    if ((client = errand_end(command->data, &id)) != NULL) {
         learn(client, command);
-        more = json_object();
-        if (command->waited)
-            json_object_set_new(more, "waited", json_true());
-        if (command->replayed)
-            json_object_set_new(more, "replayed", json_true());
-        send_result(client, id, command->status, body, more, command->secret_answer);
-        client_flush(client);
+        send_answer(client, id, command);
     }
     command_free(&command);
 }
@@ -271,7 +302,7 @@ static void send_command(struct client *client, json_t *id, struct command *comm
     command->data = errand_new(client, id);
     command->reply_to = &client->hub->front->mailbox;
     command->on_reply = on_command;
-    if (command_is(command, "attach") || command_is(command, "bind"))
+    if (may_bind(command))
         client->may_hold = 1;
     owner_command_send(client->hub->front->owner, command);
 }

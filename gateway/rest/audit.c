@@ -238,7 +238,9 @@ static int matches(const struct durable_query *query, const json_t *entry)
 
     if (time == NULL)
         time = "";
-    return is(entry, "agent", filter->agent) && is(entry, "application", filter->application) &&
+    return is(entry, "agent", filter->agent) &&
+           (is(entry, "application", filter->application) ||
+            is(entry, "by", filter->application)) &&
            is(entry, "what", filter->what) && strcmp(time, filter->since) >= 0 &&
            (filter->until[0] == '\0' || strcmp(time, filter->until) < 0);
 }

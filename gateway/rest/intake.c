@@ -59,7 +59,9 @@ int intake_key(char out[COMMAND_KEY_BYTES_MAX + 1], const char *text, size_t len
     int rc = CG_OK;
 
     out[0] = '\0';
-    if (length > 0 && *text == '"') {
+    if (length == 0 || memchr(text, '\0', length) != NULL)
+        return CG_E_INVALID;
+    if (*text == '"') {
         rc = unquote(out, COMMAND_KEY_BYTES_MAX + 1, text, text + length);
     } else if (length <= COMMAND_KEY_BYTES_MAX) {
         memcpy(out, text, length);
