@@ -20,7 +20,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 CCTGATE = os.environ.get("CCTGATE", os.path.join(TOP, "build/asan/cctgate"))
 CCTSIM = os.environ.get("CCTSIM", os.path.join(TOP, "build/asan/cctsim"))
 CONTRACT = os.path.join(TOP, "conf/contract")
-BOUND = float(__import__("os").environ.get("TB","60"))
+BOUND = 60.0
 PASSWORD = "correct-horse"
 # libh2o's per-thread free lists and loops live as long as the process
 LSAN = "suppressions=" + os.path.join(TOP, "tests/lsan.supp") + ":print_suppressions=0"
