@@ -56,6 +56,8 @@ struct execution {
     json_t *steps; /* [{"operation","outcome","fault"}] of those with several */
     void (*on_reply)(struct execution *execution, const struct session_outcome *outcome);
     uint64_t fence;
+    uint64_t since; /* live_clock when it was sent, and when what it changes was touched for it */
+    uint64_t touched;
     enum command_outcome outcome;
     const char *fault; /* for the audit: the contract's name, or NULL */
     char fault_name[64];

@@ -448,6 +448,7 @@ void execution_call(struct execution *execution, const struct contract_operation
     execution->on_reply = on_reply;
     if (gate_pass(execution) == CG_OK && (session = execution_session(execution)) != NULL) {
         execution->called = 1;
+        execution->since = live_clock(execution->commands->settings.model);
         ++execution->commands->stats.upstream_calls;
         session_call(session, op, arguments, 1, execution->command->traceparent, on_called,
                      execution);

@@ -63,7 +63,7 @@ static void touch_all(struct execution *execution)
         struct node *node = scene_node(execution, (enum entity)kind);
         if (node == NULL)
             continue;
-        model_touched(model, node, NULL);
+        model_touched(model, node, NULL, execution->since);
         model_touched_around(model, node);
     }
 }
@@ -79,18 +79,20 @@ static void touch_effect(struct execution *execution, const struct effect *effec
         return;
     if (effect->is_new || effect->consult) {
         if (terminal != NULL)
-            model_touched(model, terminal, "terminalConnections");
+            model_touched(model, terminal, "terminalConnections", execution->since);
         if ((node = scene_node(execution, ENTITY_TERMINAL_CONNECTION)) != NULL)
-            model_touched(model, node, state);
+            model_touched(model, node, state, execution->since);
         node = terminal;
     } else if (node != NULL) {
-        model_touched(model, node, effect->field[0] != '\0' ? effect->field : state);
+        model_touched(model, node, effect->field[0] != '\0' ? effect->field : state,
+                      execution->since);
     }
+    execution->touched = live_clock(model);
     if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */
     if (effect->entity == ENTITY_AGENT && terminal != NULL) {
-        model_touched(model, terminal, NULL);
+        model_touched(model, terminal, NULL, execution->since);
         model_touched_around(model, terminal);
     }
 }
@@ -102,9 +104,9 @@ static void touch_agent(struct execution *execution)
     struct node *agent = scene_node(execution, ENTITY_AGENT);
 
     if (agent != NULL) {
-        model_touched(model, agent, "capabilities");
-        model_touched(model, agent, "notReadyReasonCode");
-        model_touched(model, agent, "ready");
+        model_touched(model, agent, "capabilities", execution->since);
+        model_touched(model, agent, "notReadyReasonCode", execution->since);
+        model_touched(model, agent, "ready", execution->since);
     }
 }
 
@@ -198,6 +200,17 @@ static int is_over_there(const struct execution *execution, const struct node *n
            (strcmp(state, "DROPPED") == 0 || strcmp(state, "DISCONNECTED") == 0);
 }
 
+/* By an event since it was sent; or it was so before, and still is. */
+static int is_told(const struct execution *execution, const struct node *node, const char *field)
+{
+    const json_t *dirty = json_object_get(node->dirty, field);
+
+    if (model_fact_is_live(model_of(execution), node, field))
+        return 1;
+    return model_was_told(node, field, execution->since) &&
+           (dirty == NULL || (uint64_t)json_integer_value(dirty) != execution->touched);
+}
+
 static int is_value(const struct execution *execution, const struct node *node,
                     const struct effect *effect)
 {
@@ -207,7 +220,7 @@ static int is_value(const struct execution *execution, const struct node *node,
     const char *text =
         strcmp(effect->field, "state") == 0 ? node_state(node) : json_string_value(fact);
 
-    if (!model_fact_is_live(model_of(execution), node, effect->field) || wanted == NULL)
+    if (wanted == NULL || !is_told(execution, node, effect->field))
         return 0;
     if (strcmp(wanted, "*") == 0)
         return 1;

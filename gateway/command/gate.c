@@ -138,6 +138,7 @@ int gate_capability(struct execution *execution)
     const struct command_row *row = execution->command->row;
     const char *capability = row != NULL ? row->capability : NULL;
     const struct node *node;
+    char detail[CG_ERROR_TEXT_MAX];
     int no = 0;
     size_t i;
 
@@ -156,6 +157,8 @@ int gate_capability(struct execution *execution)
     }
     if (!no)
         return CG_OK;
-    return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, NULL,
+    snprintf(detail, sizeof(detail), "the contact centre says that %s is false of the %.*s %s",
+             strchr(capability, '.') + 1, (int)strcspn(capability, "."), capability, node->id);
+    return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, detail,
                        json_pack("{s:s}", "capability", strchr(capability, '.') + 1));
 }

@@ -261,13 +261,31 @@ static int gather(struct legs *legs, struct node *contact)
     return CG_OK;
 }
 
+/* Where the agent that is named, or whose control came along, works: without that no leg is known to be its. */
+static int look_who(struct execution *execution)
+{
+    const char *id = body_text(execution, "agent");
+    struct node *agent;
+    int rc;
+
+    if (id == NULL && (id = lease_agent(execution)) == NULL)
+        return CG_OK;
+    agent = model_find(model_of(execution), ENTITY_AGENT, id);
+    if (agent == NULL && (rc = scene_look(execution, ENTITY_AGENT, id, &agent)) != CG_OK)
+        return rc;
+    if (json_object_get(agent->facts, "terminals") == NULL &&
+        execution_read(execution, RECORD_AGENT, id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    return CG_OK;
+}
+
 int scene_leg(struct execution *execution, struct node *contact)
 {
     const struct command_row *row = execution->command->row;
     struct legs legs = {.count = 0, .execution = execution};
-    int rc = gather(&legs, contact);
+    int rc = look_who(execution);
 
-    if (rc != CG_OK)
+    if (rc != CG_OK || (rc = gather(&legs, contact)) != CG_OK)
         return rc;
     if (row->target == TARGET_LEG && !narrow(&legs, is_at_terminal))
         legs.count = 0;

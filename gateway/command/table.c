@@ -139,10 +139,10 @@ const struct command_row command_rows[] = {
         NULL, "none", NULL, "Sends an instant message to another address"},
     {"PUT", RP, "controlRoutePoint", TARGET_ROUTE_POINT, ACTORS, NULL, "", NULL,
         {{"RoutePointAddressService", "Control", "routePointAddress=@address"}},
-        NULL, "address.controlled=true", NULL, "Takes control of a route point"},
+        NULL, "address.controlled=*", NULL, "Takes control of a route point"},
     {"DELETE", RP, "releaseRoutePoint", TARGET_ROUTE_POINT, ACTORS, NULL, "", NULL,
         {{"RoutePointAddressService", "ReleaseControl", "routePointAddress=@address"}},
-        NULL, "address.controlled=false", NULL, "Gives control of a route point back"},
+        NULL, "address.controlled=*", NULL, "Gives control of a route point back"},
 
     /* calls */
     {"POST", "/v1/calls", "makeCall", TARGET_ORIGIN, ACTORS, NULL, "from:origin to!", "terminal.canOriginate",

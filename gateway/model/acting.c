@@ -76,16 +76,33 @@ static void spoil_list(struct model *model, uint32_t user)
     free(body);
 }
 
-void model_touched(struct model *model, struct node *node, const char *field)
+static int is_after(const json_t *stamps, const char *field, uint64_t since)
+{
+    const json_t *stamp = json_object_get(stamps, field);
+    return json_is_integer(stamp) && (uint64_t)json_integer_value(stamp) > since;
+}
+
+int model_was_told(const struct node *node, const char *field, uint64_t since)
+{
+    return is_after(node->stamps, field, since) || is_after(node->dirty, field, since);
+}
+
+static void spoil_fact(struct node *node, const char *field, uint64_t stamp, uint64_t since)
+{
+    if (!model_was_told(node, field, since))
+        node_dirty(node, field, stamp);
+}
+
+void model_touched(struct model *model, struct node *node, const char *field, uint64_t since)
 {
     uint64_t stamp = live_tick(model);
     const char *name;
     json_t *value;
 
     if (field != NULL && json_object_get(node->facts, field) != NULL) {
-        node_dirty(node, field, stamp);
+        spoil_fact(node, field, stamp, since);
     } else if (field == NULL) {
-        json_object_foreach(node->facts, name, value) node_dirty(node, name, stamp);
+        json_object_foreach(node->facts, name, value) spoil_fact(node, name, stamp, since);
     }
     touch(model, node);
 }

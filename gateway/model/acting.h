@@ -19,9 +19,12 @@ int model_lists_are_live(struct model *model, uint32_t user);
 
 /*
  * A fact of the node (NULL: all) may be another now, without having been told: only a read that begins later, or an event that tells it,
- * makes it fresh again. model_touched_around: so may what hangs together with the node. The store says so once model_commit_touched returns.
+ * makes it fresh again. What an event has told after `since` (live_clock) is known. model_touched_around: so may what hangs together with
+ * the node. The store says so once model_commit_touched returns.
  */
-void model_touched(struct model *model, struct node *node, const char *field);
+void model_touched(struct model *model, struct node *node, const char *field, uint64_t since);
+/* Has an event since then told the fact, or that it has changed? */
+int model_was_told(const struct node *node, const char *field, uint64_t since);
 void model_touched_around(struct model *model, struct node *node);
 void model_calls_touched(struct model *model, uint32_t user); /* the user's list of calls */
 void model_commit_touched(struct model *model);

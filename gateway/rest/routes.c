@@ -38,7 +38,7 @@ static const struct route own_routes[] = {
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
     {"/v1/services/{service}", GET, READERS, 0, 0, get_service, "A service's operations, with the JSON Schemas of what they take and give"},
-    {"/v1/services/{service}/{operation}", GET ", " POST, READERS, 0, 0, serve_operation, "An operation of the contract; POST calls it, JSON as on the wire"},
+    {"/v1/services/{service}/{operation}", GET ", " POST, READERS, 0, TAKES_EMPTY_BODY, serve_operation, "An operation of the contract; POST calls it, JSON as on the wire"},
     {"/v1/audit", GET, ROLE_OPERATOR, 0, TAKES_QUERY, get_audit, "Who did what to which agent, newest first"},
     {"/v1/events", "GET", READERS, 0, TAKES_ITSELF, get_events, "Events: a WebSocket, or text/event-stream"},
     {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY, post_ticket, "A ticket that stands for the token in one URL, once"},
