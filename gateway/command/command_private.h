@@ -110,6 +110,8 @@ int refuse_with(struct execution *execution, enum problem problem, const char *d
                 json_t *members);
 /* What the upstream's outcome means for one who commanded; a success is 204. */
 void conclude_outcome(struct execution *execution, const struct session_outcome *outcome);
+/* For the audit. */
+void note_fault(struct execution *execution, const struct codec_fault *fault);
 /* A problem whose outcome is not plain "not done". Takes the reference to `members`. */
 void conclude_problem(struct execution *execution, enum problem problem,
                       enum command_outcome outcome, const char *detail, json_t *members);

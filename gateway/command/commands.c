@@ -290,6 +290,12 @@ int refuse(struct execution *execution, enum problem problem, const char *format
     return refuse_with(execution, problem, detail, NULL);
 }
 
+void note_fault(struct execution *execution, const struct codec_fault *fault)
+{
+    snprintf(execution->fault_name, sizeof(execution->fault_name), "%s", fault->name);
+    execution->fault = execution->fault_name;
+}
+
 void conclude_outcome(struct execution *execution, const struct session_outcome *outcome)
 {
     enum problem problem = problem_of_error(outcome->rc);
@@ -300,8 +306,7 @@ void conclude_outcome(struct execution *execution, const struct session_outcome 
         return;
     }
     if (outcome->fault != NULL) {
-        snprintf(execution->fault_name, sizeof(execution->fault_name), "%s", outcome->fault->name);
-        execution->fault = execution->fault_name;
+        note_fault(execution, outcome->fault);
         members = json_pack("{s:s}", "fault", outcome->fault->name);
     }
     execution->command->retry_after_s = (int)((outcome->retry_after_ms + 999) / 1000);

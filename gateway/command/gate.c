@@ -130,35 +130,55 @@ static struct node *capable_node(const struct execution *execution, const char *
     return NULL;
 }
 
-/* Only a live no refuses (DOMAIN rule 19): a stale one is worse than the contact centre's own word. */
-int gate_capability(struct execution *execution)
+enum right { RIGHT_UNKNOWN, RIGHT_NO, RIGHT_LIVE_NO };
+
+/* What is known of the row's capability: one block that says yes is enough. */
+static enum right right_of(const struct execution *execution, const struct node *node,
+                           const char *flag)
 {
     static const char *const blocks[] = {"capabilities", "agentCapabilities",
                                          "routePointCapabilities"};
-    const struct command_row *row = execution->command->row;
-    const char *capability = row != NULL ? row->capability : NULL;
-    const struct node *node;
-    char detail[CG_ERROR_TEXT_MAX];
-    int no = 0;
+    enum right right = RIGHT_UNKNOWN;
     size_t i;
 
-    if (capability == NULL || (node = capable_node(execution, capability)) == NULL)
-        return CG_OK;
     for (i = 0; i < sizeof(blocks) / sizeof(blocks[0]); ++i) {
-        const json_t *block = json_object_get(node->facts, blocks[i]);
-        const json_t *flag = json_object_get(block, strchr(capability, '.') + 1);
-        if (json_is_true(flag))
-            return CG_OK;
-        if (json_is_false(flag) &&
-            model_fact_is_live(execution->commands->settings.model, node, blocks[i]))
-            no = 1;
-        else if (flag != NULL)
-            return CG_OK;
+        const json_t *value = json_object_get(json_object_get(node->facts, blocks[i]), flag);
+        int live = model_fact_is_live(execution->commands->settings.model, node, blocks[i]);
+        if (json_is_true(value))
+            return RIGHT_UNKNOWN;
+        if (json_is_false(value) && right != RIGHT_NO)
+            right = live ? RIGHT_LIVE_NO : RIGHT_NO;
     }
-    if (!no)
+    return right;
+}
+
+static const struct node *capable(const struct execution *execution, const char **flag)
+{
+    const struct command_row *row = execution->command->row;
+
+    if (row == NULL || row->capability == NULL)
+        return NULL;
+    *flag = strchr(row->capability, '.') + 1;
+    return capable_node(execution, row->capability + (row->capability[0] == '!'));
+}
+
+/*
+ * Only a live no refuses (DOMAIN rule 19): a stale one is worse than the contact centre's own word. Of what no provider implements, any no
+ * that was ever heard is as good.
+ */
+int gate_capability(struct execution *execution)
+{
+    char detail[CG_ERROR_TEXT_MAX];
+    const char *flag;
+    const struct node *node = capable(execution, &flag);
+
+    enum right right = node != NULL ? right_of(execution, node, flag) : RIGHT_UNKNOWN;
+
+    if (right == RIGHT_UNKNOWN ||
+        (right == RIGHT_NO && execution->command->row->capability[0] != '!'))
         return CG_OK;
-    snprintf(detail, sizeof(detail), "the contact centre says that %s is false of the %.*s %s",
-             strchr(capability, '.') + 1, (int)strcspn(capability, "."), capability, node->id);
+    snprintf(detail, sizeof(detail), "the contact centre says that %s is false of %s", flag,
+             node->id);
     return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, detail,
-                       json_pack("{s:s}", "capability", strchr(capability, '.') + 1));
+                       json_pack("{s:s}", "capability", flag));
 }

@@ -36,10 +36,8 @@ static void on_second(struct execution *execution, const struct session_outcome 
         conclude(execution, 204, NULL);
         return;
     }
-    if (outcome->fault != NULL) {
-        snprintf(execution->fault_name, sizeof(execution->fault_name), "%s", outcome->fault->name);
-        execution->fault = execution->fault_name;
-    }
+    if (outcome->fault != NULL)
+        note_fault(execution, outcome->fault);
     conclude_problem(
         execution, PROBLEM_HALF_DONE, outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
         "the agent is not ready; the reason code was not set for sure",
