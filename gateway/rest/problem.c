@@ -47,8 +47,7 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_AMBIGUOUS] = {"ambiguous", "It is not plain what is meant", 409,
                            "Several fit: `candidates` lists them. Name one in the body."},
     [PROBLEM_CONFLICT] = {"conflict", "The state does not allow it", 409, "`detail` says why."},
-    [PROBLEM_KEY_REUSED] = {"idempotency-key-reused",
-                            "The key belongs to another command", 422,
+    [PROBLEM_KEY_REUSED] = {"idempotency-key-reused", "The key belongs to another command", 422,
                             "An Idempotency-Key stands for one command with one body, for 24 "
                             "hours. Nothing was done."},
     [PROBLEM_HALF_DONE] = {"half-done", "Only a part of it was done", 502,
