@@ -275,6 +275,11 @@ void conclude_problem(struct execution *execution, enum problem problem,
 int refuse_with(struct execution *execution, enum problem problem, const char *detail,
                 json_t *members)
 {
+    if (execution->steps != NULL) { /* one step is done already */
+        members = members != NULL ? members : json_object();
+        json_object_set(members, "steps", execution->steps);
+        problem = PROBLEM_HALF_DONE;
+    }
     conclude_problem(execution, problem, OUTCOME_NOT_DONE, detail, members);
     return CG_E_DENIED;
 }

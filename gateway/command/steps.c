@@ -21,14 +21,6 @@ static void note_step(struct execution *execution, const struct session_outcome 
     json_array_append_new(execution->steps, step);
 }
 
-/* The reason code's own operation, of the service that took the first step. */
-static const struct {
-    const char *after, *operation, *arguments;
-} second_steps[] = {
-    {"SetReady", "SetNotReadyReasonCode", "agent=@agent reasonCode=$reasonCode"},
-    {"SetIsReady", "SetNotReadyReasonCode", "terminal=@terminal value=$reasonCode"},
-};
-
 static void on_second(struct execution *execution, const struct session_outcome *outcome)
 {
     note_step(execution, outcome);
@@ -44,40 +36,33 @@ static void on_second(struct execution *execution, const struct session_outcome 
         json_pack("{s:O, s:s*}", "steps", execution->steps, "fault", execution->fault));
 }
 
-static const struct command_form *second_form(struct execution *execution,
-                                              struct command_form *form,
+/* NULL: the one step says it all, or the site lacks the other. */
+static const struct command_form *second_form(const struct execution *execution,
                                               const struct contract_operation **op)
 {
-    size_t i;
+    const struct command_row *row = execution->command->row;
+    const struct command_form *form = &row->then[execution->form - row->forms];
 
-    *op = NULL;
-    for (i = 0; i < sizeof(second_steps) / sizeof(second_steps[0]); ++i) {
-        if (strcmp(second_steps[i].after, execution->op->name) != 0)
-            continue;
-        *form = (struct command_form){execution->op->service->name, second_steps[i].operation,
-                                      second_steps[i].arguments};
-        *op = contract_find(execution->commands->settings.contract, form->service, form->operation);
-    }
+    *op = form->service != NULL ? contract_find(execution->commands->settings.contract,
+                                                form->service, form->operation)
+                                : NULL;
     return *op != NULL ? form : NULL;
 }
 
 static void on_first(struct execution *execution, const struct session_outcome *outcome)
 {
     const struct contract_operation *op;
-    const struct command_form *first = execution->form;
-    struct command_form form;
+    const struct command_form *second;
     json_t *arguments;
 
     note_step(execution, outcome);
     if (outcome->rc != CG_OK) {
         conclude_outcome(execution, outcome);
-    } else if (second_form(execution, &form, &op) == NULL) {
-        conclude(execution, 204, NULL); /* the one step said it all */
+    } else if ((second = second_form(execution, &op)) == NULL) {
+        conclude(execution, 204, NULL);
     } else {
-        execution->form = &form;
-        arguments = arguments_make(execution);
-        execution->form = first;
-        if (arguments != NULL)
+        execution->form = second;
+        if ((arguments = arguments_make(execution)) != NULL)
             execution_call(execution, op, arguments, on_second);
     }
 }

@@ -84,6 +84,7 @@ struct command_row {
     void (*run)(
         struct execution *execution); /* instead of the forms: several steps, or no upstream call */
     const char *summary;
+    struct command_form then[COMMAND_FORMS]; /* the second step of each form, where it takes two */
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
