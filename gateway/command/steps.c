@@ -40,12 +40,11 @@ static void on_second(struct execution *execution, const struct session_outcome 
 static const struct command_form *second_form(const struct execution *execution,
                                               const struct contract_operation **op)
 {
-    const struct command_row *row = execution->command->row;
-    const struct command_form *form = &row->then[execution->form - row->forms];
+    const struct command_form *form = command_second_step(execution->form);
 
-    *op = form->service != NULL ? contract_find(execution->commands->settings.contract,
-                                                form->service, form->operation)
-                                : NULL;
+    *op = form != NULL ? contract_find(execution->commands->settings.contract, form->service,
+                                       form->operation)
+                       : NULL;
     return *op != NULL ? form : NULL;
 }
 

@@ -1,4 +1,6 @@
 /* The table of commands (DESIGN section 3, DOMAIN sections 3, 4, 8 to 10): what a resource's method is upstream. */
+#include <string.h>
+
 #include "gateway/command/command_private.h"
 
 #define ACTORS    (ROLE_CONTROLLER | ROLE_SUPERVISOR)
@@ -47,9 +49,7 @@ const struct command_row command_rows[] = {
         {{"AgentService", "SetReady", "agent=@agent ready=#false"},
          {"AgentTerminalService", "SetIsReady", "terminal=@terminal value=#false"},
          {"SessionService", "SetToNotReadyStateWithReasonCode", "terminal=@terminal reasonCode=$reasonCode"}},
-        NULL, "agent.notReadyReasonCode=$reasonCode", run_not_ready_with_reason, "Sets the agent not ready, with a reason code; half done is told as such",
-        {{"AgentService", "SetNotReadyReasonCode", "agent=@agent reasonCode=$reasonCode"},
-         {"AgentTerminalService", "SetNotReadyReasonCode", "terminal=@terminal value=$reasonCode"}}},
+        NULL, "agent.notReadyReasonCode=$reasonCode", run_not_ready_with_reason, "Sets the agent not ready, with a reason code; half done is told as such"},
     {"PUT", AGENT "/readiness", "notReady", TARGET_AGENT, ACTORS, NULL, "ready:boolean!", "agent.canSetReadyStatus",
         {{"AgentService", "SetReady", "agent=@agent ready=#false"},
          {"AgentTerminalService", "SetIsReady", "terminal=@terminal value=#false"},
@@ -326,3 +326,26 @@ const struct command_row command_bind = {.method = "",
                                          .fields = "",
                                          .run = run_bind,
                                          .summary = "Binds a lease to the connection"};
+
+/* By the service and operation of the first. */
+static const struct {
+    const char *service, *operation;
+    struct command_form then;
+} second_steps[] = {
+    {"AgentService",
+     "SetReady",
+     {"AgentService", "SetNotReadyReasonCode", "agent=@agent reasonCode=$reasonCode"}},
+    {"AgentTerminalService",
+     "SetIsReady",
+     {"AgentTerminalService", "SetNotReadyReasonCode", "terminal=@terminal value=$reasonCode"}},
+};
+
+const struct command_form *command_second_step(const struct command_form *first)
+{
+    size_t i;
+    for (i = 0; i < sizeof(second_steps) / sizeof(second_steps[0]); ++i)
+        if (strcmp(second_steps[i].service, first->service) == 0 &&
+            strcmp(second_steps[i].operation, first->operation) == 0)
+            return &second_steps[i].then;
+    return NULL;
+}

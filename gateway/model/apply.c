@@ -759,14 +759,32 @@ static void apply_copy(struct applying *a, struct recent *entry)
                           users, count);
 }
 
-/* In one millisecond this session told another value, which was taken for newer than this one, that another session had told before. */
+static int leg_goes_on(const struct applying *a)
+{
+    size_t i;
+    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i) {
+        const struct node *leg =
+            leg_rows[i].type == a->payload.type
+                ? graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg])
+                : NULL;
+        if (leg != NULL && leg->told_by == a->user && leg->told_ms == a->payload.time_ms &&
+            node_state(leg) != NULL && a->payload.previous_state != NULL &&
+            strcmp(node_state(leg), a->payload.previous_state) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Within one millisecond another session had told this, then this session told what came before it, and that was taken for newer. */
 static int is_last_word(const struct applying *a)
 {
     const struct node *node = object_of(a);
     uint32_t by = 0;
 
-    return node != NULL && a->payload.property != NULL &&
-           told_ms_of(a, node, &by) == a->payload.time_ms && by == a->user && is_news(a);
+    if (a->payload.time_ms == 0 || !is_news(a))
+        return 0;
+    return leg_goes_on(a) || (node != NULL && a->payload.property != NULL &&
+                              told_ms_of(a, node, &by) == a->payload.time_ms && by == a->user);
 }
 
 static int is_copy(struct applying *a)

@@ -84,10 +84,11 @@ struct command_row {
     void (*run)(
         struct execution *execution); /* instead of the forms: several steps, or no upstream call */
     const char *summary;
-    struct command_form then[COMMAND_FORMS]; /* the second step of each form, where it takes two */
 };
 extern const struct command_row command_rows[];
 extern const size_t num_command_rows;
+/* The step that follows a row's form, where it takes two; NULL: none does. */
+const struct command_form *command_second_step(const struct command_form *first);
 /* Of no path: what only a WebSocket asks for, its lease renewed or bound to the connection. */
 extern const struct command_row command_renew, command_bind;
 

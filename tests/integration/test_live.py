@@ -126,7 +126,7 @@ class Follows(Case):
 
     def round(self, seed):
         before = self.sim.calls()
-        self.sim.admin("POST", "/traffic", {"steps": STEPS, "seed": seed, "perSecond": PER_SECOND})
+        self.sim.admin("POST", "/traffic", {"kind": "everything", "steps": STEPS, "seed": seed, "perSecond": PER_SECOND})
         self.settle(BOUND + (STEPS / PER_SECOND if PER_SECOND else STEPS / 20))
         self.assertEqual(self.sim.calls() - before, 0, "nothing was read meanwhile")
         self.compare()

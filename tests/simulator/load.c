@@ -129,7 +129,7 @@ bool load_start(struct load *load, const struct load_order *order)
     if (world.agent_count == 0 || (load == &load_burst && !set_kind(order->kind)))
         return false;
     if (load == &load_traffic)
-        traffic_seed(order->seed);
+        traffic_begin(order->seed, strcmp(order->kind, "everything") == 0);
     load->order = *order;
     load->running = true;
     load->done = load->events = 0;

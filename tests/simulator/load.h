@@ -16,7 +16,8 @@ struct load_order {
     uint64_t amount;     /* events of a burst, steps of traffic */
     uint64_t per_second; /* 0 = as fast as it goes */
     uint64_t seed;       /* of traffic */
-    const char *kind;    /* of a burst: "ready", "calls" or "mixed" */
+    const char *
+        kind; /* of a burst: "ready", "calls" or "mixed"; of traffic: "everything" adds what is rare */
 };
 
 /* Replaces what it was doing. False when the kind is unknown. */
