@@ -108,7 +108,7 @@ make_config()
   "sessions": [
 $(sessions_json)
   ],
-  "tokens": [{"application": "demo", "sha256": "$sha256", "users": ["supervisor"], "roles": ["viewer", "supervisor", "operator"]}],
+  "tokens": [{"application": "demo", "sha256": "$sha256", "users": ["supervisor"], "roles": ["viewer", "controller", "supervisor", "operator"]}],
   "log": {"level": "info", "format": "json", "access": true}
 }
 CONFIG
@@ -161,6 +161,16 @@ Watch what happens: first what there is, then every event as it comes, until Ctr
 
   curl -N -H "\$AUTH" -H 'Accept: text/event-stream' '$URL/v1/events?snapshot=true'
   curl -N -H "\$AUTH" -H 'Accept: text/event-stream' '$URL/v1/events?types=cct.terminalConnection.state&agents=2002,2003'
+
+Act: take control of agent 2003 (the answer holds the lease), log it in, set it ready, make a call, see who did what.
+
+  LEASE=\$(curl -s -X PUT -H "\$AUTH" -H 'Content-Type: application/json' -d '{"profile":"FullControl"}' $URL/v1/agents/2003/control | tee /dev/stderr | sed 's/.*"lease":"\([^"]*\).*/\1/')
+  alias act='curl -i -H "\$AUTH" -H "Control-Lease: \$LEASE" -H "Content-Type: application/json"'
+  act -d '{"password":"secret","initialState":"NOT_READY"}' $URL/v1/agents/2003/login
+  act -X PUT -d '{"ready":true}' $URL/v1/agents/2003/readiness
+  act -H 'Prefer: wait=5' -H 'Idempotency-Key: call-1' -d '{"from":{"agent":"2003"},"to":"52002"}' $URL/v1/calls
+  act -d '{"agent":"2003"}' $URL/v1/calls/current/drop
+  curl -H "\$AUTH" '$URL/v1/audit?limit=5'
 
 Make something happen meanwhile: a call to an agent who answers; a working floor, two steps a second.
 

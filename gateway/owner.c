@@ -291,6 +291,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
         "upstream_received_bytes_total", I(u.bytes_in), "upstream_connects_total", I(u.connects),
         "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
     describe_model(&m, metrics);
+    owner_describe_commands(owner, metrics);
     describe_events(owner, metrics);
     return metrics;
 }

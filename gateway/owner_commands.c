@@ -156,6 +156,36 @@ void owner_configure_commands(struct owner *owner, struct config *config)
     commands_configure(owner->commands, config);
 }
 
+#define I(value) ((json_int_t)(value))
+void owner_describe_commands(struct owner *owner, json_t *metrics)
+{
+    struct commands_stats c;
+    struct control_stats l;
+    struct durable_stats d;
+    json_t *more;
+
+    commands_get_stats(owner->commands, &c);
+    control_get_stats(owner->control, &l);
+    durable_get_stats(owner->durable, &d);
+    more = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, "
+                     "s:I,s:I,s:I,s:I}",
+                     "commands_total", I(c.commands), "commands_done_total", I(c.done),
+                     "commands_not_done_total", I(c.not_done), "commands_unknown_total",
+                     I(c.unknown), "commands_refused_total", I(c.refused),
+                     "commands_replayed_total", I(c.replayed), "command_calls_total",
+                     I(c.upstream_calls), "commands_in_progress", I(c.in_progress), //
+                     "control_grants_total", I(l.granted), "control_renewals_total", I(l.renewed),
+                     "control_releases_total", I(l.released), "control_expiries_total",
+                     I(l.expired), "control_forced_total", I(l.forced), "control_refusals_total",
+                     I(l.refused), "control_leases", I(l.leases), "control_bound_leases",
+                     I(l.bound), //
+                     "durable_commits_total", I(d.commits), "durable_batches_total", I(d.batches),
+                     "durable_failures_total", I(d.failures), "audit_entries", I(d.audit_entries));
+    json_object_update(metrics, more);
+    json_decref(more);
+}
+#undef I
+
 struct control *owner_control(struct owner *owner)
 {
     return owner->control;

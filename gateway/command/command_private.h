@@ -56,6 +56,7 @@ struct execution {
     json_t *steps; /* [{"operation","outcome","fault"}] of those with several */
     void (*on_reply)(struct execution *execution, const struct session_outcome *outcome);
     uint64_t fence;
+    int64_t not_after_ms; /* how long the control that let it pass lasts; 0: none was needed */
     uint64_t since; /* live_clock when it was sent, and when what it changes was touched for it */
     uint64_t touched;
     enum command_outcome outcome;

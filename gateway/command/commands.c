@@ -455,8 +455,8 @@ void execution_call(struct execution *execution, const struct contract_operation
         execution->called = 1;
         execution->since = live_clock(execution->commands->settings.model);
         ++execution->commands->stats.upstream_calls;
-        session_call(session, op, arguments, 1, execution->command->traceparent, on_called,
-                     execution);
+        session_command(session, op, arguments, execution->not_after_ms,
+                        execution->command->traceparent, on_called, execution);
     }
     json_decref(arguments);
 }

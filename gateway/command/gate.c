@@ -79,6 +79,7 @@ static int passes(struct execution *execution, const char *agent, struct control
     if (verdict->answer != CONTROL_OK)
         return 0;
     execution->fence = verdict->fence;
+    execution->not_after_ms = verdict->valid_until_ms;
     snprintf(execution->scene.lease_agent, sizeof(execution->scene.lease_agent), "%s", agent);
     return 1;
 }

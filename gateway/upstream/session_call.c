@@ -57,6 +57,7 @@ static void send_call(struct pending_call *pending)
     if (call == NULL)
         abort();
     call->command = pending->command;
+    call->not_after_ms = pending->not_after_ms;
     memcpy(call->traceparent, pending->traceparent, sizeof(call->traceparent));
     pending->generation = session->generation;
     call->rc = codec_encode_forward(pending->op, call->version, pending->arguments,
@@ -86,8 +87,9 @@ static int may_wait(const struct session *session)
     return session->busy && !session->logging_off && !session->removed;
 }
 
-void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
-                  int command, const char *traceparent, session_done done, void *data)
+static void begin_call(struct session *session, const struct contract_operation *op,
+                       json_t *arguments, int command, int64_t not_after_ms,
+                       const char *traceparent, session_done done, void *data)
 {
     struct pending_call *pending = calloc(1, sizeof(*pending));
     if (pending == NULL)
@@ -96,6 +98,7 @@ void session_call(struct session *session, const struct contract_operation *op, 
     pending->op = op;
     pending->arguments = json_incref(arguments);
     pending->command = command;
+    pending->not_after_ms = not_after_ms;
     pending->done = done;
     pending->data = data;
     if (traceparent != NULL)
@@ -108,6 +111,19 @@ void session_call(struct session *session, const struct contract_operation *op, 
         wait_for_session(pending);
     else
         fail_later(pending, session->last_rc != CG_OK ? session->last_rc : CG_E_SESSION);
+}
+
+void session_command(struct session *session, const struct contract_operation *op,
+                     json_t *arguments, int64_t not_after_ms, const char *traceparent,
+                     session_done done, void *data)
+{
+    begin_call(session, op, arguments, 1, not_after_ms, traceparent, done, data);
+}
+
+void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
+                  int command, const char *traceparent, session_done done, void *data)
+{
+    begin_call(session, op, arguments, command, 0, traceparent, done, data);
 }
 
 /* The session is away: the sooner of the two things that may bring it back. */
@@ -155,9 +171,8 @@ static void on_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct pending_call *pending = call->data;
     struct session *session = pending->session;
-    struct session_outcome outcome = {call->rc,     call->op,     call->result,
-                                      &call->fault, &call->error, 0,
-                                      is_unknown(call)};
+    struct session_outcome outcome = {call->rc,     call->op, call->result,    &call->fault,
+                                      &call->error, 0,        is_unknown(call)};
 
     if (call->rc == CG_E_REFUSED && call->http_status != -1)
         sessions_endpoint_lost(session->all);

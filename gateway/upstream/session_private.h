@@ -21,6 +21,7 @@ struct pending_call {
     struct session *session;
     const struct contract_operation *op;
     json_t *arguments;
+    int64_t not_after_ms;
     int command, repeated;
     unsigned generation; /* of the token it was sent with */
     char traceparent[64];

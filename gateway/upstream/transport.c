@@ -241,6 +241,11 @@ static void expire_waiting(struct upstream *upstream, struct transport_endpoint 
                       "the deadline passed while the call waited for a free connection");
 }
 
+static int is_too_late(const struct upstream_call *call)
+{
+    return call->not_after_ms != 0 && now_us() / 1000 > call->not_after_ms;
+}
+
 static void start_waiting(struct upstream *upstream)
 {
     struct transport_call *call;
@@ -251,7 +256,11 @@ static void start_waiting(struct upstream *upstream)
         expire_waiting(upstream, endpoint);
         while (endpoint->active < endpoint->max_concurrent &&
                (call = transport_queue_pop(&endpoint->queue)) != NULL)
-            start_call(upstream, endpoint, call);
+            if (is_too_late(&call->call))
+                answer_unsent(upstream, call, CG_E_BUSY,
+                              "what allowed the call ended while it waited for a free connection");
+            else
+                start_call(upstream, endpoint, call);
     }
 }
 

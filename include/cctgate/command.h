@@ -70,8 +70,9 @@ struct command_row {
     unsigned roles; /* any of these */
     const char *
         when; /* "mode=blind": this row, if the body says so; "group": if the body has it; NULL: any */
-    const char *fields;     /* the body: see command_field_next */
-    const char *capability; /* "leg.canAnswer": of what was resolved; "!…": no provider implements it (DOMAIN 4.3); NULL: none is defined */
+    const char *fields; /* the body: see command_field_next */
+    const char *
+        capability; /* "leg.canAnswer": of what was resolved; "!…": no provider implements it (DOMAIN 4.3); NULL: none is defined */
     struct command_form
         forms[COMMAND_FORMS]; /* the first that the site's contract has; none: 501 */
     const char *result;       /* the reply's member that holds the new object's handle; NULL: 204 */

@@ -99,6 +99,11 @@ typedef void (*session_done)(void *data, const struct session_outcome *outcome);
 void session_call(struct session *session, const struct contract_operation *op, json_t *arguments,
                   int command, const char *traceparent, session_done done, void *data);
 
+/* The same for what acts: never repeated, and not sent any more after `not_after_ms` (monotonic; 0: no such bound). */
+void session_command(struct session *session, const struct contract_operation *op,
+                     json_t *arguments, int64_t not_after_ms, const char *traceparent,
+                     session_done done, void *data);
+
 /*
  * For on_parting alone: a call of which nobody awaits the outcome; the logoff is sent when the last of them has been answered, or has
  * taken a second. `arguments` is borrowed.

@@ -89,8 +89,10 @@ struct upstream_call {
     enum soap_version version;
     struct codec_buffer
         request; /* the envelope; owned by the call; wiped before it is freed, since it may hold a password */
-    unsigned timeout_ms;  /* 0: the endpoint's */
-    int command;          /* not a read: see above */
+    unsigned timeout_ms; /* 0: the endpoint's */
+    int command;         /* not a read: see above */
+    int64_t
+        not_after_ms; /* monotonic: what is still in the queue then is not sent, CG_E_BUSY; 0: the deadline alone */
     char traceparent[64]; /* W3C trace context, passed on as a header; "" for none */
     void *data;           /* the caller's */
 

@@ -357,7 +357,7 @@ class Time(Floor):
 
     def keep(self, act):
         """act() every so often, for well longer than a lease lives."""
-        end = time.monotonic() + 2.5 * self.ttl / 1000
+        end = time.monotonic() + 1.6 * self.ttl / 1000
         while time.monotonic() < end:
             act()
             time.sleep(0.1)
