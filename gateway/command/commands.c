@@ -97,8 +97,8 @@ void execution_answer(struct execution *execution)
 {
     struct command *command = execution->command;
     execution->command = NULL;
+    execution_free(execution); /* first: what it shares with the answer goes to another thread */
     send_answer(command);
-    execution_free(execution);
 }
 
 /* ---- turns: who writes the data of one call, one after the other ---- */
