@@ -19,7 +19,7 @@ static void on_done(void *data, const struct control_outcome *outcome)
     execution->called = 1; /* control has audited it */
     if (outcome->answer == CONTROL_OK) {
         execution->command->secret_answer = 1;
-        conclude(execution, 200, json_incref(outcome->body));
+        conclude(execution, 200, json_deep_copy(outcome->body));
         return;
     }
     if (execution->scene.agent[0] != '\0')

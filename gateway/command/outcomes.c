@@ -348,7 +348,7 @@ void outcomes_end(struct execution *execution, struct durable_batch *batch)
     entry->forget = execution->outcome == OUTCOME_NOT_DONE && !execution->called;
     entry->status = command->status;
     entry->is_problem = command->is_problem;
-    entry->answer = json_incref(command->answer);
+    entry->answer = json_deep_copy(command->answer); /* which another thread is about to have */
     if (entry->forget) {
         durable_delete(batch, DURABLE_OUTCOMES, entry->key, sizeof(entry->key));
         return;
