@@ -17,7 +17,7 @@ class Framing(Case):
         return raw(self.gate.port, data, timeout=10).split(b"\r\n")[0]
 
     def test_head_has_no_body_on_early_errors(self):
-        for path, status in ((b"/nope", b"404"), (b"/v1/services/X/Y", b"405"), (b"/v1/agents?limit=0", b"4")):
+        for path, status in ((b"/nope", b"404"), (b"/v1/services/X/Y", b"404"), (b"/v1/calls/x/answer", b"405"), (b"/v1/agents?limit=0", b"4")):
             answer = raw(self.gate.port, b"HEAD " + path + b" HTTP/1.1\r\nHost: x\r\n" + AUTH + b"\r\nGET /healthz HTTP/1.1\r\n"
                          b"Host: x\r\nConnection: close\r\n\r\n")
             self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer[:80])

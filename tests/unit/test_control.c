@@ -489,7 +489,7 @@ static void test_a_refused_end_of_one_that_may_not_be(void **state)
     struct world *w = *state;
     struct asker a = {0}, o = {0};
     struct control_ask ask = operator_ask(&o, "2001");
-    struct config fresh = w->config;
+    static struct config fresh;
 
     get_full(w, &a, "2001", "desk");
     release(w, &a, "2001");
@@ -503,6 +503,7 @@ static void test_a_refused_end_of_one_that_may_not_be(void **state)
     end_retry(w->control);
     settle(w);
 
+    fresh = w->config;
     get_full(w, &a, "2002", "desk");
     release(w, &a, "2002");
     w->reserved[0] = (struct config_reservation){(char *)"2002", (char *)"Agent Desktop"};

@@ -187,7 +187,7 @@ static void test_reserved_by_the_configuration(void **state)
     struct world *w = *state;
     struct asker a = {0}, o = {0};
     struct control_ask ask = operator_ask(&o, "2001");
-    struct config fresh = w->config, none = w->config;
+    static struct config fresh, none;
 
     get_full(w, &a, "2001", "desk");
     w->reserved[0] = (struct config_reservation){(char *)"2001", (char *)"Agent Desktop"};
@@ -221,6 +221,7 @@ static void test_reserved_by_the_configuration(void **state)
     asker_release(&o);
 }
 
+    fresh = none = w->config;
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
