@@ -267,6 +267,33 @@ class WhoActs(Floor):
             self.assertIn(answer.status, (400, 403, 404, 409), (origin, answer))
         self.assertEqual(self.commands(), before)
 
+    def test_what_is_anothers(self):
+        """The lease of one agent moves no terminal, address or leg of another's, wherever in the request it is named."""
+        lease = self.attach(WHO)["lease"]
+        call = self.sim.admin("POST", "/calls", {"from": position(WHO), "to": OTHER, "answer": True})["contactId"]
+        self.settle()
+        hers, its = line(OTHER), position(OTHER)
+        before = self.commands()
+        for method, path, body in (
+                ("POST", "/v1/calls", {"from": {"agent": WHO}, "terminal": hers, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"agent": WHO, "terminal": hers, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"agent": WHO}, "address": its, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"terminal": line(WHO)}, "address": its, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"terminal": line(WHO), "address": its}, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"address": position(WHO)}, "terminal": hers, "to": OUTSIDE}),
+                ("PUT", AGENT + "/activity-code", {"activityCode": "7", "terminal": hers}),
+                ("PUT", AGENT + "/activity-code", {"activityCode": "7", "terminalConnectionId": self.leg_id(call, OTHER)}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": hers}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": hers, "address": its}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": line(WHO), "address": its}),
+                ("POST", "/v1/calls/%s/observe" % call, {"agent": WHO, "terminal": hers}),
+                ("POST", "/v1/terminals/%s/pickup" % quote(line(WHO)), {"group": "1", "address": its})):
+            with self.subTest("%s %s %s" % (method, path, body)):
+                answer = self.send(method, path, body, lease=lease)
+                self.assertIn(answer.status, (403, 404, 409), answer)
+                self.assertEqual(self.commands(), before)
+                before = self.commands()
+
     def test_users(self):
         """Several users: the objects decide, else CCT-User."""
         lease = self.attach(WHO, "pair")["lease"]
