@@ -275,6 +275,11 @@ void conclude_problem(struct execution *execution, enum problem problem,
 int refuse_with(struct execution *execution, enum problem problem, const char *detail,
                 json_t *members)
 {
+    if (execution->steps != NULL) { /* what was refused is not the first of them */
+        members = members != NULL ? members : json_object();
+        json_object_set(members, "steps", execution->steps);
+        problem = PROBLEM_HALF_DONE;
+    }
     conclude_problem(execution, problem, OUTCOME_NOT_DONE, detail, members);
     return CG_E_DENIED;
 }
@@ -527,9 +532,11 @@ static int writes_data(const struct contract_operation *op)
 {
     size_t i, j;
     for (i = 0; i < num_command_rows; ++i)
-        for (j = 0; command_rows[i].run == run_set_data || command_rows[i].run == run_set_intrinsics
-                        ? j < COMMAND_FORMS
-                        : 0;
+        for (j = 0;
+             command_rows[i].run == run_set_data || command_rows[i].run == run_set_intrinsics ||
+                     command_rows[i].run == run_set_uui
+                 ? j < COMMAND_FORMS
+                 : 0;
              ++j)
             if (command_rows[i].forms[j].service != NULL &&
                 strcmp(command_rows[i].forms[j].service, op->service->name) == 0 &&

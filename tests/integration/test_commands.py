@@ -412,6 +412,23 @@ class WhatBecameOfIt(Floor):
         self.assert_done(self.ready({"ready": False, "reasonCode": "3"}))
         self.assertEqual(self.agent(WHO)["reasonCode"], "3")
 
+    def test_half_done_for_control_was_lost(self):
+        """Between the steps an operator takes the agent over: the second is not done, and the first is not hidden."""
+        before = self.sim.calls("AgentService.SetReady"), self.sim.calls("AgentService.SetNotReadyReasonCode")
+        self.sim.latency(700)
+        self.addCleanup(self.sim.latency, 0)
+
+        def act(number):
+            if number == 0:
+                return self.ready({"ready": False, "reasonCode": "5"})
+            eventually(lambda: self.sim.calls("AgentService.SetReady") > before[0], "the first step")
+            return self.send("DELETE", control_of(WHO) + "?force=true", None, "operator")
+        answer, forced = together(2, act)
+        self.assert_done(forced)
+        problem = self.assert_problem(answer, 502, "half-done").json
+        self.assertEqual([(s["operation"], s["outcome"]) for s in problem["steps"]], [("SetReady", "done")], problem)
+        self.assertEqual(self.sim.calls("AgentService.SetNotReadyReasonCode"), before[1])
+
     def test_half_unknown(self):
         self.sim.fault("hang", "AgentService", "SetNotReadyReasonCode", 1)
         answer = self.ready({"ready": False, "reasonCode": "4"})
@@ -594,6 +611,23 @@ class Data(Floor):
         for answer in together(20, lambda i: self.patch("intrinsics", {"key%d" % i: "value %d" % i})):
             self.assert_done(answer)
         self.assertEqual(self.call(self.number)["intrinsics"], {"key%d" % i: "value %d" % i for i in range(20)})
+
+    def test_writers_of_uui(self):
+        """Whoever replaces it waits for whoever is about to append to it."""
+        self.assert_done(self.patch("uui", {"uui": "first"}, "PUT"))
+        self.settle()
+        before = self.sim.calls("ContactService.GetUUI")
+        self.sim.latency(500)
+        self.addCleanup(self.sim.latency, 0)
+
+        def act(number):
+            if number == 0:
+                return self.patch("uui", {"uui": " and more"})
+            eventually(lambda: self.sim.calls("ContactService.GetUUI") > before, "it is read")
+            return self.patch("uui", {"uui": "second"}, "PUT")
+        for answer in together(2, act):
+            self.assert_done(answer)
+        self.assertEqual(self.call(self.number)["uui"], "second")
 
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))
