@@ -413,7 +413,8 @@ int execution_read(struct execution *execution, enum record_kind kind, const cha
     execution->on_read = then != NULL ? then : execution_resolve;
     execution->waiter.on_done = on_read;
     model_fetch(execution->commands->settings.model,
-                &(struct model_wanted){kind, id, strlen(id), anew, execution->command->traceparent},
+                &(struct model_wanted){kind, id, strlen(id), anew ? FETCH_FROM_NOW : 0,
+                                       execution->command->traceparent},
                 &execution->waiter);
     return CG_E_BUSY;
 }

@@ -629,6 +629,21 @@ class Data(Floor):
             self.assert_done(answer)
         self.assertEqual(self.call(self.number)["uui"], "second")
 
+    def test_a_read_that_began_before(self):
+        """To append is to read what is there now, not what another's read saw before the last writer wrote."""
+        self.addCleanup(self.sim.no_faults)
+        before = self.sim.calls("ContactService.GetAttachedData")
+        self.sim.fault("drip", "ContactService", "GetAttachedData", 1)
+
+        def act(number):
+            if number == 0:
+                return self.gate.get("/v1/calls/%s/data" % self.number, "floor", {"Cache-Control": "no-cache"})
+            eventually(lambda: self.sim.calls("ContactService.GetAttachedData") > before, "it is read")
+            self.assert_done(self.patch("data", {"first": "1"}, "PUT"))
+            return self.patch("data", {"second": "2"})
+        self.assert_done(together(2, act)[1])
+        self.assertEqual(self.call(self.number)["data"], {"first": "1", "second": "2"})
+
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))
         self.assertEqual(self.call(self.number)["data"], "one")
