@@ -187,6 +187,7 @@ void run_delete_data(struct execution *execution);
 void run_set_intrinsics(struct execution *execution);
 void run_merge_intrinsics(struct execution *execution);
 void run_delete_intrinsics(struct execution *execution);
+void run_set_uui(struct execution *execution);
 void run_append_uui(struct execution *execution);
 
 #endif

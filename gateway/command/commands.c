@@ -275,7 +275,7 @@ void conclude_problem(struct execution *execution, enum problem problem,
 int refuse_with(struct execution *execution, enum problem problem, const char *detail,
                 json_t *members)
 {
-    if (execution->steps != NULL) { /* one step is done already */
+    if (execution->steps != NULL) { /* what was refused is not the first of them */
         members = members != NULL ? members : json_object();
         json_object_set(members, "steps", execution->steps);
         problem = PROBLEM_HALF_DONE;
@@ -413,7 +413,8 @@ int execution_read(struct execution *execution, enum record_kind kind, const cha
     execution->on_read = then != NULL ? then : execution_resolve;
     execution->waiter.on_done = on_read;
     model_fetch(execution->commands->settings.model,
-                &(struct model_wanted){kind, id, strlen(id), anew, execution->command->traceparent},
+                &(struct model_wanted){kind, id, strlen(id), anew ? FETCH_FROM_NOW : 0,
+                                       execution->command->traceparent},
                 &execution->waiter);
     return CG_E_BUSY;
 }
@@ -532,9 +533,11 @@ static int writes_data(const struct contract_operation *op)
 {
     size_t i, j;
     for (i = 0; i < num_command_rows; ++i)
-        for (j = 0; command_rows[i].run == run_set_data || command_rows[i].run == run_set_intrinsics
-                        ? j < COMMAND_FORMS
-                        : 0;
+        for (j = 0;
+             command_rows[i].run == run_set_data || command_rows[i].run == run_set_intrinsics ||
+                     command_rows[i].run == run_set_uui
+                 ? j < COMMAND_FORMS
+                 : 0;
              ++j)
             if (command_rows[i].forms[j].service != NULL &&
                 strcmp(command_rows[i].forms[j].service, op->service->name) == 0 &&

@@ -420,6 +420,11 @@ void run_delete_intrinsics(struct execution *execution)
 
 /* ---- user-to-user information ---- */
 
+void run_set_uui(struct execution *execution)
+{
+    execution_take_turn(execution, on_turn_to_write);
+}
+
 static void on_uui_to_append(struct execution *execution)
 {
     execution->value =

@@ -2,7 +2,7 @@
  * The catalogue's door: which agent an operation of the contract touches, from its arguments alone. Objects are passed by value
  * (handles), so that whatever operation a site adds, what it is about can be told:
  *
- *   who acts   the first agent, terminal or terminal connection among the arguments, in the order of the request; else the first
+ *   who acts   the first agent, terminal or terminal connection among the arguments, in the order of the contract; else the first
  *              connection or address; else the first contact, for an agent who is in it. An agent may also be named by its id alone
  *              (`agentId`), as the logins do. Members that name the other side (destination…, consulted…, supervisor) do not count.
  *   refused    what is not known, not visible to the token, or leads to no agent, though it is not a route point
@@ -41,14 +41,18 @@ static void note(struct objects *objects, enum entity kind, const char *id, cons
         objects->object[objects->count++] = (struct object){kind, id, is_other_side(member)};
 }
 
-static void collect(struct objects *objects, const json_t *arguments)
+/* In the order of the contract: that of the body is the client's to choose. */
+static void collect(struct objects *objects, const struct contract_operation *op,
+                    const json_t *arguments)
 {
     const char *member;
     json_t *value;
     unsigned kind;
+    size_t i;
 
-    json_object_foreach((json_t *)arguments, member, value)
-    {
+    for (i = 0; (member = contract_input_member(op, i)) != NULL; ++i) {
+        if ((value = json_object_get(arguments, member)) == NULL)
+            continue;
         if (strcmp(member, "agentId") == 0)
             note(objects, ENTITY_AGENT, json_string_value(value), member);
         for (kind = ENTITY_AGENT; kind < ENTITIES; ++kind)
@@ -57,7 +61,7 @@ static void collect(struct objects *objects, const json_t *arguments)
     }
 }
 
-/* The order of preference; each is looked for in the order of the request. */
+/* The order of preference; each is looked for in the order of the contract. */
 static const unsigned tiers[] = {
     1u << ENTITY_AGENT | 1u << ENTITY_TERMINAL | 1u << ENTITY_TERMINAL_CONNECTION,
     1u << ENTITY_CONNECTION | 1u << ENTITY_ADDRESS, 1u << ENTITY_CONTACT};
@@ -195,6 +199,35 @@ static void set_others(struct execution *execution, const struct objects *object
     }
 }
 
+/* As in the table of commands: addresses are anybody's to call, all else is the token's to see. */
+static int see(struct execution *execution, const struct object *object)
+{
+    struct node *node, *contact;
+
+    if (object->kind == ENTITY_ADDRESS)
+        return CG_OK;
+    if (object->kind != ENTITY_CONNECTION && object->kind != ENTITY_TERMINAL_CONNECTION)
+        return scene_look(execution, object->kind, object->id, &node);
+    node = model_find(model_of(execution), object->kind, object->id);
+    contact = node != NULL ? contact_of(model_of(execution), node) : NULL;
+    return contact != NULL && scene_sees(execution, contact) ? CG_OK : unknown(execution);
+}
+
+static int see_others(struct execution *execution, const struct objects *objects,
+                      const struct object *actor)
+{
+    struct scene scene = execution->scene;
+    size_t i;
+    int rc = CG_OK;
+
+    for (i = 0; i < objects->count && rc == CG_OK; ++i)
+        if (&objects->object[i] != actor)
+            rc = see(execution, &objects->object[i]);
+    if (rc == CG_OK)
+        execution->scene = scene;
+    return rc;
+}
+
 /* Sessions and subscriptions are the operator's, and are about nobody. */
 static int take_user(struct execution *execution)
 {
@@ -219,7 +252,7 @@ int scene_derive(struct execution *execution)
     execution->op = execution->command->op;
     if (kind == KIND_SESSION || kind == KIND_SUBSCRIPTION)
         return take_user(execution);
-    collect(&objects, execution->command->body);
+    collect(&objects, execution->op, execution->command->body);
     if ((actor = actor_of(&objects)) == NULL)
         return CG_OK; /* it names nothing: the gate refuses */
     if (actor->kind == ENTITY_CONTACT)
@@ -228,7 +261,7 @@ int scene_derive(struct execution *execution)
         rc = look_leg(execution, actor);
     else
         rc = act_at_place(execution, actor);
-    if (rc == CG_OK)
+    if (rc == CG_OK && (rc = see_others(execution, &objects, actor)) == CG_OK)
         set_others(execution, &objects);
     return rc;
 }

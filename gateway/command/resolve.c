@@ -112,19 +112,49 @@ static int ambiguous(struct execution *execution, const struct places *places, c
                        members);
 }
 
+/* Named beside another place, it goes with that: control of the one is no control of anything else. */
+static int look_beside(struct execution *execution, const struct node *place, const char *field,
+                       enum entity kind, const char *name)
+{
+    struct node *named;
+    struct places places;
+    size_t i;
+    int rc = scene_look(execution, kind, name, &named);
+
+    if (rc != CG_OK)
+        return rc;
+    collect(execution, place, field, kind, &places);
+    for (i = 0; i < places.count; ++i)
+        if (places.nodes[i] == named)
+            return CG_OK;
+    if (!model_fact_is_live(model_of(execution), place, field) &&
+        execution_read(execution, plan_record(place->kind), place->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    return refuse(execution, PROBLEM_CONFLICT, "the address is not at the terminal");
+}
+
+/* What the body says of its own, or in `from`. */
+static const char *place_text(const struct execution *execution, const char *name)
+{
+    const json_t *from = json_object_get(execution->command->body, "from");
+    const char *text = body_text(execution, name);
+
+    if (text == NULL && execution->command->row->target == TARGET_ORIGIN)
+        text = json_string_value(json_object_get(from, name));
+    return text;
+}
+
 int scene_address_of(struct execution *execution, struct node *terminal)
 {
-    const char *named = body_text(execution, "address");
+    const char *named = place_text(execution, "address");
     struct places places;
 
     if (json_object_get(terminal->facts, "addresses") == NULL &&
         execution_read(execution, RECORD_TERMINAL, terminal->id, 0, NULL) == CG_E_BUSY)
         return CG_E_BUSY;
+    if (named != NULL)
+        return look_beside(execution, terminal, "addresses", ENTITY_ADDRESS, named);
     collect(execution, terminal, "addresses", ENTITY_ADDRESS, &places);
-    if (named != NULL) {
-        struct node *address;
-        return scene_look(execution, ENTITY_ADDRESS, named, &address);
-    }
     keep(&places, is_of_agent_type, NULL);
     if (places.count != 1)
         return ambiguous(execution, &places, "address");
@@ -138,6 +168,29 @@ static int take_terminal(struct execution *execution, struct node *terminal)
     return needs(execution, "@address") ? scene_address_of(execution, terminal) : CG_OK;
 }
 
+/* Who is logged in at a terminal has it; else those whose it is; else whoever wants it. */
+static int may_use(const struct node *terminal, const char *agent)
+{
+    const char *logged_in = json_string_value(json_object_get(terminal->facts, "loginId"));
+    const json_t *agents = json_object_get(terminal->facts, "agentsOf");
+
+    if (logged_in != NULL && *logged_in != '\0')
+        return strcmp(logged_in, agent) == 0;
+    return json_object_size(agents) == 0 || json_object_get(agents, agent) != NULL;
+}
+
+/* The agent that acts must be the one who works there, for it is the agent's control that is asked for. */
+static int check_use(struct execution *execution, const struct node *terminal, const char *agent)
+{
+    if (agent_at(model_of(execution), terminal) == NULL &&
+        json_object_get(terminal->facts, "state") == NULL &&
+        execution_read(execution, RECORD_TERMINAL, terminal->id, 0, NULL) == CG_E_BUSY)
+        return CG_E_BUSY;
+    if (may_use(terminal, agent))
+        return CG_OK;
+    return refuse(execution, PROBLEM_CONFLICT, "the agent does not work at that terminal");
+}
+
 int scene_place_of_agent(struct execution *execution, struct node *agent)
 {
     const char *named = body_text(execution, "terminal");
@@ -148,8 +201,10 @@ int scene_place_of_agent(struct execution *execution, struct node *agent)
     int rc;
 
     if (named != NULL) {
-        rc = scene_look(execution, ENTITY_TERMINAL, named, &terminal);
-        return rc == CG_OK ? take_terminal(execution, terminal) : rc;
+        if ((rc = scene_look(execution, ENTITY_TERMINAL, named, &terminal)) == CG_OK &&
+            (rc = check_use(execution, terminal, agent->id)) == CG_OK)
+            rc = take_terminal(execution, terminal);
+        return rc;
     }
     if (json_object_get(agent->facts, "terminals") == NULL &&
         execution_read(execution, RECORD_AGENT, agent->id, 0, NULL) == CG_E_BUSY)
@@ -177,6 +232,19 @@ static int look_agent(struct execution *execution, const char *id, struct node *
     return CG_OK;
 }
 
+/* One that is named is the agent's own; what is not known is for the arguments to refuse. */
+static int check_leg(struct execution *execution, const struct node *agent)
+{
+    const char *named = body_text(execution, "terminalConnectionId");
+    const struct node *leg = model_find(model_of(execution), ENTITY_TERMINAL_CONNECTION, named);
+    const struct node *terminal =
+        leg != NULL ? node_fact(execution, leg, "terminal", ENTITY_TERMINAL) : NULL;
+
+    if (leg == NULL || (terminal != NULL && may_use(terminal, agent->id)))
+        return CG_OK;
+    return refuse(execution, PROBLEM_CONFLICT, "the terminal connection is not the agent's");
+}
+
 static int resolve_agent(struct execution *execution)
 {
     struct node *agent, *contact = NULL;
@@ -193,7 +261,7 @@ static int resolve_agent(struct execution *execution)
     if (needs(execution, "@terminal") || needs(execution, "@address") ||
         asks_right_of(execution, "terminal"))
         return scene_place_of_agent(execution, agent);
-    return CG_OK;
+    return check_leg(execution, agent);
 }
 
 static int resolve_control(struct execution *execution)
@@ -226,18 +294,19 @@ static int resolve_terminal(struct execution *execution, const char *id)
 
 static int resolve_address(struct execution *execution, const char *id)
 {
-    struct node *address, *terminal;
+    const char *named = place_text(execution, "terminal");
+    struct node *address;
     struct places places;
     int rc = scene_look(execution, ENTITY_ADDRESS, id, &address);
 
     if (rc != CG_OK || (rc = scene_user_of(execution, address)) != CG_OK ||
         (rc = scene_act_as(execution, address)) != CG_OK || !needs(execution, "@terminal"))
         return rc;
-    if (body_text(execution, "terminal") != NULL)
-        return scene_look(execution, ENTITY_TERMINAL, body_text(execution, "terminal"), &terminal);
     if (json_object_get(address->facts, "terminals") == NULL &&
         execution_read(execution, RECORD_ADDRESS, address->id, 0, NULL) == CG_E_BUSY)
         return CG_E_BUSY;
+    if (named != NULL)
+        return look_beside(execution, address, "terminals", ENTITY_TERMINAL, named);
     collect(execution, address, "terminals", ENTITY_TERMINAL, &places);
     if (places.count != 1)
         return ambiguous(execution, &places, "terminal");

@@ -141,6 +141,15 @@ const struct contract_operation *contract_find(const struct contract *contract, 
     return map_get(&contract->names, NAMES_OPERATION, service, operation);
 }
 
+const char *contract_input_member(const struct contract_operation *op, size_t index)
+{
+    const struct schema_type *type = op->input != NULL ? op->input->type : NULL;
+
+    if (type == NULL || index >= type->members.length)
+        return NULL;
+    return ((const struct schema_element *)type->members.items[index])->name;
+}
+
 const struct contract_operation *contract_dispatch(const struct contract *contract,
                                                    const char *service, const char *namespace_uri,
                                                    const char *local_name)

@@ -571,8 +571,9 @@ static void fetch_key(struct model *model, const char *key, size_t key_length, i
     } else {
         ++model->num_collapsed;
         if (fetch->first == NULL)
-            fetch->force |= force; /* it has not begun to ask */
-        else if (force && !fetch->force) {
+            fetch->force =
+                force > fetch->force ? force : fetch->force; /* it has not begun to ask */
+        else if (force > fetch->force || force == FETCH_FROM_NOW) {
             waiter->next = fetch->later;
             fetch->later = waiter;
             return;

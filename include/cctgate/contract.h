@@ -70,6 +70,9 @@ const struct contract_service *contract_find_service(const struct contract *cont
 const struct contract_operation *contract_find(const struct contract *contract, const char *service,
                                                const char *operation);
 
+/* The request's members in the order of the contract, the token's among them; NULL: no more. */
+const char *contract_input_member(const struct contract_operation *op, size_t index);
+
 /* The operation of `service` whose request body begins with {namespace_uri}local_name; NULL when there is none. */
 const struct contract_operation *contract_dispatch(const struct contract *contract,
                                                    const char *service, const char *namespace_uri,

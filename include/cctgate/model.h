@@ -60,6 +60,8 @@ void model_free(struct model **model);
 void model_set_sessions(struct model *model, struct sessions *sessions);
 void model_configure(struct model *model, struct config *config);
 
+/* model_wanted.anew: what another's read may have seen before now will not do */
+#define FETCH_FROM_NOW 2
 struct model_wanted {
     enum record_kind kind;
     const char *id;

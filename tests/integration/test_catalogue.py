@@ -197,6 +197,37 @@ class Catalogue(Floor):
         self.assertIn(self.send("POST", "/v1/services/SessionService/HoldContact", mixed, lease=lease).status, (403, 404, 409))
         self.assertEqual(self.commands(), before + 1)
 
+    def test_whose_it_is(self):
+        """Who acts is the contract's to say, not the order of the body's members; what else is named is the token's to see."""
+        self.no_control()
+        self.rest()
+        lease = self.attach(WHO)["lease"]
+        ringing = self.incoming(WHO)
+        pickup = World(self).fill(self.example("TerminalService", "PickupFromTerminal"))
+        pickup["terminalConnection"]["terminalConnectionId"] = self.leg_id(ringing, WHO)
+        pickup["terminal"]["terminalName"] = line(OTHER)
+        pickup["terminalAddress"]["addressName"] = position(OTHER)
+        self.settle()
+        before = self.commands()
+        for names in (list(pickup), list(reversed(list(pickup)))):
+            with self.subTest(names):
+                answer = self.send("POST", "/v1/services/TerminalService/PickupFromTerminal", {n: pickup[n] for n in names}, lease=lease)
+                self.assertIn(answer.status, (403, 409), answer)
+        self.assertEqual(self.commands(), before)
+        # a call that the token does not see is none, whatever is beside it
+        foreign = self.incoming(WHO, answer=True)
+        lease = self.attach("2006", "stranger")["lease"]
+        for contact in (foreign, "nothing"):
+            with self.subTest(contact):
+                hold = World(self).fill(self.example("SessionService", "HoldContact"))
+                hold["contact"]["contactId"] = contact
+                hold["terminal"]["terminalName"] = line("2006")
+                self.settle()
+                before = self.commands()
+                answer = self.send("POST", "/v1/services/SessionService/HoldContact", hold, "stranger", lease=lease)
+                self.assert_problem(answer, 404, "not-found")
+                self.assertEqual(self.commands(), before)
+
 
 class EveryRoute(Floor):
     """A walk through /openapi.json: without a lease, whoever asks, no route makes the contact centre act."""

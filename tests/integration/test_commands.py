@@ -267,6 +267,33 @@ class WhoActs(Floor):
             self.assertIn(answer.status, (400, 403, 404, 409), (origin, answer))
         self.assertEqual(self.commands(), before)
 
+    def test_what_is_anothers(self):
+        """The lease of one agent moves no terminal, address or leg of another's, wherever in the request it is named."""
+        lease = self.attach(WHO)["lease"]
+        call = self.sim.admin("POST", "/calls", {"from": position(WHO), "to": OTHER, "answer": True})["contactId"]
+        self.settle()
+        hers, its = line(OTHER), position(OTHER)
+        before = self.commands()
+        for method, path, body in (
+                ("POST", "/v1/calls", {"from": {"agent": WHO}, "terminal": hers, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"agent": WHO, "terminal": hers, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"agent": WHO}, "address": its, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"terminal": line(WHO)}, "address": its, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"terminal": line(WHO), "address": its}, "to": OUTSIDE}),
+                ("POST", "/v1/calls", {"from": {"address": position(WHO)}, "terminal": hers, "to": OUTSIDE}),
+                ("PUT", AGENT + "/activity-code", {"activityCode": "7", "terminal": hers}),
+                ("PUT", AGENT + "/activity-code", {"activityCode": "7", "terminalConnectionId": self.leg_id(call, OTHER)}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": hers}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": hers, "address": its}),
+                ("POST", AGENT + "/call-supervisor", {"terminal": line(WHO), "address": its}),
+                ("POST", "/v1/calls/%s/observe" % call, {"agent": WHO, "terminal": hers}),
+                ("POST", "/v1/terminals/%s/pickup" % quote(line(WHO)), {"group": "1", "address": its})):
+            with self.subTest("%s %s %s" % (method, path, body)):
+                answer = self.send(method, path, body, lease=lease)
+                self.assertIn(answer.status, (403, 404, 409), answer)
+                self.assertEqual(self.commands(), before)
+                before = self.commands()
+
     def test_users(self):
         """Several users: the objects decide, else CCT-User."""
         lease = self.attach(WHO, "pair")["lease"]
@@ -384,6 +411,23 @@ class WhatBecameOfIt(Floor):
         self.settle()
         self.assert_done(self.ready({"ready": False, "reasonCode": "3"}))
         self.assertEqual(self.agent(WHO)["reasonCode"], "3")
+
+    def test_half_done_for_control_was_lost(self):
+        """Between the steps an operator takes the agent over: the second is not done, and the first is not hidden."""
+        before = self.sim.calls("AgentService.SetReady"), self.sim.calls("AgentService.SetNotReadyReasonCode")
+        self.sim.latency(700)
+        self.addCleanup(self.sim.latency, 0)
+
+        def act(number):
+            if number == 0:
+                return self.ready({"ready": False, "reasonCode": "5"})
+            eventually(lambda: self.sim.calls("AgentService.SetReady") > before[0], "the first step")
+            return self.send("DELETE", control_of(WHO) + "?force=true", None, "operator")
+        answer, forced = together(2, act)
+        self.assert_done(forced)
+        problem = self.assert_problem(answer, 502, "half-done").json
+        self.assertEqual([(s["operation"], s["outcome"]) for s in problem["steps"]], [("SetReady", "done")], problem)
+        self.assertEqual(self.sim.calls("AgentService.SetNotReadyReasonCode"), before[1])
 
     def test_half_unknown(self):
         self.sim.fault("hang", "AgentService", "SetNotReadyReasonCode", 1)
@@ -567,6 +611,38 @@ class Data(Floor):
         for answer in together(20, lambda i: self.patch("intrinsics", {"key%d" % i: "value %d" % i})):
             self.assert_done(answer)
         self.assertEqual(self.call(self.number)["intrinsics"], {"key%d" % i: "value %d" % i for i in range(20)})
+
+    def test_writers_of_uui(self):
+        """Whoever replaces it waits for whoever is about to append to it."""
+        self.assert_done(self.patch("uui", {"uui": "first"}, "PUT"))
+        self.settle()
+        before = self.sim.calls("ContactService.GetUUI")
+        self.sim.latency(500)
+        self.addCleanup(self.sim.latency, 0)
+
+        def act(number):
+            if number == 0:
+                return self.patch("uui", {"uui": " and more"})
+            eventually(lambda: self.sim.calls("ContactService.GetUUI") > before, "it is read")
+            return self.patch("uui", {"uui": "second"}, "PUT")
+        for answer in together(2, act):
+            self.assert_done(answer)
+        self.assertEqual(self.call(self.number)["uui"], "second")
+
+    def test_a_read_that_began_before(self):
+        """To append is to read what is there now, not what another's read saw before the last writer wrote."""
+        self.addCleanup(self.sim.no_faults)
+        before = self.sim.calls("ContactService.GetAttachedData")
+        self.sim.fault("drip", "ContactService", "GetAttachedData", 1)
+
+        def act(number):
+            if number == 0:
+                return self.gate.get("/v1/calls/%s/data" % self.number, "floor", {"Cache-Control": "no-cache"})
+            eventually(lambda: self.sim.calls("ContactService.GetAttachedData") > before, "it is read")
+            self.assert_done(self.patch("data", {"first": "1"}, "PUT"))
+            return self.patch("data", {"second": "2"})
+        self.assert_done(together(2, act)[1])
+        self.assertEqual(self.call(self.number)["data"], {"first": "1", "second": "2"})
 
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))

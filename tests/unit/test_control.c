@@ -491,6 +491,7 @@ static void test_a_refused_end_of_one_that_may_not_be(void **state)
     struct control_ask ask = operator_ask(&o, "2001");
     static struct config fresh;
 
+    fresh = w->config;
     get_full(w, &a, "2001", "desk");
     release(w, &a, "2001");
     control_reserve(w->control, &ask, "x", NULL);
@@ -503,7 +504,6 @@ static void test_a_refused_end_of_one_that_may_not_be(void **state)
     end_retry(w->control);
     settle(w);
 
-    fresh = w->config;
     get_full(w, &a, "2002", "desk");
     release(w, &a, "2002");
     w->reserved[0] = (struct config_reservation){(char *)"2002", (char *)"Agent Desktop"};

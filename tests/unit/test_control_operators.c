@@ -189,6 +189,7 @@ static void test_reserved_by_the_configuration(void **state)
     struct control_ask ask = operator_ask(&o, "2001");
     static struct config fresh, none;
 
+    fresh = none = w->config;
     get_full(w, &a, "2001", "desk");
     w->reserved[0] = (struct config_reservation){(char *)"2001", (char *)"Agent Desktop"};
     fresh.control.num_reserved = 1;
@@ -221,7 +222,6 @@ static void test_reserved_by_the_configuration(void **state)
     asker_release(&o);
 }
 
-    fresh = none = w->config;
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
