@@ -52,6 +52,29 @@ static json_t *resolved(struct execution *execution, const char *name)
     return missing(execution, name);
 }
 
+struct presence {
+    const char *agent;
+    int seen;
+};
+
+static void on_agent(void *data, const char *agent)
+{
+    struct presence *presence = data;
+    presence->seen |= agent != NULL && strcmp(agent, presence->agent) == 0;
+}
+
+/* As far as the call's legs are known. */
+static int is_in_call(const struct execution *execution, const struct node *contact)
+{
+    struct presence presence = {execution->scene.agent, 0};
+
+    if (presence.agent[0] == '\0' ||
+        json_object_size(json_object_get(contact->facts, "connections")) == 0)
+        return 1;
+    foreach_agent_of_call(execution->commands->settings.model, contact, on_agent, &presence);
+    return presence.seen;
+}
+
 /* An object of the model that the body names, and that the token may see. */
 static json_t *named(struct execution *execution, const char *member, enum entity kind)
 {
@@ -63,6 +86,11 @@ static json_t *named(struct execution *execution, const char *member, enum entit
         place = contact_of(model, node);
     if (node == NULL || node->handle == NULL || place == NULL || !scene_sees(execution, place)) {
         refuse(execution, PROBLEM_NOT_FOUND, "%s", "");
+        return NULL;
+    }
+    if (kind == ENTITY_CONTACT && !is_in_call(execution, node)) {
+        refuse(execution, PROBLEM_CONFLICT, "whoever acts is not in the call that \"%s\" names",
+               member);
         return NULL;
     }
     if (kind == ENTITY_CONTACT)

@@ -32,6 +32,7 @@ extern const char *const command_outcome_names[];
 
 /* The writers of one call's data, one after the other. */
 struct turn {
+    struct message message; /* to the loop itself: the next one's turn */
     UT_hash_handle hh;
     struct execution *first, *last; /* the first is at it */
     char contact[];
@@ -123,6 +124,7 @@ void execution_answer(struct execution *execution);
 int scene_look(struct execution *execution, enum entity kind, const char *id, struct node **node);
 int scene_user_of(struct execution *execution, const struct node *place); /* in whose session */
 int scene_act_as(struct execution *execution, const struct node *place);  /* the agent there acts */
+int scene_read_login(struct execution *execution, const struct node *place);
 struct node *scene_node(const struct execution *execution,
                         enum entity kind); /* NULL: not part of it */
 void scene_set(struct execution *execution, const struct node *node);

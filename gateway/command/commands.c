@@ -127,6 +127,13 @@ void execution_take_turn(struct execution *execution, void (*on_turn)(struct exe
     on_turn(execution);
 }
 
+/* A turn of the loop later: however many of them are refused one after the other, none does so inside another. */
+static void on_next_turn(struct message *message)
+{
+    struct turn *turn = (struct turn *)message;
+    turn->first->on_turn(turn->first);
+}
+
 /* Only who is at it ends a turn: nobody who waits for one can be ended otherwise. */
 static void end_turn(struct execution *execution)
 {
@@ -137,7 +144,8 @@ static void end_turn(struct execution *execution)
     if (turn == NULL)
         return;
     if ((turn->first = execution->turn_next) != NULL) {
-        turn->first->on_turn(turn->first);
+        turn->message.on_deliver = on_next_turn;
+        mailbox_send(&commands->settings.loop->mailbox, &turn->message);
         return;
     }
     HASH_DEL(commands->turns, turn);

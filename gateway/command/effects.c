@@ -73,7 +73,7 @@ static void touch_effect(struct execution *execution, const struct effect *effec
     static const char state[] = "state";
     struct model *model = model_of(execution);
     struct node *node = scene_node(execution, effect->entity);
-    struct node *terminal = scene_node(execution, ENTITY_TERMINAL);
+    struct node *terminal = scene_node(execution, ENTITY_TERMINAL), *other;
 
     if (effect->is_none)
         return;
@@ -88,6 +88,10 @@ static void touch_effect(struct execution *execution, const struct effect *effec
                       execution->since);
     }
     execution->touched = live_clock(model);
+    if ((other = model_find(model, ENTITY_CONTACT, execution->scene.consult)) != NULL) {
+        model_touched(model, other, "connections", execution->since);
+        model_touched_around(model, other);
+    }
     if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */

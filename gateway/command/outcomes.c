@@ -34,7 +34,8 @@ struct outcome_entry {
     int status, is_problem;
     json_t *answer;                    /* ENTRY_ENDED; may be NULL */
     struct execution *first, *waiting; /* ENTRY_BEGUN: who does it, and who wants to know */
-    int forget;                        /* nothing was done: the key is free again */
+    void (*go_on)(struct execution *);
+    int forget; /* nothing was done: the key is free again */
 };
 
 /* ---- digests ---- */
@@ -332,11 +333,25 @@ void outcomes_begin(struct execution *execution, void (*go_on)(struct execution 
         execution->entry = entry = entry_new(commands, key);
         memcpy(entry->request, request, sizeof(request));
         entry->first = execution;
+        entry->go_on = go_on;
         write_begun(execution, go_on);
     }
 }
 
 /* ---- ending ---- */
+
+/* Nothing was done under the key, so that it is as if whoever waited had come first. */
+static void begin_anew(struct outcome_entry *entry, struct execution *first)
+{
+    entry->waiting = first->entry_next;
+    entry->state = ENTRY_BEGUN;
+    entry->forget = 0;
+    json_decref(entry->answer);
+    entry->answer = NULL;
+    entry->first = first;
+    first->entry = entry;
+    write_begun(first, entry->go_on);
+}
 
 void outcomes_end(struct execution *execution, struct durable_batch *batch)
 {
@@ -370,6 +385,10 @@ void outcomes_told(struct execution *execution)
     entry->first = NULL;
     waiting = entry->waiting;
     entry->waiting = NULL;
+    if (entry->forget && waiting != NULL) {
+        begin_anew(entry, waiting);
+        return;
+    }
     for (; waiting != NULL; waiting = next) {
         next = waiting->entry_next;
         give(waiting, entry);

@@ -182,6 +182,8 @@ static int may_use(const struct node *terminal, const char *agent)
 /* The agent that acts must be the one who works there, for it is the agent's control that is asked for. */
 static int check_use(struct execution *execution, const struct node *terminal, const char *agent)
 {
+    if (scene_read_login(execution, terminal) != CG_OK)
+        return CG_E_BUSY;
     if (agent_at(model_of(execution), terminal) == NULL &&
         json_object_get(terminal->facts, "state") == NULL &&
         execution_read(execution, RECORD_TERMINAL, terminal->id, 0, NULL) == CG_E_BUSY)
@@ -206,7 +208,8 @@ int scene_place_of_agent(struct execution *execution, struct node *agent)
             rc = take_terminal(execution, terminal);
         return rc;
     }
-    if (json_object_get(agent->facts, "terminals") == NULL &&
+    if ((json_object_get(agent->facts, "terminals") == NULL ||
+         live_coverage(model_of(execution), agent->covered) == NULL) &&
         execution_read(execution, RECORD_AGENT, agent->id, 0, NULL) == CG_E_BUSY)
         return CG_E_BUSY;
     collect(execution, agent, "terminals", ENTITY_TERMINAL, &places);

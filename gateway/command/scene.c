@@ -168,10 +168,23 @@ static const char *agent_of(struct execution *execution, const struct node *plac
     return agent_at(model_of(execution), place);
 }
 
+/* Who is logged in decides whose control is asked for: what may be another by now is read first, once. */
+int scene_read_login(struct execution *execution, const struct node *place)
+{
+    if (place->kind != ENTITY_TERMINAL || json_object_get(place->facts, "loginId") == NULL ||
+        model_fact_is_live(model_of(execution), place, "loginId"))
+        return CG_OK;
+    return execution_read(execution, RECORD_TERMINAL, place->id, 0, NULL) == CG_E_BUSY ? CG_E_BUSY
+                                                                                       : CG_OK;
+}
+
 int scene_act_as(struct execution *execution, const struct node *place)
 {
-    const char *agent = agent_of(execution, place);
+    const char *agent;
 
+    if (scene_read_login(execution, place) != CG_OK)
+        return CG_E_BUSY;
+    agent = agent_of(execution, place);
     if (agent == NULL && place->kind == ENTITY_ADDRESS && is_route_point(place)) {
         execution->scene.needs_lease = 0;
         return CG_OK;
