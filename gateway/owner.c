@@ -9,6 +9,7 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
+#include "gateway/model/acting.h"
 #include "cctgate/loop.h"
 #include "cctgate/subscription.h"
 
@@ -93,7 +94,13 @@ static void on_call(struct message *message)
     struct session *session = sessions_find(call->owner->sessions, call->user);
     struct session_outcome none = {.rc = CG_E_SESSION, .op = call->op};
 
-    if (session == NULL)
+    if (!call->anew && (none.result = model_recall(call->owner->model, call->user, call->op,
+                                                   call->arguments)) != NULL) {
+        none.rc = CG_OK;
+        call->recalled = 1;
+        on_called(call, &none);
+        json_decref(none.result);
+    } else if (session == NULL)
         on_called(call, &none);
     else
         session_call(session, call->op, call->arguments, 0, call->traceparent, on_called, call);

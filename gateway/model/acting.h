@@ -29,6 +29,10 @@ void model_touched_around(struct model *model, struct node *node);
 void model_calls_touched(struct model *model, uint32_t user); /* the user's list of calls */
 void model_commit_touched(struct model *model);
 
+/* What a reading operation would answer in the user's session, where events keep just that up to date; NULL: it must be asked. New reference. */
+json_t *model_recall(struct model *model, uint32_t user, const struct contract_operation *op,
+                     const json_t *arguments);
+
 /* Who controls an agent is asked when its resource is rendered. */
 void model_set_controller(struct model *model, json_t *(*describe)(void *data, const char *agent),
                           void *data);

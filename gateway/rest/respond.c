@@ -250,6 +250,14 @@ void respond_nothing(struct request *request)
     h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
+void respond_json_from(struct request *request, json_t *json, const char *cache_status)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};
+    r.body = dump(request->h2o, json);
+    snprintf(r.cache_status, sizeof(r.cache_status), "%s", cache_status);
+    respond(request, 200, &r);
+}
+
 void respond_json(struct request *request, int status, json_t *json)
 {
     struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};

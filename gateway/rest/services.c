@@ -96,7 +96,10 @@ static void on_reply(struct message *message)
     struct request *request = asking_end(call->data);
 
     if (request != NULL && call->outcome->rc == CG_OK)
-        respond_json(request, 200, json_incref(call->result));
+        respond_json_from(request, json_incref(call->result),
+                          call->recalled ? "cctgate; hit"
+                          : call->anew   ? "cctgate; fwd=request"
+                                         : "cctgate; fwd=miss");
     else if (request != NULL)
         respond_outcome(request, call->outcome);
     owner_call_free(&call);
@@ -104,6 +107,7 @@ static void on_reply(struct message *message)
 
 static void send_call(struct request *request, struct owner_call *call)
 {
+    call->anew = request->directives.no_cache;
     call->data = asking_begin(request);
     call->reply_to = &request->front->mailbox;
     call->on_reply = on_reply;

@@ -75,7 +75,7 @@ struct owner_query {
 };
 void owner_query_send(struct owner *owner, struct owner_query *query);
 
-/* One operation of the contract, called in the session of a user; never from the cache. */
+/* One reading operation of the contract, in the session of a user: called, unless events keep just what it would answer. */
 struct owner_call {
     struct message message;
     struct owner *owner;
@@ -85,7 +85,9 @@ struct owner_call {
     const struct contract_operation *op;
     json_t *arguments; /* one reference */
     uint32_t user;
+    int anew; /* called in any case */
     char traceparent[64];
+    int recalled; /* out: it was not called */
     struct fetch_outcome *outcome; /* out; one reference */
     json_t *result;                /* out; CG_OK: one reference */
 };

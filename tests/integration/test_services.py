@@ -1,14 +1,57 @@
 """The contract as data: its reading operations over HTTP, and one that only this test's WSDL has."""
+import json
 import os
 import shutil
 import tempfile
+from urllib.parse import quote
 
 import jsonschema
 
 import harness
 from harness import Case, Gateway, Simulator, bearer, eventually, exchange
+from test_live import CONSUMER, is_live
 
 JSON = {"Content-Type": "application/json"}
+
+
+class Recalled(Case):
+    """A reading operation is answered from what events keep, where that is what the upstream would say, to the letter."""
+    gateway_options = {"users": ("agent2001",), "consumer": CONSUMER}
+
+    def test_is_what_the_upstream_says(self):
+        eventually(lambda: is_live(self.gate, "agent2001"), "live")
+        self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": True})
+        agent, terminal, address = (self.ask("UserService", "Get" + kind, {}).json[kind.lower()][0]
+                                    for kind in ("Agents", "Terminals", "Addresses"))
+        for path in ("/v1/agents/2001", "/v1/terminals/" + quote(terminal["terminalName"]), "/v1/addresses/" + address["addressName"]):
+            eventually(lambda: self.gate.get(path, "agent2001").json["sync"] == "live", path)
+        recalled = 0
+        for service, operation, body in (
+                ("AgentService", "IsLoggedIn", {"agent": agent}), ("AgentService", "IsReady", {"agent": agent}),
+                ("AgentService", "GetCapabilities", {"agent": agent}), ("AgentService", "GetContactTypes", {"agent": agent}),
+                ("AgentService", "GetStaticVoiceTerminal", {"agent": agent}),
+                ("TerminalService", "GetState", {"terminal": terminal}), ("TerminalService", "GetDoNotDisturb", {"terminal": terminal}),
+                ("TerminalService", "GetCapabilities", {"terminal": terminal}), ("TerminalService", "GetForwarding", {"terminal": terminal}),
+                ("AgentTerminalService", "GetCapabilities", {"terminal": terminal}),
+                ("AgentTerminalService", "GetLoginId", {"terminal": terminal}),
+                ("AddressService", "GetDoNotDisturb", {"address": address}), ("AddressService", "GetCapabilities", {"address": address}),
+                ("AddressService", "GetMessageWaiting", {"address": address}), ("AddressService", "GetUri", {"address": address})):
+            name = "%s.%s" % (service, operation)
+            before = self.sim.calls(name)
+            first = self.ask(service, operation, body)
+            hit = bool(first.cache().get("hit"))
+            self.assertEqual(self.sim.calls(name) - before, 0 if hit else 1, name)
+            asked = self.ask(service, operation, body, {"Cache-Control": "no-cache"})
+            self.assertFalse(asked.cache().get("hit"), asked)
+            self.assertEqual((first.status, first.json if first.status == 200 else None),
+                             (asked.status, asked.json if asked.status == 200 else None), name)
+            recalled += hit
+        self.assertGreaterEqual(recalled, 6)
+
+    def ask(self, service, operation, body, headers=None):
+        fields = dict(bearer("agent2001"), **JSON)
+        fields.update(headers or {})
+        return exchange(self.gate.port, "POST", "/v1/services/%s/%s" % (service, operation), fields, json.dumps(body))
 
 
 class Services(Case):
@@ -27,7 +70,6 @@ class Services(Case):
     def test_reads(self):
         agents = self.call("UserService", "GetAgents").json["agents"]
         self.assertEqual([a["agentLoginId"] for a in agents], ["2001"])
-        import json
         answer = self.call("AgentService", "IsLoggedIn", json.dumps({"agent": agents[0]}))
         self.assertEqual(answer.status, 200, answer)
         self.assertIsInstance(answer.json["response"], bool)
