@@ -130,7 +130,8 @@ struct node *scene_node(const struct execution *execution,
 void scene_set(struct execution *execution, const struct node *node);
 int access_acts_for(const struct execution *execution, uint32_t user);
 int scene_sees(struct execution *execution, const struct node *place);
-const char *lease_agent(const struct execution *execution); /* NULL: none came, or not one */
+const uint8_t *own_lease(const struct execution *execution); /* NULL: none came */
+const char *lease_agent(const struct execution *execution);  /* NULL: none came, or not one */
 int is_route_point(const struct node *address);
 const char *only_agent(struct execution *execution); /* of the token's user; NULL: not one */
 struct node *node_fact(const struct execution *execution, const struct node *node,

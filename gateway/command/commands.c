@@ -493,8 +493,12 @@ static json_t *answer_of(struct execution *execution, const json_t *result)
         id = json_string_value(json_object_get(json_object_get(result, ids[i].member), ids[i].key));
         if (id == NULL || *id == '\0')
             return NULL;
-        if (i == 0)
+        if (i == 0) {
             snprintf(execution->scene.consult, sizeof(execution->scene.consult), "%s", id);
+            model_introduce(execution->commands->settings.model,
+                            json_object_get(result, ids[i].member), execution->scene.user,
+                            execution->since);
+        }
         return json_pack("{s:s}", ids[i].name, id);
     }
     return NULL;

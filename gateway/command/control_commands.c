@@ -36,7 +36,7 @@ static struct control_ask ask_of(struct execution *execution)
     return (struct control_ask){
         .agent = execution->scene.agent,
         .actor = {command->access->application, command->access->roles, command->door},
-        .lease = command->has_lease ? command->lease : NULL,
+        .lease = own_lease(execution),
         .client = command->client,
         .done = on_done,
         .data = execution};

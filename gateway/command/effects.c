@@ -68,6 +68,47 @@ static void touch_all(struct execution *execution)
     }
 }
 
+/* What one leg does others follow, and the last one ends the call. */
+static void touch_legs(struct execution *execution)
+{
+    struct model *model = model_of(execution);
+    struct node *contact = scene_node(execution, ENTITY_CONTACT), *connection, *tc, *terminal;
+
+    if (contact == NULL)
+        return;
+    model_touched(model, contact, "connections", execution->since);
+    GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
+    {
+        model_touched(model, connection, "state", execution->since);
+        model_touched(model, connection, "terminalConnections", execution->since);
+        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                      tc)
+        {
+            model_touched(model, tc, "state", execution->since);
+            if ((terminal = node_fact(execution, tc, "terminal", ENTITY_TERMINAL)) != NULL)
+                model_touched(model, terminal, "terminalConnections", execution->since);
+        }
+    }
+}
+
+/* An agent and the terminals where it works say the same things of each other. */
+static void touch_desks(struct execution *execution)
+{
+    static const char *const fields[] = {"loginId", "ready", "notReadyReasonCode", "activityCode",
+                                         "agentCapabilities"};
+    struct model *model = model_of(execution);
+    struct node *agent = scene_node(execution, ENTITY_AGENT), *terminal;
+    size_t i;
+
+    if (agent == NULL)
+        return;
+    GRAPH_FOREACH(&model->graph, agent, "terminals", ENTITY_TERMINAL, terminal)
+    {
+        for (i = 0; i < sizeof(fields) / sizeof(fields[0]); ++i)
+            model_touched(model, terminal, fields[i], execution->since);
+    }
+}
+
 static void touch_effect(struct execution *execution, const struct effect *effect)
 {
     static const char state[] = "state";
@@ -92,6 +133,10 @@ static void touch_effect(struct execution *execution, const struct effect *effec
         model_touched(model, other, "connections", execution->since);
         model_touched_around(model, other);
     }
+    if (effect->entity == ENTITY_AGENT)
+        touch_desks(execution);
+    else if (effect->field[0] == '\0' || strcmp(effect->field, state) == 0)
+        touch_legs(execution);
     if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */

@@ -72,10 +72,7 @@ static int deny(struct execution *execution, struct control_verdict *verdict)
 
 static int passes(struct execution *execution, const char *agent, struct control_verdict *verdict)
 {
-    const struct command *command = execution->command;
-
-    control_check(execution->commands->settings.control, agent,
-                  command->has_lease ? command->lease : NULL, verdict);
+    control_check(execution->commands->settings.control, agent, own_lease(execution), verdict);
     if (verdict->answer != CONTROL_OK)
         return 0;
     execution->fence = verdict->fence;
@@ -101,6 +98,62 @@ static int has_control(struct execution *execution)
     return deny(execution, &verdict);
 }
 
+/* ---- what ends for all who are in the call ---- */
+
+static int drops_call(const struct execution *execution)
+{
+    const struct command *command = execution->command;
+    size_t i, j;
+
+    if (command->row != NULL)
+        return command->row->effect != NULL && strcmp(command->row->effect, "contact=-") == 0;
+    for (i = 0; i < num_command_rows; ++i)
+        for (j = 0; j < COMMAND_FORMS && command_rows[i].forms[j].service != NULL; ++j)
+            if (command_rows[i].effect != NULL &&
+                strcmp(command_rows[i].effect, "contact=-") == 0 &&
+                strstr(command_rows[i].forms[j].arguments, "@terminal") == NULL &&
+                strcmp(command_rows[i].forms[j].service, command->op->service->name) == 0 &&
+                strcmp(command_rows[i].forms[j].operation, command->op->name) == 0)
+                return 1;
+    return 0;
+}
+
+struct others {
+    struct execution *execution;
+    struct control_verdict verdict;
+    char agent[CG_ID_BYTES_MAX + 1]; /* whom another application controls; "": nobody */
+};
+
+static void look_at_other(void *data, const char *agent)
+{
+    struct others *others = data;
+    struct control_verdict verdict;
+
+    if (agent == NULL || others->agent[0] != '\0' ||
+        strcmp(agent, others->execution->scene.agent) == 0)
+        return;
+    control_check(others->execution->commands->settings.control, agent, NULL, &verdict);
+    if (verdict.answer != CONTROL_HELD)
+        return;
+    others->verdict = verdict;
+    snprintf(others->agent, sizeof(others->agent), "%s", agent);
+}
+
+/* Whoever ends a call for all ends it for those, too, whom another application controls. */
+static int spares_others(struct execution *execution)
+{
+    struct others others = {.execution = execution};
+    struct node *contact = scene_node(execution, ENTITY_CONTACT);
+
+    if (!drops_call(execution) || contact == NULL)
+        return CG_OK;
+    foreach_agent_of_call(execution->commands->settings.model, contact, look_at_other, &others);
+    if (others.agent[0] == '\0')
+        return CG_OK;
+    snprintf(execution->scene.agent, sizeof(execution->scene.agent), "%s", others.agent);
+    return deny(execution, &others.verdict);
+}
+
 int gate_pass(struct execution *execution)
 {
     if ((execution->command->access->roles & roles_of(execution)) == 0)
@@ -110,7 +163,7 @@ int gate_pass(struct execution *execution)
     if (execution->scene.agent[0] == '\0')
         return refuse(execution, PROBLEM_CONTROL_REQUIRED,
                       "which agent it touches cannot be told, so that nobody's control allows it");
-    return has_control(execution);
+    return has_control(execution) == CG_OK ? spares_others(execution) : CG_E_DENIED;
 }
 
 /* ---- capabilities ---- */

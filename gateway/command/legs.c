@@ -22,7 +22,7 @@ static struct model *model_of(const struct execution *execution)
     return execution->commands->settings.model;
 }
 
-static int is_at_end(const struct node *node, const char *state)
+static int is_in_state(const struct node *node, const char *state)
 {
     const char *now = node_state(node);
     return now != NULL && strcmp(now, state) == 0;
@@ -40,7 +40,7 @@ static void add(struct legs *legs, const struct leg *leg)
 
 static void add_terminal_connection(struct legs *legs, struct leg leg, const struct node *tc)
 {
-    if (is_at_end(tc, "DROPPED"))
+    if (is_in_state(tc, "DROPPED"))
         return;
     leg.tc = tc;
     leg.terminal = node_fact(legs->execution, tc, "terminal", ENTITY_TERMINAL);
@@ -54,7 +54,7 @@ static void add_connection(struct legs *legs, const struct node *contact,
     struct node *tc;
     size_t before = legs->count;
 
-    if (is_at_end(connection, "DISCONNECTED"))
+    if (is_in_state(connection, "DISCONNECTED"))
         return;
     leg.address = node_fact(legs->execution, connection, "address", ENTITY_ADDRESS);
     GRAPH_FOREACH(&model_of(legs->execution)->graph, connection, "terminalConnections",
@@ -143,6 +143,12 @@ static int is_possible(const struct leg *leg, const struct execution *execution)
            (json_is_true(json_object_get(json_object_get(node->facts, "capabilities"), flag + 1)) ||
             json_is_true(
                 json_object_get(json_object_get(node->facts, "agentCapabilities"), flag + 1)));
+}
+
+static int is_active(const struct leg *leg, const struct execution *execution)
+{
+    (void)execution;
+    return leg->tc != NULL && is_in_state(leg->tc, "ACTIVE");
 }
 
 /* 1: some are left */
@@ -295,6 +301,8 @@ int scene_leg(struct execution *execution, struct node *contact)
     narrow(&legs, is_lease_agents);
     if (legs.count > 1 && row->target != TARGET_CALL)
         narrow(&legs, is_possible);
+    if (legs.count > 1 && row->target == TARGET_AGENT)
+        narrow(&legs, is_active);
     if (legs.count > 1 && !(row->target == TARGET_CALL && is_same_actor(&legs)))
         return tell_candidates(&legs);
     return take(execution, &legs.leg[0]);

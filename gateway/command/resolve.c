@@ -193,6 +193,24 @@ static int check_use(struct execution *execution, const struct node *terminal, c
     return refuse(execution, PROBLEM_CONFLICT, "the agent does not work at that terminal");
 }
 
+/* Hot desking: where the agent is logged in need not be one of its own. */
+static void find_desk(struct execution *execution, const char *agent, struct places *places)
+{
+    struct model *model = model_of(execution);
+    json_t *names = holdings_of(model, execution->scene.user)->terminals, *name;
+    struct places found = {{NULL}, 0};
+    size_t i;
+
+    json_array_foreach(names, i, name)
+    {
+        struct node *terminal = model_find(model, ENTITY_TERMINAL, json_string_value(name));
+        if (terminal != NULL && is_logged_in_at(terminal, agent) && found.count < PLACES_MAX)
+            found.nodes[found.count++] = terminal;
+    }
+    if (found.count > 0)
+        *places = found;
+}
+
 int scene_place_of_agent(struct execution *execution, struct node *agent)
 {
     const char *named = body_text(execution, "terminal");
@@ -214,6 +232,8 @@ int scene_place_of_agent(struct execution *execution, struct node *agent)
         return CG_E_BUSY;
     collect(execution, agent, "terminals", ENTITY_TERMINAL, &places);
     keep(&places, is_login_place, agent->id);
+    if (places.count == 0 || !is_logged_in_at(places.nodes[0], agent->id))
+        find_desk(execution, agent->id, &places);
     if (places.count > 1 && at_voice != NULL)
         keep(&places, is_named, at_voice);
     if (places.count > 1)

@@ -33,12 +33,26 @@ int access_acts_for(const struct execution *execution, uint32_t user)
     return command->user != 0 ? command->user == user : access_has_user(command->access, user);
 }
 
+/* A lease is good in the hands of the application that it was granted to, whoever has come to know it. */
+const uint8_t *own_lease(const struct execution *execution)
+{
+    static const uint8_t nobodys[CONTROL_DIGEST_BYTES];
+    const struct command *command = execution->command;
+    const char *application;
+
+    if (!command->has_lease)
+        return NULL;
+    application = control_application_of(execution->commands->settings.control, command->lease);
+    if (application != NULL && strcmp(application, command->access->application) != 0)
+        return nobodys;
+    return command->lease;
+}
+
 const char *lease_agent(const struct execution *execution)
 {
-    enum control_profile profile;
-    return execution->command->has_lease ? control_agent_of(execution->commands->settings.control,
-                                                            execution->command->lease, &profile)
-                                         : NULL;
+    const uint8_t *lease = own_lease(execution);
+    return lease != NULL ? control_agent_of(execution->commands->settings.control, lease, NULL)
+                         : NULL;
 }
 
 int is_route_point(const struct node *address)

@@ -246,6 +246,12 @@ const char *control_agent_of(const struct control *control, const uint8_t *diges
     return lease->agent->name;
 }
 
+const char *control_application_of(const struct control *control, const uint8_t *digest)
+{
+    const struct lease *lease = digest != NULL ? lease_find(control, digest) : NULL;
+    return lease != NULL && lease_is_valid(lease, control_now(control)) ? lease->application : NULL;
+}
+
 /* ---- figures ---- */
 
 void control_get_stats(const struct control *control, struct control_stats *stats)

@@ -122,6 +122,20 @@ void model_calls_touched(struct model *model, uint32_t user)
     spoil_list(model, user);
 }
 
+void model_introduce(struct model *model, json_t *handle, uint32_t user, uint64_t since)
+{
+    const char *id = handle_id(ENTITY_CONTACT, handle);
+    struct node *contact;
+
+    if (id == NULL || is_over(model, id, since))
+        return;
+    contact = graph_get(&model->graph, ENTITY_CONTACT, id, handle);
+    if (contact == NULL || node_has_user(contact, user))
+        return;
+    contact_see(model, contact, user);
+    model_commit(model, NULL, NULL, NULL);
+}
+
 void model_commit_touched(struct model *model)
 {
     model_commit(model, NULL, NULL, NULL);

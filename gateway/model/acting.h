@@ -27,6 +27,8 @@ void model_touched(struct model *model, struct node *node, const char *field, ui
 int model_was_told(const struct node *node, const char *field, uint64_t since);
 void model_touched_around(struct model *model, struct node *node);
 void model_calls_touched(struct model *model, uint32_t user); /* the user's list of calls */
+/* A call that a command has made, before any event tells of it; one that is over already stays so. Committed when this returns. */
+void model_introduce(struct model *model, json_t *handle, uint32_t user, uint64_t since);
 void model_commit_touched(struct model *model);
 
 /* What a reading operation would answer in the user's session, where events keep just that up to date; NULL: it must be asked. New reference. */

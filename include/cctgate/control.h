@@ -162,6 +162,9 @@ void control_check(struct control *control, const char *agent, const uint8_t *le
 const char *control_agent_of(const struct control *control, const uint8_t *lease,
                              enum control_profile *profile);
 
+/* The application that a valid lease was granted to; NULL: none. Borrowed. */
+const char *control_application_of(const struct control *control, const uint8_t *lease);
+
 /* ---- looking ---- */
 
 /* The `control` of an agent's resource: {"profile","application","since","expiresAt"} of the FullControl holder, or of a reservation
