@@ -69,14 +69,15 @@ static void touch_all(struct execution *execution)
 }
 
 /* What one leg does others follow, and the last one ends the call. */
-static void touch_legs(struct execution *execution)
+static void touch_legs(struct execution *execution, int ends)
 {
     struct model *model = model_of(execution);
     struct node *contact = scene_node(execution, ENTITY_CONTACT), *connection, *tc, *terminal;
 
     if (contact == NULL)
         return;
-    model_touched(model, contact, "connections", execution->since);
+    if (ends)
+        model_touched(model, contact, "connections", execution->since);
     GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
     {
         model_touched(model, connection, "state", execution->since);
@@ -136,7 +137,7 @@ static void touch_effect(struct execution *execution, const struct effect *effec
     if (effect->entity == ENTITY_AGENT)
         touch_desks(execution);
     else if (effect->field[0] == '\0' || strcmp(effect->field, state) == 0)
-        touch_legs(execution);
+        touch_legs(execution, effect->field[0] == '\0');
     if (node != NULL && (effect->value == NULL || strcmp(effect->value, "*") != 0))
         model_touched_around(model, node);
     /* a terminal and its agent say the same things of each other */

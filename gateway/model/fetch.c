@@ -225,7 +225,7 @@ static void complete(struct fetch *fetch)
 
 /*
  * A declared fault of such a step says that the object has gone. Not so of the call itself while events keep it: they
- * would have told. Then it is the read that failed, and the lists are asked whether the call is there.
+ * would have told, unless a command has just ended it. Then it is the read that failed, and the lists are asked whether the call is there.
  */
 static int is_gone(struct fetch *fetch, const struct node *node, const struct plan_step *step,
                    const struct session_outcome *outcome)
@@ -235,7 +235,7 @@ static int is_gone(struct fetch *fetch, const struct node *node, const struct pl
     if (outcome->rc != CG_E_FAULT || !outcome->fault->declared || step->on_fault != FAULT_GONE)
         return 0;
     if (node->kind != ENTITY_CONTACT || known == NULL ||
-        live_coverage(fetch->model, known->covered) == NULL)
+        live_coverage(fetch->model, known->covered) == NULL || node_is_dirty(known, "connections"))
         return 1;
     live_verify_calls(fetch->model, fetch->user);
     return 0;

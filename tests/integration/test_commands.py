@@ -9,7 +9,7 @@ import time
 from urllib.parse import quote
 
 import harness
-from command_table import AGENT, BOSS, CONTROL, NEVER, OTHER, OUTSIDE, RECORD, ROWS, WHO, fill, table_rows
+from command_table import TERM, AGENT, BOSS, CONTROL, NEVER, OTHER, OUTSIDE, RECORD, ROWS, WHO, fill, table_rows
 from commanding import LONG, Floor, Listener, Speaker, b64, control_of, line, position, together
 from harness import PASSWORD, bearer, eventually, exchange
 from test_live import is_live
@@ -546,6 +546,38 @@ class OneRoundTrip(Floor):
         self.assertEqual((answer.status, self.sim.calls() - before), (200, 1), self.sim.counters()["operations"])
         self.sim.latency(0)
         self.assertEqual(self.leg(answer.json["contactId"], OTHER), "RINGING")
+
+
+class Late(Floor):
+    """Events that come late: what a command changed is not served as it was before it, and what it made is there."""
+
+    def tearDown(self):
+        self.sim.admin("DELETE", "/notify")
+        super().tearDown()
+
+    def read(self, path):
+        return self.gate.get(path, "floor")
+
+    def test_calls_and_readiness(self):
+        self.no_control()
+        lease = self.attach(WHO)["lease"]
+        for path in ("/v1/calls", AGENT, TERM):
+            self.read(path)
+        self.sim.admin("POST", "/notify", {"delayMs": 20000})
+        self.assert_done(self.send("PUT", AGENT + "/readiness", {"ready": False}, lease=lease))
+        self.assertEqual(self.read(AGENT).json["readyStatus"], "NOT_READY")
+        self.assertIs(self.read(TERM).json["ready"], False)
+        call = self.send("POST", "/v1/calls", {"from": {"agent": WHO}, "to": position(OTHER)}, lease=lease).json["contactId"]
+        path = "/v1/calls/" + call
+        self.assertEqual(self.read(path).status, 200)
+        self.assertEqual(len(self.read(path).json["connections"]), 2)
+        self.assertIn(call, [c["contactId"] for c in self.read("/v1/calls").json["items"]])
+        self.assertIn(call, [c["contactId"] for c in self.read(AGENT).json["calls"]])
+        self.assert_done(self.send("DELETE", path, lease=lease))
+        answer = self.read(path)
+        self.assertTrue(answer.status == 404 or not answer.json["connections"] or
+                        all(c["state"] == "DISCONNECTED" for c in answer.json["connections"]), answer)
+        self.assertNotIn(call, [c["contactId"] for c in self.read(AGENT).json["calls"]])
 
 
 class NotLive(Floor):
