@@ -110,10 +110,6 @@ static struct freshness describe(const struct freshness_record *record,
         f.action = record->dirty ? FRESHNESS_FETCH : FRESHNESS_SERVE;
         f.reason = record->dirty ? FORWARD_STALE : FORWARD_NONE;
         f.serve_on_error = record->dirty;
-        if (record->dirty) { /* served all the same, it is known to be doubtful */
-            f.label = SYNC_STALE;
-            f.stale_since_ms = record->fetched_at_ms;
-        }
         return f;
     }
     f.label = SYNC_STALE;

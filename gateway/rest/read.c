@@ -158,6 +158,10 @@ static void after_fetch(struct reading *reading, const struct record *record, st
     }
     if (found && f->serve_on_error && reading->failure != NULL &&
         reading->failure->rc != CG_E_NOTFOUND) {
+        if (f->label != SYNC_STALE) { /* inside its time, but known to be doubtful */
+            f->label = SYNC_STALE;
+            f->stale_since_ms = record->fetched_at_ms;
+        }
         serve(reading, record, f, 1);
         return;
     }

@@ -74,7 +74,7 @@ class Catalogue(Floor):
     def invoke(self, world, service, operation, who, lease=None):
         world.kept = ("reasonCode",) if "Recording" in operation else ()  # there it is one of a list
         return self.send("POST", "/v1/services/%s/%s" % (service, operation), world.fill(self.example(service, operation)), who,
-                         lease=lease, headers={"CCT-User": "supervisor"})
+                         lease=lease, headers={"CCT-User": "supervisor", "Cache-Control": "no-cache"})
 
     def world(self, service, operation=""):
         world = World(self, service in ROUTE_POINT or operation == "GiveTreatment")

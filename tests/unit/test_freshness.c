@@ -120,7 +120,7 @@ static const struct live_row {
     {"an earlier subscription's", 6, 7, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
     {"no subscription is in step", 7, 0, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
     {"covered by none", 0, 0, 0, 1, 0, "", FRESHNESS_SERVE, SYNC_CACHED},
-    {"dirty", 7, 7, 1, 1, 0, "", FRESHNESS_FETCH, SYNC_STALE},
+    {"dirty", 7, 7, 1, 1, 0, "", FRESHNESS_FETCH, SYNC_CACHED},
     {"dirty and past its time", 7, 7, 1, 1, 1, "", FRESHNESS_FETCH, SYNC_STALE},
     {"the session is lost", 7, 7, 0, 0, 0, "", FRESHNESS_SERVE, SYNC_STALE},
 };
