@@ -213,8 +213,7 @@ static const struct config_row control[] = {
     MILLISECONDS("graceMs", 0, HOUR_MS, "10000", AT(control.grace_ms)),
     OBJECTS("reserved", reserved, 0, CONFIG_RESERVED_MAX, "[]",
             ITEMS(struct config, control.reserved, control.num_reserved)),
-    INTEGER("maxAuditEntries", 1000, 100000000, "1000000", AT(control.max_audit_entries)),
-    END};
+    INTEGER("maxAuditEntries", 1000, 100000000, "1000000", AT(control.max_audit_entries)), END};
 
 static const struct config_row workstations[] = {
     NAME("name", IN(struct config_workstation, name), REQUIRED),

@@ -82,7 +82,8 @@ struct model {
     size_t contact_at, num_contacts;
     uint64_t random;
     uint64_t num_fetches, num_collapsed, num_failures, num_calls;
-    json_t *(*describe_control)(void *data, const char *agent); /* acting.h; NULL: nobody controls */
+    json_t *(*describe_control)(void *data,
+                                const char *agent); /* acting.h; NULL: nobody controls */
     void *control_data;
     void (*on_change)(void *data);
     void *change_data;

@@ -168,9 +168,8 @@ static json_t *presence(struct model *model, const struct node *agent, size_t nu
 
 static json_t *control(struct model *model, const struct node *agent)
 {
-    return model->describe_control != NULL
-               ? model->describe_control(model->control_data, agent->id)
-               : json_null();
+    return model->describe_control != NULL ? model->describe_control(model->control_data, agent->id)
+                                           : json_null();
 }
 
 static json_t *ready_status(const struct node *agent)

@@ -87,7 +87,7 @@ struct owner_call {
     uint32_t user;
     int anew; /* called in any case */
     char traceparent[64];
-    int recalled; /* out: it was not called */
+    int recalled;                  /* out: it was not called */
     struct fetch_outcome *outcome; /* out; one reference */
     json_t *result;                /* out; CG_OK: one reference */
 };
