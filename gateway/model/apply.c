@@ -1,7 +1,8 @@
 /*
- * A notification becomes what the model knows. What the server reports is believed (DOMAIN section 3.3): no transition is refused. A
- * previousState that is not what was known, or a time that runs backwards, means that something was missed: the new state is still the
- * newest that is known, and the object is read anew.
+ * A notification becomes what the model knows. Whether it is news at all, or what another session has told already, is for recent.c to
+ * say. What is news is believed (DOMAIN section 3.3): no transition is refused. A previousState that is not what was known means that
+ * something was missed: the new state is still the newest that is known, and the object is read anew. So it is when a session's time
+ * runs backwards.
  */
 #include <string.h>
 
@@ -32,15 +33,15 @@ static const char *const consult_properties[] = {"CONSULT", "SUPERVISED_TRANSFER
 #define REASON_TRANSFERRED   "TRANSFER_COMPLETE"
 #define PROPERTY_TRANSFERRED "SUPERVISED_TRANSFER_COMPLETE"
 #define DELIVERY_FAILED      "CONNECTION_FAILURE"
-#define PROPERTIES_MAX       64 /* of an object; the contract has fewer */
 
 struct applying {
     struct model *model;
     uint32_t user;
     uint64_t clock;
     struct payload payload;
+    struct change change;
+    struct recent recent; /* what was told of it before */
     int in_step;
-    int again; /* the same as before, but something came in between: remembered already */
 };
 
 static int is_one_of(const char *text, const char *const *list, size_t length)
@@ -76,12 +77,19 @@ static struct pending_event *tell(struct applying *a, const struct node *about, 
     return notice(a->model, &n);
 }
 
-static void remember(struct applying *a, const struct pending_event *event)
+/* `to`: whose users are told, too; NULL: nobody's. */
+static struct pending_event *tell_news(struct applying *a, const struct node *about,
+                                       const char *agent, const struct node *to)
 {
-    struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
-                            a->payload.time_ms};
-    if (!a->again)
-        recent_add(a->model->live, &change, event);
+    struct pending_event *event = tell(a, about, agent);
+    pending_add_users(event, to);
+    recent_add(a->model->live, &a->change, event);
+    return event;
+}
+
+static const char *agent_of(const struct applying *a, const struct node *place)
+{
+    return place != NULL ? agent_at(a->model, place) : NULL;
 }
 
 /* ---- lineage ---- */
@@ -111,18 +119,6 @@ static void note_lineage_of_property(struct applying *a, struct node *contact)
 
 /* ---- legs of calls ---- */
 
-/* Each session keeps its own order; against another one it may lag, and then it tells what is over already. */
-static int is_late(const struct applying *a, const struct node *node)
-{
-    const char *known = node != NULL ? node_state(node) : NULL;
-
-    if (node == NULL || a->payload.time_ms == 0 || a->payload.time_ms > node->told_ms)
-        return 0;
-    return a->payload.time_ms < node->told_ms ||
-           (node->told_by != a->user && known != NULL && a->payload.previous_state != NULL &&
-            strcmp(known, a->payload.previous_state) != 0);
-}
-
 static int is_own(const struct applying *a, const struct node *place)
 {
     return place != NULL && node_has_user(place, a->user);
@@ -135,26 +131,23 @@ static int may_be_older(const struct applying *a, const struct node *contact,
     return !is_own(a, place) && !fact_is_fresh(a->model, contact, "connections");
 }
 
-/* Why something must have been missed; NULL: all fits. */
-static const char *missed(const struct applying *a, const struct node *leg,
-                          const struct node *contact, const struct node *place)
+/*
+ * Something must have been missed, unless a read had seen it already, or the session comes to a leg that others have told of and that
+ * is none of its own.
+ */
+static int is_gap(const struct applying *a, const struct node *leg, const struct node *contact,
+                  const struct node *place)
 {
     const char *known = leg != NULL ? node_state(leg) : NULL;
 
-    if (!a->in_step)
-        return NULL;
-    if (is_late(a, leg))
-        return leg->told_by == a->user ? "order" : NULL;
-    if (a->payload.previous_state == NULL)
-        return NULL;
+    if (!a->in_step || a->payload.previous_state == NULL || a->recent.was_read)
+        return 0;
     if (known == NULL)
-        return ONE_OF(a->payload.previous_state, beginnings) || may_be_older(a, contact, place)
-                   ? NULL
-                   : "previousState";
+        return !ONE_OF(a->payload.previous_state, beginnings) && !may_be_older(a, contact, place);
     if (strcmp(known, a->payload.previous_state) == 0 ||
         (leg->told_at == 0 && strcmp(known, a->payload.new_state) == 0))
-        return NULL; /* a read had seen it already */
-    return leg->told_by == a->user || is_own(a, place) ? "previousState" : NULL;
+        return 0;
+    return a->recent.had_all || is_own(a, place);
 }
 
 static void link_leg(struct applying *a, const struct leg_row *row, struct node *leg,
@@ -208,7 +201,6 @@ static void set_state(struct applying *a, struct node *leg)
     leg->told_at = a->clock;
     leg->untold = 0;
     leg->told_ms = a->payload.time_ms;
-    leg->told_by = a->user;
     node_tell(leg, "state", json_string(a->payload.new_state), a->clock);
     if (json_is_boolean(json_object_get(a->payload.body, "IsRemote")))
         node_tell(leg, "remote", json_incref(json_object_get(a->payload.body, "IsRemote")),
@@ -254,29 +246,11 @@ static void change_leg(struct applying *a, const struct leg_row *row, struct nod
         end_leg(a, leg, contact);
 }
 
-/* A user who comes to see a call is told of the legs that are there already, as if they began now. */
-static int is_introduction(const struct applying *a, const struct node *leg,
-                           const struct node *place)
-{
-    return leg != NULL && node_state(leg) != NULL && leg->told_by != a->user && !is_own(a, place) &&
-           ONE_OF(a->payload.previous_state, beginnings);
-}
-
-static struct pending_event *tell_leg(struct applying *a, const struct node *contact,
-                                      const struct node *place)
-{
-    struct pending_event *event =
-        tell(a, contact, place != NULL ? agent_at(a->model, place) : NULL);
-    pending_add_users(event, place);
-    remember(a, event);
-    return event;
-}
-
 /* The newcomer alone, and what is known, which may be newer than what this session tells. */
 static void introduce(struct applying *a, const struct node *contact, const struct node *place,
                       const struct node *leg)
 {
-    struct pending_event *event = tell_leg(a, contact, place);
+    struct pending_event *event = tell(a, contact, agent_of(a, place));
 
     json_object_set_new(event->data, "newState", json_string(node_state(leg)));
     json_object_set_new(event->data, "introduced", json_true());
@@ -303,17 +277,17 @@ static int is_past(struct applying *a, struct node *contact, const struct node *
 static void apply_known(struct applying *a, const struct leg_row *row, struct node *contact,
                         struct node *place, struct node *leg)
 {
-    const char *why = missed(a, leg, contact, place);
+    int gap = is_gap(a, leg, contact, place);
+    const char *known = leg != NULL ? node_state(leg) : NULL;
+    struct pending_event *event;
 
     see_call(a, contact, place, strcmp(a->payload.new_state, row->final) == 0);
-    if (!is_late(a, leg)) {
-        struct pending_event *event = tell_leg(a, contact, place);
-        if (is_introduction(a, leg, place)) /* ahead of those who have seen the leg all along */
-            json_object_set_new(event->data, "previousState", json_string(node_state(leg)));
-        change_leg(a, row, contact, place);
-    }
-    if (why != NULL && !contact->ended)
-        live_gap(a->model, contact, why);
+    event = tell_news(a, contact, agent_of(a, place), place);
+    if (a->change.introduces && known != NULL) /* ahead of those who have seen the leg all along */
+        json_object_set_new(event->data, "previousState", json_string(known));
+    change_leg(a, row, contact, place);
+    if (gap && !contact->ended)
+        live_gap(a->model, contact, "previousState");
 }
 
 static void apply_leg(struct applying *a, const struct leg_row *row)
@@ -334,13 +308,9 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
         return;
     note_lineage(a, row, contact, place);
     if (is_new && is_final) { /* the rest of the call, if there is one, will be heard of */
-        tell_leg(a, contact, place);
+        tell_news(a, contact, agent_of(a, place), place);
         contact->ended = contact->unseen = 1;
         touch(a->model, contact);
-    } else if (is_introduction(a, leg, place) &&
-               (a->payload.time_ms < leg->told_ms ||
-                strcmp(node_state(leg), a->payload.new_state) == 0)) {
-        introduce(a, contact, place, leg);
     } else {
         apply_known(a, row, contact, place, leg);
     }
@@ -482,35 +452,6 @@ static void note_status(struct applying *a, struct node *node, enum event_type t
     notice(a->model, &n);
 }
 
-/* Each property has a time of its own: a session that lags may be the only one that was told of it. */
-
-static int64_t told_ms_of(const struct applying *a, const struct node *node, uint32_t *by)
-{
-    json_t *told =
-        a->payload.property != NULL ? json_object_get(node->told, a->payload.property) : NULL;
-    *by = (uint32_t)json_integer_value(json_array_get(told, 1));
-    return json_integer_value(json_array_get(told, 0));
-}
-
-static int is_overtaken(const struct applying *a, const struct node *node)
-{
-    uint32_t by;
-    return told_ms_of(a, node, &by) >= a->payload.time_ms;
-}
-
-static void note_told(const struct applying *a, struct node *node)
-{
-    if (a->payload.property == NULL || a->payload.time_ms == 0)
-        return;
-    if (node->told == NULL && (node->told = json_object()) == NULL)
-        abort();
-    if (json_object_size(node->told) < PROPERTIES_MAX ||
-        json_object_get(node->told, a->payload.property) != NULL)
-        json_object_set_new(
-            node->told, a->payload.property,
-            json_pack("[I, I]", (json_int_t)a->payload.time_ms, (json_int_t)a->user));
-}
-
 /* What is the newest word about the object as a whole, and not only about one property. */
 static void take_newest(struct applying *a, struct node *node, const struct node *place)
 {
@@ -540,9 +481,9 @@ static void apply_property(struct applying *a, enum entity kind)
         touch(a->model, node);
         return;
     }
-    late = is_late(a, node);
-    if (late && (node->told_by == a->user || is_overtaken(a, node))) {
-        if (a->in_step && node->told_by == a->user)
+    late = a->payload.time_ms != 0 && a->payload.time_ms < node->told_ms;
+    if (late && node->told_by == a->user) {
+        if (a->in_step)
             live_gap(a->model, node, "order");
         return;
     }
@@ -552,8 +493,7 @@ static void apply_property(struct applying *a, enum entity kind)
         see_call(a, node, NULL, 0);
     if (kind == ENTITY_CONTACT)
         note_lineage_of_property(a, node);
-    remember(a, tell(a, node, place != NULL ? agent_at(a->model, place) : NULL));
-    note_told(a, node);
+    tell_news(a, node, agent_of(a, place), NULL);
     follow_all(a, node);
     take_properties(a, node);
     if (!late)
@@ -581,7 +521,7 @@ static void apply_state(struct applying *a, enum entity kind, const char *field)
 
     if (node == NULL || a->payload.new_state == NULL)
         return;
-    remember(a, tell(a, node, agent_at(a->model, node)));
+    tell_news(a, node, agent_of(a, node), NULL);
     node_tell(node, field, json_string(a->payload.new_state), a->clock);
     take_capabilities(a, node, node);
     node->told_at = a->clock;
@@ -596,7 +536,7 @@ static void apply_contact(struct applying *a)
     if (contact == NULL)
         return;
     see_call(a, contact, NULL, 0);
-    remember(a, tell(a, contact, NULL));
+    tell_news(a, contact, NULL, NULL);
 }
 
 static void apply_system(struct applying *a)
@@ -655,7 +595,7 @@ static void apply_payload(struct applying *a)
 
 /* ---- copies ---- */
 
-static const struct node *object_of(const struct applying *a)
+static struct node *object_of(const struct applying *a)
 {
     static const enum entity order[] = {ENTITY_CONTACT, ENTITY_AGENT, ENTITY_TERMINAL,
                                         ENTITY_ADDRESS};
@@ -666,163 +606,167 @@ static const struct node *object_of(const struct applying *a)
     return NULL;
 }
 
-static int is_among(const uint32_t *users, size_t count, uint32_t user)
+static struct node *leg_of(const struct applying *a, const struct leg_row **row)
 {
-    size_t i;
-    for (i = 0; i < count; ++i)
-        if (users[i] == user)
-            return 1;
-    return 0;
+    for (*row = leg_rows; *row < leg_rows + sizeof(leg_rows) / sizeof(leg_rows[0]); ++*row)
+        if ((*row)->type == a->payload.type)
+            return graph_find(&a->model->graph, (*row)->leg, a->payload.ids[(*row)->leg]);
+    *row = NULL;
+    return NULL;
 }
 
-/* The same once more within a millisecond, but something came in between. */
-static int property_is_news(const struct applying *a, const struct property_row *row)
+/* Where the leg is; NULL: not known, or it is about no leg. */
+static struct node *place_told(const struct applying *a, const struct leg_row *row)
+{
+    return row != NULL ? graph_find(&a->model->graph, row->place, a->payload.ids[row->place])
+                       : NULL;
+}
+
+static int property_is_known(const struct applying *a, const struct property_row *row)
 {
     const struct node *node = object_of(a);
     json_t *fact =
         node != NULL && payload_tells(&a->payload, row) ? payload_fact(&a->payload, row) : NULL;
-    int differs = fact != NULL && !json_equal(fact, json_object_get(node->facts, row->field));
+    int known = fact == NULL || json_equal(fact, json_object_get(node->facts, row->field));
 
     json_decref(fact);
-    return differs;
-}
-
-static int is_news(const struct applying *a)
-{
-    size_t i;
-    for (i = 0; i < num_property_rows; ++i)
-        if (property_is_news(a, &property_rows[i]))
-            return 1;
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i) {
-        const struct node *leg =
-            graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg]);
-        if (leg_rows[i].type == a->payload.type && leg != NULL && node_state(leg) != NULL &&
-            a->payload.new_state != NULL)
-            return strcmp(node_state(leg), a->payload.new_state) != 0;
-    }
-    return 0;
+    return known;
 }
 
 /* Nothing newer is known: a copy that lags so far is no news even for whom it was never told. */
 static int is_current(const struct applying *a)
 {
-    size_t i;
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
-        if (leg_rows[i].type == a->payload.type &&
-            graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg]) == NULL)
-            return a->payload.new_state != NULL &&
-                   strcmp(a->payload.new_state, leg_rows[i].final) == 0;
-    return !is_news(a);
-}
-
-/* This session may have told more of what came before it than the one that was first. */
-static void note_lineage_of_copy(struct applying *a, const struct node *about)
-{
-    struct node *contact = (struct node *)about;
+    const struct leg_row *row;
+    const struct node *leg = leg_of(a, &row);
+    const char *state = leg != NULL ? node_state(leg) : row != NULL ? row->final : NULL;
     size_t i;
 
-    if (about == NULL || about->kind != ENTITY_CONTACT)
-        return;
-    note_lineage_of_property(a, contact);
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
-        if (leg_rows[i].type == a->payload.type && a->payload.new_state != NULL)
-            note_lineage(
-                a, &leg_rows[i], contact,
-                graph_find(&a->model->graph, leg_rows[i].place, a->payload.ids[leg_rows[i].place]));
+    if (row != NULL)
+        return state != NULL && a->payload.new_state != NULL &&
+               strcmp(state, a->payload.new_state) == 0;
+    for (i = 0; i < num_property_rows; ++i)
+        if (!property_is_known(a, &property_rows[i]))
+            return 0;
+    return a->recent.is_newest;
 }
 
-/* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
-static void apply_copy(struct applying *a, struct recent *entry)
+/* What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. */
+static int is_lacking(const struct applying *a)
 {
-    const struct node *about = object_of(a);
-    struct node *leg, *place = NULL;
-    size_t count, i;
-    const uint32_t *users = recent_users(entry, &count);
-
-    ++a->model->live->num_copies;
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i)
-        if (leg_rows[i].type == a->payload.type &&
-            (leg = graph_find(&a->model->graph, leg_rows[i].leg,
-                              a->payload.ids[leg_rows[i].leg])) != NULL &&
-            (place = graph_find(&a->model->graph, leg_rows[i].place,
-                                a->payload.ids[leg_rows[i].place])) != NULL &&
-            node_has_user(place, a->user) &&
-            strcmp(node_state(leg) != NULL ? node_state(leg) : "", a->payload.new_state) == 0) {
-            take_capabilities(a, leg, place);
-            touch(a->model, leg);
-        }
-    if (about != NULL && about->kind == ENTITY_CONTACT && contact_has_leg(a->model, about, a->user))
-        contact_see(a->model, (struct node *)about, a->user);
-    note_lineage_of_copy(a, about);
-    if (about != NULL && !is_among(users, count, a->user) && is_current(a))
-        pending_tell_only(tell(a, about, place != NULL ? agent_at(a->model, place) : NULL), a->user,
-                          users, count);
-}
-
-static int leg_goes_on(const struct applying *a)
-{
+    const struct leg_row *row;
+    const struct node *leg = leg_of(a, &row), *node = object_of(a);
     size_t i;
-    for (i = 0; i < sizeof(leg_rows) / sizeof(leg_rows[0]); ++i) {
-        const struct node *leg =
-            leg_rows[i].type == a->payload.type
-                ? graph_find(&a->model->graph, leg_rows[i].leg, a->payload.ids[leg_rows[i].leg])
-                : NULL;
-        if (leg != NULL && leg->told_by == a->user && leg->told_ms == a->payload.time_ms &&
-            node_state(leg) != NULL && a->payload.previous_state != NULL &&
-            strcmp(node_state(leg), a->payload.previous_state) == 0)
+
+    if (row != NULL)
+        return leg == NULL && a->change.introduces &&
+               !is_over(a->model, a->payload.ids[row->leg], 0);
+    for (i = 0; node != NULL && i < num_property_rows; ++i)
+        if (payload_tells(&a->payload, &property_rows[i]) &&
+            json_object_get(node->facts, property_rows[i].field) == NULL)
             return 1;
-    }
     return 0;
 }
 
-/* Within one millisecond another session had told this, then this session told what came before it, and that was taken for newer. */
-static int is_last_word(const struct applying *a)
+/* This session may have told more of what came before it than the one that was first. */
+static void note_lineage_of_copy(struct applying *a, struct node *contact, const struct node *place)
 {
-    const struct node *node = object_of(a);
-    uint32_t by = 0;
+    const struct leg_row *row;
 
-    if (a->payload.time_ms == 0 || !is_news(a))
-        return 0;
-    return leg_goes_on(a) || (node != NULL && a->payload.property != NULL &&
-                              told_ms_of(a, node, &by) == a->payload.time_ms && by == a->user);
+    note_lineage_of_property(a, contact);
+    leg_of(a, &row);
+    if (row != NULL && a->payload.new_state != NULL)
+        note_lineage(a, row, contact, place);
 }
 
-static int is_copy(struct applying *a)
+/* The same change, told to another session: its rights may be the ones that count, and its user may not have been told. */
+static void apply_copy(struct applying *a)
 {
-    struct change change = {payload_hash(&a->payload), payload_place(&a->payload), a->user,
-                            a->payload.time_ms};
-    struct recent *entry = NULL;
-    const struct node *about;
+    const struct leg_row *row;
+    struct node *leg = leg_of(a, &row), *about = object_of(a), *place = place_told(a, row);
 
-    switch (recent_check(a->model->live, &change, &entry)) {
-    case COPY_NEW:
-        return 0;
-    case COPY_OF_ANOTHER_SESSION:
-        if (is_last_word(a)) {
-            a->again = 1;
-            return 0;
-        }
-        apply_copy(a, entry);
-        return 1;
-    case COPY_KNOWN:
-        return 1;
-    default:
-        if (is_news(a)) {
-            a->again = 1;
-            return 0;
-        }
+    ++a->model->live->num_copies;
+    if (leg != NULL && is_own(a, place) && is_current(a)) {
+        take_capabilities(a, leg, place);
+        touch(a->model, leg);
+    }
+    if (about != NULL && about->kind == ENTITY_CONTACT) {
+        if (contact_has_leg(a->model, about, a->user))
+            contact_see(a->model, about, a->user);
+        note_lineage_of_copy(a, about, place);
+    }
+    if (about != NULL && !recent_has_user(&a->recent, a->user) && is_current(a))
+        pending_tell_only(tell(a, about, agent_of(a, place)), a->user, a->recent.users,
+                          a->recent.num_users);
+}
+
+static void apply_introduction(struct applying *a)
+{
+    const struct leg_row *row;
+    const struct node *leg = leg_of(a, &row), *contact = object_of(a);
+
+    if (leg != NULL && node_state(leg) != NULL && contact != NULL)
+        introduce(a, contact, place_told(a, row), leg);
+}
+
+static void apply_fault(struct applying *a, enum telling telling)
+{
+    struct node *about = object_of(a);
+
+    if (telling == TELLING_REPEATED)
         ++a->model->live->num_duplicates;
-        if ((about = object_of(a)) != NULL && a->payload.previous_state != NULL &&
-            recent_tellers(entry) ==
-                1) /* else it may be that another session was told it once less */
-            notice_gap(a->model, about, "duplicate");
+    if (about == NULL || about->ended)
+        return;
+    if (telling == TELLING_REPEATED && a->payload.previous_state != NULL)
+        notice_gap(a->model, about, "duplicate");
+    if (telling == TELLING_BACKWARDS && a->in_step)
+        live_gap(a->model, about, "order");
+}
+
+static void take_change(struct applying *a)
+{
+    const struct leg_row *row;
+
+    leg_of(a, &row);
+    a->change = (struct change){.object = payload_object(&a->payload),
+                                .hash = payload_hash(&a->payload),
+                                .place = payload_place(&a->payload),
+                                .state = payload_state(a->payload.new_state),
+                                .previous = payload_state(a->payload.previous_state),
+                                .user = a->user,
+                                .time_ms = a->payload.time_ms};
+    a->change.introduces = row != NULL && ONE_OF(a->payload.previous_state, beginnings) &&
+                           !is_own(a, place_told(a, row));
+}
+
+static int is_news(struct applying *a)
+{
+    enum telling telling;
+
+    take_change(a);
+    telling = recent_check(a->model->live, &a->change, &a->recent);
+    switch (telling) {
+    case TELLING_NEWS:
         return 1;
+    case TELLING_COPY:
+    case TELLING_INTRODUCES:
+        if (is_lacking(a))
+            return 1;
+        if (telling == TELLING_COPY)
+            apply_copy(a);
+        else
+            apply_introduction(a);
+        return 0;
+    case TELLING_LATE:
+        return 0;
+    default:
+        apply_fault(a, telling);
+        return 0;
     }
 }
 
 void apply_message(struct model *model, uint32_t user, const json_t *message)
 {
-    struct applying a = {model, user, live_tick(model), {0}, 0, 0};
+    struct applying a = {.model = model, .user = user, .clock = live_tick(model)};
     const struct coverage *coverage = live_coverage(model, live_subscription(model, user));
 
     a.in_step = coverage != NULL && coverage->in_step;
@@ -830,7 +774,6 @@ void apply_message(struct model *model, uint32_t user, const json_t *message)
         log_write(LOG_LEVEL_WARNING, "eventUnknown", "A notification of an unknown kind");
         return;
     }
-    if (a.payload.type != EVENT_SYSTEM && a.payload.type != EVENT_PROVIDER_STATUS && is_copy(&a))
-        return;
-    apply_payload(&a);
+    if (a.payload.type == EVENT_SYSTEM || a.payload.type == EVENT_PROVIDER_STATUS || is_news(&a))
+        apply_payload(&a);
 }

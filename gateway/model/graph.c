@@ -40,7 +40,6 @@ void node_free(struct node *node)
     json_decref(node->facts);
     json_decref(node->stamps);
     json_decref(node->dirty);
-    json_decref(node->told);
     free(node->users);
     free(node->former);
     free(node);

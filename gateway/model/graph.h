@@ -34,8 +34,7 @@ struct node {
     uint64_t covered; /* subscription; 0: none */
     uint64_t told_at; /* arrival number of the last event about its state */
     int64_t told_ms;  /* the contact centre's time of that event; 0: none yet */
-    uint32_t told_by; /* the user whose session told it */
-    json_t *told;     /* property -> the contact centre's time of its last event; NULL: none yet */
+    uint32_t told_by; /* the user whose session told it; not of a leg */
     uint32_t *users;  /* who own it or see it, ascending */
     uint32_t *former; /* of a call: who do not see it any more; the store has not been told */
     size_t num_users, num_former;

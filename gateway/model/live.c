@@ -195,23 +195,6 @@ static void dirty_all(struct node *node, uint64_t stamp)
     json_object_foreach(node->facts, field, value) node_dirty(node, field, stamp);
 }
 
-/* Whatever time is told next is taken: a clock that was set back must not make everything late for ever. */
-static void forget_times(struct model *model, struct node *node)
-{
-    struct node *connection, *tc;
-
-    node->told_ms = 0;
-    GRAPH_FOREACH(&model->graph, node, "connections", ENTITY_CONNECTION, connection)
-    {
-        connection->told_ms = 0;
-        GRAPH_FOREACH(&model->graph, connection, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
-                      tc)
-        {
-            tc->told_ms = 0;
-        }
-    }
-}
-
 void live_gap(struct model *model, struct node *node, const char *reason)
 {
     struct fetch_waiter *waiter = calloc(1, sizeof(*waiter));
@@ -220,7 +203,7 @@ void live_gap(struct model *model, struct node *node, const char *reason)
         abort();
     ++model->live->num_gaps;
     notice_gap(model, node, reason);
-    forget_times(model, node);
+    node->told_ms = 0; /* a clock that was set back must not make everything late for ever */
     dirty_all(node, live_clock(model));
     if (node->kind == ENTITY_CONTACT)
         dirty_call(model, node, live_clock(model));

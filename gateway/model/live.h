@@ -52,9 +52,8 @@ struct pending_event {
     struct event *event;      /* made in the commit */
 };
 
-#define RECENT_MAX 8192 /* changes that are remembered to know a copy by */
-struct recent;
-struct recent_table;
+#define RECENT_MAX 8192 /* objects whose latest changes are remembered to know a copy by */
+struct history;
 
 struct force_answer;
 struct ended_call;
@@ -72,8 +71,7 @@ struct live {
     json_t *lineage; /* contact id -> the contacts that it was transferred from, the oldest first */
     json_t *
         begun; /* contact id of a consult -> [terminal where it began, the contact centre's time of that] */
-    struct recent_table *recent;
-    size_t recent_at;
+    struct history *histories; /* the one that changed last is the last */
     struct coverage *warm_first, **warm_end;
     size_t warming;
     struct message commit_due;
@@ -179,23 +177,36 @@ void notice_provider(struct model *model, uint32_t user, json_t *data);
 void pending_tell_only(struct pending_event *pending, uint32_t user, const uint32_t *told,
                        size_t num_told);
 
-/* recent.c: has this change been told already? */
-enum copy {
-    COPY_NEW,
-    COPY_OF_ANOTHER_SESSION, /* this session's first word about it */
-    COPY_KNOWN,              /* judged already */
-    COPY_DUPLICATE           /* told once more, and nobody has judged that yet */
+/* recent.c: has this change been told already? Pure. */
+enum telling {
+    TELLING_NEWS,
+    TELLING_COPY,       /* of what another session has told: this session's first word about it */
+    TELLING_INTRODUCES, /* a newcomer to what is known */
+    TELLING_LATE,     /* it is over already, or not told for the first time: no news for anybody */
+    TELLING_REPEATED, /* by the same session */
+    TELLING_BACKWARDS /* this session had told what came after it */
 };
 struct change {
-    uint64_t hash, place; /* of what changed, and of where it was told */
+    uint64_t object, hash, place; /* of what changes, of how it changes, of where it was told */
+    uint64_t state, previous;     /* 0: it has none */
     uint32_t user;
     int64_t time_ms;
+    int introduces; /* it may have begun long ago, and be told because the user has come to see it */
 };
-enum copy recent_check(struct live *live, const struct change *change, struct recent **entry);
+struct recent {
+    const uint32_t *users; /* who were told; borrowed */
+    size_t num_users;
+    int is_newest; /* nothing newer has been told of the object */
+    int was_read;  /* a read had found it */
+    int had_all;   /* this session had told all that was known of the object */
+};
+enum telling recent_check(struct live *live, const struct change *change, struct recent *recent);
+int recent_has_user(const struct recent *recent, uint32_t user);
+/* What was found to be news has been told; has been found by reading (event: the difference, as it was told; NULL: it was not). */
 void recent_add(struct live *live, const struct change *change, const struct pending_event *event);
+void recent_read(struct live *live, uint64_t object, uint64_t state, int64_t time_ms,
+                 const struct pending_event *event);
 void recent_free(struct live *live);
-size_t recent_tellers(const struct recent *entry);
-const uint32_t *recent_users(const struct recent *entry, size_t *num_users);
 
 /* apply.c */
 void apply_message(struct model *model, uint32_t user, const json_t *message);

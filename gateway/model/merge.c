@@ -52,25 +52,38 @@ static const char *leg_agent(struct model *model, const struct node *leg)
     return place != NULL ? agent_at(model, place) : NULL;
 }
 
+static enum event_type state_event(const struct node *leg)
+{
+    return leg->kind == ENTITY_CONNECTION ? EVENT_CONNECTION_STATE
+                                          : EVENT_TERMINAL_CONNECTION_STATE;
+}
+
+/* So that it is known again when a session tells it; `event`: as it was told, NULL: it was not. */
+static void remember_state(struct model *model, const struct node *leg, const char *state,
+                           const struct pending_event *event)
+{
+    json_t *read = json_object_get(json_object_get(leg->facts, "state"), "currentState");
+    const char *known = node_state(leg);
+    int64_t time_ms = known != NULL && strcmp(known, state) == 0
+                          ? json_integer_value(json_object_get(read, "entranceTime"))
+                          : 0;
+
+    recent_read(model->live, payload_object_of_leg(state_event(leg), leg->id), payload_state(state),
+                time_ms, event);
+}
+
 static void tell_state(struct model *model, const struct node *leg, const char *now,
                        const char *before)
 {
     const struct node *contact = contact_of(model, leg);
     json_t *data = leg_data(model, leg);
-    struct notice n = {leg->kind == ENTITY_CONNECTION ? EVENT_CONNECTION_STATE
-                                                      : EVENT_TERMINAL_CONNECTION_STATE,
-                       contact,
-                       leg_agent(model, leg),
-                       NULL,
-                       0,
-                       clock_unix_ms(),
-                       0,
-                       data};
+    struct notice n = {
+        state_event(leg), contact, leg_agent(model, leg), NULL, 0, clock_unix_ms(), 0, data};
 
     json_object_set_new(data, "newState", json_string(now));
     json_object_set_new(data, "previousState", json_string(before));
     if (contact != NULL)
-        notice(model, &n);
+        remember_state(model, leg, now, notice(model, &n));
     else
         json_decref(data);
 }
@@ -263,6 +276,9 @@ static int merge_fact(struct merging *merging, struct node *node, const char *fi
     char *before = state != NULL ? strdup(state) : NULL;
     int changed = node_merge(node, field, value, since);
 
+    if (changed && is_leg(node) && strcmp(field, "state") == 0 && node_state(node) != NULL &&
+        (before == NULL || strcmp(before, node_state(node)) != 0))
+        remember_state(merging->model, node, node_state(node), NULL);
     if (changed && merging->telling &&
         (known || (node->kind == ENTITY_CONTACT && node->told_at == 0 && node->kept == 0) ||
          (is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0)))

@@ -123,9 +123,36 @@ static uint64_t mix_json(uint64_t hash, const json_t *value)
     return hash;
 }
 
+#define HASH_START UINT64_C(14695981039346656037)
+
+uint64_t payload_state(const char *state)
+{
+    return state != NULL ? mix(HASH_START, state) : 0;
+}
+
+uint64_t payload_object_of_leg(enum event_type type, const char *id)
+{
+    return mix(mix(HASH_START, event_types[type].name), id);
+}
+
+uint64_t payload_object(const struct payload *payload)
+{
+    static const enum entity order[] = {ENTITY_CONTACT, ENTITY_AGENT, ENTITY_TERMINAL,
+                                        ENTITY_ADDRESS};
+    size_t i;
+
+    if (payload->type == EVENT_CONNECTION_STATE)
+        return payload_object_of_leg(payload->type, payload->ids[ENTITY_CONNECTION]);
+    if (payload->type == EVENT_TERMINAL_CONNECTION_STATE)
+        return payload_object_of_leg(payload->type, payload->ids[ENTITY_TERMINAL_CONNECTION]);
+    for (i = 0; i + 1 < sizeof(order) / sizeof(order[0]) && payload->ids[order[i]] == NULL; ++i)
+        ;
+    return mix(payload_object_of_leg(payload->type, payload->ids[order[i]]), payload->property);
+}
+
 uint64_t payload_hash(const struct payload *payload)
 {
-    uint64_t hash = mix(UINT64_C(14695981039346656037), event_types[payload->type].name);
+    uint64_t hash = mix(HASH_START, event_types[payload->type].name);
     const char *name;
     json_t *value;
 
@@ -143,8 +170,7 @@ uint64_t payload_hash(const struct payload *payload)
 
 uint64_t payload_place(const struct payload *payload)
 {
-    return mix(mix(UINT64_C(14695981039346656037), payload->ids[ENTITY_ADDRESS]),
-               payload->ids[ENTITY_TERMINAL]);
+    return mix(mix(HASH_START, payload->ids[ENTITY_ADDRESS]), payload->ids[ENTITY_TERMINAL]);
 }
 
 /* ---- for clients ---- */

@@ -34,7 +34,12 @@ struct payload {
 
 /* CG_E_NOTFOUND: an event type that this program does not know. CG_E_PROTOCOL: no payload in it. */
 int payload_take(struct payload *payload, const json_t *message);
-/* What changed, without who was told, where, and which rights come with it. */
+/* What it is that changes: a leg, a state, a property. Never 0. */
+uint64_t payload_object(const struct payload *payload);
+uint64_t payload_object_of_leg(enum event_type type, const char *id);
+/* 0: none */
+uint64_t payload_state(const char *state);
+/* How it changed, without who was told, where, and which rights come with it. */
 uint64_t payload_hash(const struct payload *payload);
 uint64_t payload_place(const struct payload *payload);
 /* Unix ms of an xs:dateTime; 0: none. */

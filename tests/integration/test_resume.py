@@ -775,7 +775,7 @@ class TwoSessions(Watching):
         for seed in range(2):
             since = self.place()
             # paced: at full speed what the two are told within one millisecond cannot always be put into order
-            self.traffic(150, 90 + seed, perSecond=50)
+            self.traffic(150, 90 + seed)
             for who, log in self.logs(since).items():
                 last = {}
                 self.assertGreater(len(log), 100, who)
