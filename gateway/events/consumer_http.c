@@ -12,6 +12,7 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "gateway/events/consumer_private.h"
+#include "gateway/rest/head.h"
 
 #define ACCEPTS_PER_TURN 32
 
@@ -64,6 +65,14 @@ static int wrong_method(h2o_req_t *req, struct consumer *consumer, const char *a
     CONSUMER_COUNT(consumer, refused, 1);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_ALLOW, NULL, allow, strlen(allow));
     return answer(req, 405, "Method Not Allowed");
+}
+
+static int bad_head(h2o_req_t *req, struct consumer *consumer)
+{
+    CONSUMER_COUNT(consumer, refused, 1);
+    return head_refusal_of(req) == HEAD_TOO_LARGE
+               ? answer(req, 431, "Request Header Fields Too Large")
+               : answer(req, 400, "Bad Request");
 }
 
 /* ---- documents ---- */
@@ -175,6 +184,8 @@ static int on_allowed(h2o_handler_t *self, h2o_req_t *req)
            path = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
     h2o_iovec_t query = {NULL, 0};
 
+    if (head_refusal_of(req) != HEAD_FINE)
+        return bad_head(req, consumer);
     if (path < req->path.len)
         query = h2o_iovec_init(req->path.base + path + 1, req->path.len - path - 1);
     if (path < fixed || memcmp(req->path.base, CONSUMER_PATH, fixed) != 0 ||

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "cctgate/error.h"
+#include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
 
 #define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
@@ -232,58 +233,16 @@ static int take_ids(struct request *request, const h2o_iovec_t ids[2])
     return rc;
 }
 
-static int is_field(const char *line, const char *end, const char *name)
-{
-    size_t length = strlen(name);
-    return (size_t)(end - line) > length && strncasecmp(line, name, length) == 0 &&
-           (line[length] == ':' || line[length] == ' ' || line[length] == '\t');
-}
-
-/*
- * Framing that two parsers may read differently (RFC 9112 section 6.3): Content-Length twice or beside Transfer-Encoding, Host
- * twice or not at all, a folded line, a name before whitespace. libh2o takes them silently and keeps those fields to itself,
- * so the head is looked at where it still lies, in front of the input.
- */
-static int is_doubtful(const h2o_req_t *req)
-{
-    h2o_socket_t *sock = req->conn->callbacks->get_socket(req->conn);
-    const char *at = sock->input->bytes, *end = at + sock->input->size, *stop;
-    unsigned lengths = 0, codings = 0, hosts = 0;
-
-    if (sock->input->size < req->method.len || memcmp(at, req->method.base, req->method.len) != 0)
-        return 1;
-    for (; (stop = memchr(at, '\n', (size_t)(end - at))) != NULL; at = stop + 1) {
-        if (stop == at || (stop == at + 1 && *at == '\r'))
-            break;
-        if (stop[-1] != '\r' || *at == ' ' || *at == '\t')
-            return 1;
-        switch (*at | 0x20) { /* most fields are none of these */
-        case 'c':
-            lengths += (unsigned)is_field(at, stop, "content-length");
-            break;
-        case 't':
-            codings += (unsigned)is_field(at, stop, "transfer-encoding");
-            break;
-        case 'h':
-            hosts += (unsigned)is_field(at, stop, "host");
-            break;
-        }
-    }
-    return lengths > 1 || codings > 1 || (lengths > 0 && codings > 0) ||
-           (req->version >= 0x101 ? hosts != 1 : hosts > 1);
-}
-
 static int check_form(struct request *request)
 {
     h2o_req_t *req = request->h2o;
+    enum head_refusal refusal = head_refusal_of(req);
 
-    if (is_doubtful(req)) {
-        req->http1_is_persistent = 0;
-        respond_problem(request, PROBLEM_BAD_REQUEST, NULL,
-                        "the head of the request can be read in more than one way");
+    if (refusal != HEAD_FINE) {
+        const struct head_refusal_row *row = &head_refusal_rows[refusal];
+        respond_problem(request, row->problem, NULL, "%s", row->detail);
         return CG_E_INVALID;
     }
-
     if (req->path.len > CG_PATH_BYTES_MAX) {
         respond_problem(request, PROBLEM_URI_TOO_LONG, NULL, NULL);
         return CG_E_LIMIT;

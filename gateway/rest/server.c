@@ -19,6 +19,7 @@
 #include "cctgate/version.h"
 #include "gateway/events/consumer_http.h"
 #include "gateway/events/client.h"
+#include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
 
 #define ACCEPTS_PER_TURN 32
@@ -227,6 +228,11 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     *out = NULL;
     if (fronts == NULL)
         return CG_E_NOMEM;
+    if (head_take_over() != CG_OK) {
+        snprintf(error, error_size, "libh2o does not use the program's parser of requests");
+        free(fronts);
+        return CG_E_INVALID;
+    }
     routes_build();
     fronts->contract = settings->contract;
     fronts->store = settings->store;

@@ -22,6 +22,8 @@
 #define CG_JSON_DEPTH_MAX         32
 #define CG_REQUEST_BODY_BYTES_MAX (1024 * 1024)
 #define CG_PATH_BYTES_MAX         1024
+#define CG_HEAD_BYTES_MAX         32768 /* request line and header fields */
+#define CG_TRAILER_BYTES_MAX      4096  /* header fields behind a body in chunks */
 #define CG_TOKEN_BYTES_MAX        4096
 #define CG_ID_BYTES_MAX           256
 
