@@ -205,6 +205,17 @@ static int same_data(const struct config *old, const struct config *fresh)
            old->data.event_log_max_mib == fresh->data.event_log_max_mib;
 }
 
+/* requestsPerSecond follows a reload. */
+static int same_limits(const struct config *old, const struct config *fresh)
+{
+    return old->limits.max_connections == fresh->limits.max_connections &&
+           old->limits.max_connections_per_address == fresh->limits.max_connections_per_address &&
+           old->limits.max_body_bytes == fresh->limits.max_body_bytes &&
+           old->limits.request_timeout_ms == fresh->limits.request_timeout_ms &&
+           old->limits.head_timeout_ms == fresh->limits.head_timeout_ms &&
+           old->limits.idle_timeout_ms == fresh->limits.idle_timeout_ms;
+}
+
 static int same_consumer(const struct config *old, const struct config *fresh)
 {
     return old->consumer.present == fresh->consumer.present &&
@@ -242,9 +253,7 @@ int config_compatible(const struct config *old, const struct config *fresh, char
         {"contract", same(old->contract, fresh->contract)},
         {"data", same_data(old, fresh)},
         {"upstream", same_upstream(old, fresh)},
-        {"limits", old->limits.max_connections == fresh->limits.max_connections &&
-                       old->limits.max_body_bytes == fresh->limits.max_body_bytes &&
-                       old->limits.request_timeout_ms == fresh->limits.request_timeout_ms},
+        {"limits", same_limits(old, fresh)},
         {"log.access", old->log.access == fresh->log.access},
         {"consumer", same_consumer(old, fresh)}};
     size_t length = 0;

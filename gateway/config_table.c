@@ -254,7 +254,12 @@ static const struct config_row limits[] = {
     INTEGER("maxConnections", 1, CG_CONNECTIONS_MAX, "10000", AT(limits.max_connections)),
     INTEGER("maxBodyKiB", 1, CG_REQUEST_BODY_BYTES_MAX / 1024, "1024", AT(limits.max_body_bytes),
             .scale = 1024),
-    MILLISECONDS("requestTimeoutMs", 100, HOUR_MS, "30000", AT(limits.request_timeout_ms)), END};
+    INTEGER("maxConnectionsPerAddress", 0, CG_CONNECTIONS_MAX, "0",
+            AT(limits.max_connections_per_address)),
+    MILLISECONDS("requestTimeoutMs", 100, HOUR_MS, "30000", AT(limits.request_timeout_ms)),
+    MILLISECONDS("headTimeoutMs", 100, HOUR_MS, "10000", AT(limits.head_timeout_ms)),
+    MILLISECONDS("idleTimeoutMs", 100, HOUR_MS, "60000", AT(limits.idle_timeout_ms)),
+    END};
 
 static const struct config_row presence[] = {
     STRINGS(

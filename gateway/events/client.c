@@ -11,6 +11,7 @@
 #include "cctgate/loop.h"
 #include "gateway/events/protocol.h"
 #include "gateway/events/text.h"
+#include "gateway/rest/connection.h"
 
 #define WRITE_VECTORS     128
 #define WRITE_BYTES       65536
@@ -270,6 +271,7 @@ void client_start(struct client *client, h2o_socket_t *sock, size_t request_byte
     client->first_seq = hub_read_bounds(hub, &bounds) == CG_OK ? bounds.last : hub->last_seq;
     client->sock = sock;
     sock->data = client;
+    connection_is_stream(sock);
     if ((client->next = hub->clients) != NULL)
         client->next->link = &client->next;
     client->link = &hub->clients;
@@ -415,7 +417,7 @@ void client_tick(struct client *client, int64_t now_ms)
 {
     if (client->state == CLIENT_ENDED)
         return;
-    client->ws.controls = 0;
+    client->ws.controls = client->ws.messages = 0;
     if (client->queue.in_flight > 0 && now_ms - client->writing_since_ms > stall_ms(client)) {
         COUNT(client->hub->front, event_clients_slow);
         client_end(client);

@@ -83,7 +83,7 @@ struct client {
         int64_t
             heard_ms; /* the peer's last sign of life, or the last moment that it could not be asked for one */
         int64_t next_ping_ms;
-        unsigned fragments, controls;
+        unsigned fragments, controls, messages;
         size_t feed; /* what the parser may still take in this turn */
     } ws;
     uint64_t number;        /* of no other client of this process */

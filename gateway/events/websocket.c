@@ -126,7 +126,9 @@ static void on_message(wslay_event_context_ptr parser,
     client->ws.fragments = 0;
     if (client->state != CLIENT_OPEN)
         return;
-    if (message->opcode == WSLAY_TEXT_FRAME)
+    if (++client->ws.messages > CG_CLIENT_MESSAGES_MAX)
+        client_close(client, CG_CLOSE_POLICY, "too many messages");
+    else if (message->opcode == WSLAY_TEXT_FRAME)
         client_message(client, (const char *)message->msg, message->msg_length);
     else
         client_close(client, CG_CLOSE_UNSUPPORTED, close_reason(CG_CLOSE_UNSUPPORTED));

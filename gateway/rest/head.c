@@ -153,6 +153,13 @@ static enum head_refusal judge(int rc, const char *buffer, size_t length, int mi
     return rc > CG_HEAD_BYTES_MAX ? HEAD_TOO_LARGE : head_look(buffer, (size_t)rc, minor_version);
 }
 
+static _Thread_local size_t last_bytes;
+
+size_t head_last_bytes(void)
+{
+    return last_bytes;
+}
+
 int phr_parse_request(const char *buffer, size_t length, const char **method, size_t *method_length,
                       const char **path, size_t *path_length, int *minor_version,
                       struct phr_header *headers, size_t *num_headers, size_t last_length)
@@ -162,6 +169,7 @@ int phr_parse_request(const char *buffer, size_t length, const char **method, si
                               minor_version, headers, num_headers, last_length);
     enum head_refusal refusal = judge(rc, buffer, length, *minor_version, *num_headers == room);
 
+    last_bytes = rc > 0 ? (size_t)rc : length;
     if (refusal == HEAD_FINE)
         return rc;
     *method = "GET";

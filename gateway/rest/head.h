@@ -32,6 +32,8 @@ enum head_refusal {
 
 /* Why the library was given a stand-in for the head it should have parsed. The connection ends with the answer. */
 enum head_refusal head_refusal_of(const h2o_req_t *req);
+/* The length of the head that this thread parsed last: of a request without a body, its own. */
+size_t head_last_bytes(void);
 struct head_refusal_row {
     enum problem problem;
     const char *detail;

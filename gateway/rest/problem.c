@@ -20,6 +20,8 @@ const struct problem_row problem_rows[PROBLEMS] = {
                                     405, "`Allow` lists the methods it has."},
     [PROBLEM_NOT_ACCEPTABLE] = {"not-acceptable", "Only JSON is available", 406,
                                 "`Accept` excludes application/json."},
+    [PROBLEM_REQUEST_TIMEOUT] = {"request-timeout", "The request did not come in time", 408,
+                                 "See limits.headTimeoutMs and limits.requestTimeoutMs."},
     [PROBLEM_BODY_TOO_LARGE] = {"body-too-large", "The body is too large", 413,
                                 "See limits.maxBodyKiB."},
     [PROBLEM_URI_TOO_LONG] = {"uri-too-long", "The request target is too long", 414, ""},

@@ -10,6 +10,7 @@
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "gateway/rest/body.h"
+#include "gateway/rest/connection.h"
 #include "gateway/rest/reading.h"
 
 static h2o_generator_t nothing_more;
@@ -106,6 +107,8 @@ static const char *reason_phrase(int status)
         return "Method Not Allowed";
     case 406:
         return "Not Acceptable";
+    case 408:
+        return "Request Timeout";
     case 409:
         return "Conflict";
     case 413:
@@ -355,6 +358,8 @@ static void send_problem(struct request *request, enum problem problem, json_t *
         json_object_set_new(json, "retryAfter", json_integer(seconds));
     }
     add_request_id(request);
+    if (!req->http1_is_persistent)
+        connection_linger(req);
     send_body(request, dump(req, json));
 }
 
@@ -446,6 +451,8 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
         h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE,
                        H2O_STRLIT("application/problem+json"), 1);
         slot = &replacement->super.next;
+        if (!req->http1_is_persistent)
+            connection_linger(req);
     }
     h2o_setup_next_ostream(req, slot);
 }

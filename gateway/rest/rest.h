@@ -22,7 +22,8 @@ struct route;
 struct front_counters {
     _Atomic uint64_t requests, hits, misses, stale, not_modified,
         problems[6]; /* problems by status / 100 */
-    _Atomic uint64_t connections;
+    _Atomic uint64_t connections, connections_refused, connections_evicted, connections_timed_out,
+        open_connections; /* open_connections goes down, too */
     _Atomic uint64_t event_clients, event_frames, events_coalesced, events_replayed, event_gaps,
         event_snapshots, event_clients_slow, event_overruns; /* event_clients goes down, too */
 };
@@ -60,7 +61,11 @@ struct front {
     struct refresh refreshes[FRONT_REFRESHES];
     uint64_t request_seed, request_sequence;
     size_t in_progress; /* requests that wait for the owner */
-    struct connection *connections;
+    struct connection *connections, **last_connection;
+    struct lingering *lingering;
+    size_t num_lingering;
+    h2o_timeout_t sweep;
+    h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
     int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
@@ -72,7 +77,8 @@ struct fronts {
     const struct contract *contract;
     struct store *store;
     size_t num_fronts, num_listen;
-    unsigned max_connections, request_timeout_ms;
+    unsigned max_connections, request_timeout_ms, head_timeout_ms, idle_timeout_ms;
+    struct addresses *addresses; /* NULL: not counted */
     int log_access;
     struct front *front;
     int *listen_fds;           /* num_fronts x num_listen */
@@ -238,9 +244,12 @@ json_t *openapi_schemas(const struct contract *contract); /* components.schemas:
 /* asyncapi.c */
 void get_asyncapi(struct request *request);
 
-#define COUNT(front, name)                                                                         \
+#define COUNT_BY(front, name, value)                                                               \
     atomic_store_explicit(&(front)->counters.name,                                                 \
-                          atomic_load_explicit(&(front)->counters.name, memory_order_relaxed) + 1, \
+                          atomic_load_explicit(&(front)->counters.name, memory_order_relaxed) +    \
+                              (value),                                                             \
                           memory_order_relaxed)
+#define COUNT(front, name)      COUNT_BY(front, name, 1)
+#define COUNT_DOWN(front, name) COUNT_BY(front, name, (uint64_t)-1)
 
 #endif

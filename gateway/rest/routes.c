@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "cctgate/error.h"
+#include "gateway/rest/connection.h"
 #include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
 
@@ -327,6 +328,7 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     request->policy = front->policy; /* whoever answers later takes a reference */
     request->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     COUNT(front, requests);
+    connection_check_pipeline(req);
     dispatch(request);
     return 0;
 }

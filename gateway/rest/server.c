@@ -19,18 +19,15 @@
 #include "cctgate/version.h"
 #include "gateway/events/consumer_http.h"
 #include "gateway/events/client.h"
+#include "gateway/rest/addresses.h"
+#include "gateway/rest/connection.h"
 #include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
 
-#define ACCEPTS_PER_TURN 32
-#define LAST_WRITES_MS   200
-
-/* An accepted connection; known so that it can be counted, capped and, in the end, shut down. */
-struct connection {
-    struct connection *next, **link;
-    struct front *front;
-    int fd;
-};
+#define LAST_WRITES_MS  200
+#define RECEIVE_BYTES   131072 /* libh2o reads a socket until it is empty: so that it gets empty */
+#define WRITE_MS        20000  /* that a peer may take nothing of what is written to it */
+#define LIBRARY_LATE_MS 5000   /* libh2o's own time-out is the last resort behind ours */
 
 /* ---- listening sockets ---- */
 
@@ -66,14 +63,14 @@ static unsigned bound_port(int fd)
                                          : ((struct sockaddr_in6 *)&sa)->sin6_port);
 }
 
-/* `shared`: another thread's socket is bound there already; the kernel spreads connections over them. */
+/* Another thread's socket may be bound there already: the kernel spreads connections over them. They inherit the options. */
 static int open_listener(const struct config_listen *listen_on, unsigned port, char *error,
                          size_t error_size)
 {
     struct config_listen at = *listen_on;
     struct sockaddr_storage sa;
     socklen_t length;
-    int fd, on = 1;
+    int fd, on = 1, receive = RECEIVE_BYTES, write_ms = WRITE_MS;
 
     at.port = port;
     if (parse_address(&at, &sa, &length) != CG_OK) {
@@ -83,7 +80,9 @@ static int open_listener(const struct config_listen *listen_on, unsigned port, c
     if ((fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) >= 0 &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof(receive)) == 0 &&
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &write_ms, sizeof(write_ms)) == 0 &&
         bind(fd, (struct sockaddr *)&sa, length) == 0 && listen(fd, H2O_SOMAXCONN) == 0)
         return fd;
     snprintf(error, error_size, "cannot listen on %s port %u: %s", at.address, at.port,
@@ -196,6 +195,14 @@ static unsigned connection_cap(unsigned wanted)
     return wanted > CG_CONNECTIONS_MAX ? CG_CONNECTIONS_MAX : wanted;
 }
 
+static uint64_t longest_wait_ms(const struct fronts *fronts)
+{
+    uint64_t longest = fronts->idle_timeout_ms;
+    if (longest < fronts->head_timeout_ms)
+        longest = fronts->head_timeout_ms;
+    return longest < fronts->request_timeout_ms ? fronts->request_timeout_ms : longest;
+}
+
 static void configure_h2o(struct fronts *fronts, const struct config *config)
 {
     h2o_hostconf_t *host;
@@ -204,7 +211,7 @@ static void configure_h2o(struct fronts *fronts, const struct config *config)
     h2o_config_init(&fronts->h2o);
     fronts->h2o.server_name = (h2o_iovec_t){NULL, 0}; /* no Server field: RFC 9110 section 10.2.4 */
     fronts->h2o.max_request_entity_size = config->limits.max_body_bytes;
-    fronts->h2o.http1.req_timeout = config->limits.request_timeout_ms;
+    fronts->h2o.http1.req_timeout = longest_wait_ms(fronts) + LIBRARY_LATE_MS;
     fronts->h2o.http1.upgrade_to_http2 = 0; /* closes `Upgrade: h2c` and the `PRI *` preface */
     host = h2o_config_register_host(&fronts->h2o, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     path = h2o_config_register_path(host, "/", 0);
@@ -243,6 +250,9 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     fronts->max_connections = connection_cap(config->limits.max_connections);
     fronts->log_access = config->log.access;
     fronts->request_timeout_ms = config->limits.request_timeout_ms;
+    fronts->head_timeout_ms = config->limits.head_timeout_ms;
+    fronts->idle_timeout_ms = config->limits.idle_timeout_ms;
+    fronts->addresses = addresses_new(config->limits.max_connections_per_address);
     fronts->started_at_ms = clock_unix_ms();
     fronts->front = calloc(fronts->num_fronts, sizeof(*fronts->front));
     fronts->listen_fds = malloc(fronts->num_fronts * fronts->num_listen * sizeof(int));
@@ -260,74 +270,6 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     }
     *out = fronts;
     return CG_OK;
-}
-
-/* ---- connections ---- */
-
-static void on_accept(h2o_socket_t *listener, const char *err);
-
-static void listen_again(struct front *front)
-{
-    size_t i;
-    for (i = 0; i < front->fronts->num_listen; ++i)
-        if (front->listeners[i] != NULL && !h2o_socket_is_reading(front->listeners[i]))
-            h2o_socket_read_start(front->listeners[i], on_accept);
-}
-
-static void listen_no_more(struct front *front)
-{
-    size_t i;
-    for (i = 0; i < front->fronts->num_listen; ++i)
-        if (front->listeners[i] != NULL)
-            h2o_socket_read_stop(front->listeners[i]);
-}
-
-static void on_close(void *data)
-{
-    struct connection *connection = data;
-    struct front *front = connection->front;
-
-    if ((*connection->link = connection->next) != NULL)
-        connection->next->link = connection->link;
-    free(connection);
-    if (front->open_connections-- == front->max_connections && !front->stopping)
-        listen_again(front);
-}
-
-static void track(struct front *front, h2o_socket_t *sock)
-{
-    struct connection *connection = calloc(1, sizeof(*connection));
-    if (connection == NULL)
-        abort();
-    connection->front = front;
-    connection->fd = h2o_socket_get_fd(sock);
-    if ((connection->next = front->connections) != NULL)
-        connection->next->link = &connection->next;
-    connection->link = &front->connections;
-    front->connections = connection;
-    sock->on_close.cb = on_close;
-    sock->on_close.data = connection;
-    ++front->open_connections;
-    COUNT(front, connections);
-}
-
-static void on_accept(h2o_socket_t *listener, const char *err)
-{
-    h2o_accept_ctx_t *accept = listener->data;
-    struct front *front = (struct front *)((char *)accept->ctx - offsetof(struct front, context));
-    int i;
-
-    for (i = 0; err == NULL && i < ACCEPTS_PER_TURN; ++i) {
-        h2o_socket_t *sock;
-        if (front->open_connections >= front->max_connections) {
-            listen_no_more(front);
-            return;
-        }
-        if ((sock = h2o_evloop_socket_accept(listener)) == NULL)
-            return;
-        track(front, sock);
-        h2o_accept(accept, sock);
-    }
 }
 
 /* ---- messages ---- */
@@ -399,13 +341,6 @@ static void close_listeners(struct front *front)
     }
 }
 
-static void shut_down_connections(struct front *front)
-{
-    struct connection *connection;
-    for (connection = front->connections; connection != NULL; connection = connection->next)
-        shutdown(connection->fd, SHUT_RDWR);
-}
-
 /* Requests in progress end; then what was written leaves; then connections are told to go, and h2o closes them by itself. */
 static void drain(struct front *front)
 {
@@ -422,7 +357,7 @@ static void drain(struct front *front)
     last = clock_monotonic_ms() + LAST_WRITES_MS;
     while (front->open_connections > 0 && clock_monotonic_ms() < last)
         h2o_evloop_run(front->loop, 20);
-    shut_down_connections(front);
+    connections_shut_down(front);
     if (front->consumer != NULL)
         consumer_listener_shut(front->consumer);
     last = clock_monotonic_ms() + 1000;
@@ -437,7 +372,7 @@ static void *front_main(void *data)
     struct front *front = data;
     pthread_setname_np(pthread_self(), "front");
     mailbox_deliver(&front->mailbox);
-    listen_again(front);
+    connections_listen(front);
     if (front->consumer != NULL)
         consumer_listener_start(front->consumer);
     while (!front->stopping)
@@ -481,6 +416,7 @@ static int front_init(struct fronts *fronts, size_t number)
     h2o_context_init(&front->context, front->loop, &fronts->h2o);
     h2o_context_set_handler_context(&front->context, fronts->handler, front);
     h2o_timeout_init(front->loop, &front->request_timeout, fronts->request_timeout_ms);
+    connections_init(front);
     front->wake = h2o_evloop_socket_create(front->loop, front->wake_fd, H2O_SOCKET_FLAG_DONT_READ);
     front->wake->data = front;
     h2o_socket_read_start(front->wake, on_wake);
@@ -548,6 +484,7 @@ static void front_release(struct front *front)
     hub_release(&front->hub);
     free(front->asyncapi);
     h2o_socket_close(front->wake);
+    connections_release(front);
     h2o_timeout_dispose(front->loop, &front->request_timeout);
     h2o_context_dispose(&front->context);
     consumer_listener_free(&front->consumer);
@@ -580,6 +517,7 @@ void fronts_free(struct fronts **in)
         SSL_CTX_free(fronts->ssl[i]);
     h2o_config_dispose(&fronts->h2o);
     doorman_free(&fronts->doorman);
+    addresses_free(&fronts->addresses);
     routes_release();
     free(fronts->listen_fds);
     free(fronts->ssl);

@@ -150,6 +150,8 @@ struct config {
     struct {
         unsigned requests_per_second; /* per token; 0: no limit */
         unsigned max_connections, max_body_bytes, request_timeout_ms;
+        unsigned max_connections_per_address; /* 0: no limit */
+        unsigned head_timeout_ms, idle_timeout_ms;
     } limits;
     struct {
         char **after_call_work_codes;

@@ -24,6 +24,10 @@
 #define CG_PATH_BYTES_MAX         1024
 #define CG_HEAD_BYTES_MAX         32768 /* request line and header fields */
 #define CG_TRAILER_BYTES_MAX      4096  /* header fields behind a body in chunks */
+#define CG_PIPELINE_BYTES_MAX     8192  /* of requests that came before the one in front of them was answered */
+#define CG_LINGERING_MAX          64    /* connections of a front that are over and still read */
+#define CG_LINGER_MS              2000
+#define CG_LINGER_BYTES_MAX       (4u * 1024 * 1024)
 #define CG_TOKEN_BYTES_MAX        4096
 #define CG_ID_BYTES_MAX           256
 
@@ -72,6 +76,7 @@
 #define CG_CLIENT_LEASES_MAX         64    /* that a connection remembers */
 #define CG_CLIENT_FRAGMENTS_MAX      1024  /* of one message */
 #define CG_CLIENT_CONTROLS_MAX       64    /* pings and the like in a tenth of a second */
+#define CG_CLIENT_MESSAGES_MAX       500   /* others in a tenth of a second */
 #define CG_CLIENT_GRACE_MS           3000  /* that a client whose queue is full may take nothing */
 #define CG_CLIENT_OVERRUN_MS         10000 /* that it may take to catch up */
 #define CG_CLIENT_CLOSE_MS           5000  /* from saying goodbye to cutting the connection */

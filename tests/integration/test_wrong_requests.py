@@ -137,11 +137,7 @@ class WrongRequests(Case):
             with self.subTest(name):
                 self.gate.get("/v1/users/supervisor")
                 before = self.sim.counters()["total"]
-                try:
-                    response = exchange(self.gate.port, method, path, headers, body)
-                except (BrokenPipeError, ConnectionResetError):
-                    self.assertEqual(status, 413)  # refused while the body was still being sent
-                    continue
+                response = exchange(self.gate.port, method, path, headers, body)
                 self.assert_problem(response, status)
                 self.assertEqual(self.sim.counters()["total"], before)
 
@@ -205,10 +201,7 @@ class WrongRequests(Case):
 
     def test_headers_too_large(self):
         data = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"y" * 5000) for i in range(99)) + b"\r\n"
-        try:
-            self.assertTrue(closed_after(self.gate.port, data).startswith(b"HTTP/1.1 431 "))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused while the head was still being sent
+        self.assertTrue(closed_after(self.gate.port, data).startswith(b"HTTP/1.1 431 "))  # however much is still being sent
         self.assertEqual(exchange(self.gate.port, "GET", "/healthz").status, 200)
 
     def test_problem_types_are_described(self):

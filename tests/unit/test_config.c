@@ -456,6 +456,9 @@ static void test_compatible(void **state)
     expect_restart("/upstream/endpoints/0/url", "\"http://elsewhere.example/services\"",
                    "upstream");
     expect_restart("/limits/maxBodyKiB", "7", "limits");
+    expect_restart("/limits/maxConnectionsPerAddress", "7", "limits");
+    expect_restart("/limits/headTimeoutMs", "700", "limits");
+    expect_restart("/limits/idleTimeoutMs", "700", "limits");
     expect_restart("/sessions/1", NULL, "");
     expect_restart("/consumer/allow", "[\"10.0.0.0/8\"]", "");
     expect_restart("/threads", "4", "threads");
