@@ -247,7 +247,10 @@ static const struct config_row outbound[] = {
     CHOICE_INDEX("dispositionValue", dispositions, "\"id\"", AT(outbound.disposition_numeric)),
     END};
 
-static const struct config_row capacity[] = {BOOLEAN("enforce", "true", AT(capacity_enforce)), END};
+static const struct config_row capacity[] = {
+    BOOLEAN("enforce", "true", AT(capacity.enforce)),
+    INTEGER("maxAgents", 0, 1000000, "0", AT(capacity.max_agents)),
+    INTEGER("maxContactsPerHour", 0, 1000000, "0", AT(capacity.max_contacts_per_hour)), END};
 
 static const struct config_row limits[] = {
     INTEGER("requestsPerSecond", 0, 1000000, "0", AT(limits.requests_per_second)),

@@ -163,38 +163,6 @@ json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *q
     return json_pack("{s:o}", "items", items != NULL ? items : json_array());
 }
 
-/* The vendor's published limits of SOA-OI (DOMAIN section 7). */
-static const struct {
-    const char *name;
-    int agents, contacts_per_hour;
-} limits[] = {{"SIP", 1000, 10000}, {"CS1K", 1500, 15000}};
-
-static json_t *gauge(size_t value, int limit)
-{
-    int warning = limit * 85 / 100;
-    const char *level = value >= (size_t)limit     ? "exhausted"
-                        : value >= (size_t)warning ? "warning"
-                                                   : "ok";
-    return json_pack("{s:I, s:i, s:i, s:s}", "value", (json_int_t)value, "limit", limit,
-                     "warningAt", warning, "level", level);
-}
-
-json_t *owner_describe_capacity(struct owner *owner, const struct owner_query *query)
-{
-    const char *topology = owner->config->upstream.capacity;
-    size_t row = topology != NULL && strcmp(topology, limits[1].name) == 0 ? 1 : 0;
-    struct model_stats stats;
-
-    (void)query;
-    model_get_stats(owner->model, &stats);
-    return json_pack("{s:s, s:b, s:o, s:o, s:{s:I, s:I}}", "topology", limits[row].name, "enforce",
-                     owner->config->capacity_enforce, "loggedInAgents",
-                     gauge(stats.agents_logged_in, limits[row].agents), "contactsPerHour",
-                     gauge(stats.contacts_last_hour, limits[row].contacts_per_hour), "observed",
-                     "agents", (json_int_t)stats.agents_known, "contacts",
-                     (json_int_t)stats.contacts_last_hour);
-}
-
 static void reason(json_t *reasons, int applies, const char *text)
 {
     if (applies)
@@ -299,6 +267,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
         "upstream_calls_in_flight", I(u.in_flight), "upstream_calls_queued", I(u.queued));
     describe_model(&m, metrics);
     owner_describe_commands(owner, metrics);
+    owner_describe_load(owner, metrics);
     describe_events(owner, metrics);
     return metrics;
 }
@@ -611,6 +580,8 @@ static void on_pulse(struct timer *timer)
 {
     struct owner *owner = (struct owner *)((char *)timer - offsetof(struct owner, pulse));
     atomic_store_explicit(&owner->last_turn_ms, clock_monotonic_ms(), memory_order_relaxed);
+    if (owner->model != NULL)
+        model_watch_capacity(owner->model);
     timer_arm(&owner->loop, &owner->pulse, 1000);
 }
 

@@ -37,6 +37,8 @@ int owner_make_commands(struct owner *owner, char *error, size_t error_size);
 /* The upstream has stopped, and what it had to say has been delivered: what is under way is written down and answered. */
 void owner_end_commands(struct owner *owner);
 void owner_describe_commands(struct owner *owner, json_t *metrics);
+/* owner_capacity.c */
+void owner_describe_load(struct owner *owner, json_t *metrics);
 void owner_configure_commands(struct owner *owner, struct config *config);
 
 #endif

@@ -64,9 +64,10 @@ struct execution {
     enum command_outcome outcome;
     const char *fault; /* for the audit: the contract's name, or NULL */
     char fault_name[64];
-    enum problem problem;        /* when the answer is one */
-    int called;                  /* something went upstream */
-    int concluded;               /* the answer stands */
+    enum problem problem; /* when the answer is one */
+    int called;           /* something went upstream */
+    int concluded;        /* the answer stands */
+    int logs_in;          /* an agent begins who was not there: counted among commands.logging_in */
     struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
     struct execution *entry_next;
     struct timer wait_timer; /* Prefer: wait */
@@ -83,6 +84,7 @@ struct commands {
     size_t num_outcomes;
     struct timer outcomes_timer;
     struct commands_stats stats;
+    size_t logging_in; /* logins under way */
     int closing;
 };
 
@@ -156,6 +158,7 @@ int scene_derive(struct execution *execution);
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);
 int gate_capability(struct execution *execution);
+int gate_capacity(struct execution *execution);
 
 /* arguments.c: NULL: refused already */
 json_t *arguments_make(struct execution *execution);

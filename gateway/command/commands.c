@@ -218,6 +218,7 @@ static void end(struct execution *execution)
     struct durable_batch *batch = durable_batch_new();
 
     execution->concluded = 1;
+    execution->commands->logging_in -= execution->logs_in != 0;
     count_end(execution);
     end_turn(execution);
     if (is_audited_here(execution))
@@ -440,6 +441,8 @@ static void on_called(void *data, const struct session_outcome *outcome)
         execution->outcome = OUTCOME_UNKNOWN;
     else
         execution->outcome = outcome->rc == CG_OK ? OUTCOME_DONE : OUTCOME_NOT_DONE;
+    if (execution->logs_in && outcome->rc == CG_OK && execution->scene.ids[ENTITY_AGENT][0] != '\0')
+        model_logged_in(model_of(execution), execution->scene.ids[ENTITY_AGENT]);
     effect_touch(execution);
     execution->on_reply(execution, outcome);
 }
@@ -586,7 +589,7 @@ void execution_resolve(struct execution *execution)
     execution->scene.needs_lease = 1;
     rc = execution->command->row != NULL ? scene_resolve(execution) : scene_derive(execution);
     if (rc == CG_OK && (rc = gate_pass(execution)) == CG_OK &&
-        (rc = gate_capability(execution)) == CG_OK)
+        (rc = gate_capability(execution)) == CG_OK && (rc = gate_capacity(execution)) == CG_OK)
         execution_perform(execution);
 }
 

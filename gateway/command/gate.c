@@ -222,3 +222,42 @@ int gate_capability(struct execution *execution)
     return refuse_with(execution, PROBLEM_CAPABILITY_ABSENT, detail,
                        json_pack("{s:s}", "capability", flag));
 }
+
+/* ---- capacity ---- */
+
+static int logs_in(const struct execution *execution)
+{
+    static const char effect[] = "agent.loggedIn=true";
+    const struct command *command = execution->command;
+    size_t i, j;
+
+    if (command->row != NULL)
+        return command->row->effect != NULL && strcmp(command->row->effect, effect) == 0;
+    for (i = 0; i < num_command_rows; ++i)
+        for (j = 0; j < COMMAND_FORMS && command_rows[i].forms[j].service != NULL; ++j)
+            if (command_rows[i].effect != NULL && strcmp(command_rows[i].effect, effect) == 0 &&
+                strcmp(command_rows[i].forms[j].service, command->op->service->name) == 0 &&
+                strcmp(command_rows[i].forms[j].operation, command->op->name) == 0)
+                return 1;
+    return 0;
+}
+
+/* At the contact centre's limit no agent begins who is not there already; logins under way count as done. */
+int gate_capacity(struct execution *execution)
+{
+    struct commands *commands = execution->commands;
+    const struct node *agent = scene_node(execution, ENTITY_AGENT);
+
+    if (execution->logs_in || !logs_in(execution) ||
+        (agent != NULL && json_is_true(json_object_get(agent->facts, "loggedIn"))))
+        return CG_OK;
+    if (!model_admits_agent(model_of(execution), commands->logging_in,
+                            &execution->command->retry_after_s)) {
+        ++commands->stats.over_capacity;
+        return refuse(execution, PROBLEM_CAPACITY_EXHAUSTED,
+                      "no agent may begin; /v1/capacity says which limit is reached");
+    }
+    execution->logs_in = 1;
+    ++commands->logging_in;
+    return CG_OK;
+}

@@ -32,7 +32,8 @@ const struct event_type_row event_types[EVENT_TYPES] = {
         "{\"type\":\"object\",\"required\":[\"agent\",\"state\",\"application\",\"control\"],\"properties\":{\"agent\":{\"type\":\"string\"},\"state\":{\"type\":\"string\",\"enum\":[\"granted\",\"released\",\"expired\",\"forced\",\"transferred\",\"reserved\",\"unreserved\"]},\"profile\":{\"type\":\"string\"},\"application\":{\"type\":[\"string\",\"null\"]},\"to\":{\"type\":\"string\"},\"by\":{\"type\":\"string\"},\"reason\":{\"type\":\"string\"},\"fence\":{\"type\":\"integer\"},\"control\":{\"type\":[\"object\",\"null\"]}}}"},
     [EVENT_GATEWAY_GAP] = {"gateway.gap", NULL, 0, "Notifications were lost, repeated or out of order; the object is read anew",
         "{\"type\":\"object\",\"required\":[\"reason\"],\"properties\":{\"reason\":{\"type\":\"string\"},\"contactId\":{\"type\":\"string\"}}}"},
-    [EVENT_GATEWAY_CAPACITY] = {"gateway.capacity", NULL, 0, "Agents or contacts per hour passed a limit, or came back below it", NULL},
+    [EVENT_GATEWAY_CAPACITY] = {"gateway.capacity", NULL, 0, "Agents or contacts per hour passed a limit, or came back below it",
+        "{\"type\":\"object\",\"required\":[\"topology\",\"level\",\"loggedInAgents\",\"contactsPerHour\"],\"properties\":{\"topology\":{\"type\":\"string\"},\"level\":{\"$ref\":\"#/components/schemas/CapacityLevel\"},\"loggedInAgents\":{\"$ref\":\"#/components/schemas/Gauge\"},\"contactsPerHour\":{\"$ref\":\"#/components/schemas/Gauge\"}}}"},
     [EVENT_OUTBOUND_PROGRESS] = {"gateway.outbound.progress", NULL, 0, "An outbound job went on", NULL},
 };
 /* clang-format on */

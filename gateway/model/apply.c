@@ -499,7 +499,7 @@ static void apply_property(struct applying *a, enum entity kind)
     if (!late)
         take_newest(a, node, place);
     if (kind == ENTITY_AGENT && json_object_get(node->facts, "loggedIn") != NULL)
-        json_object_set(a->model->agent_states, node->id, json_object_get(node->facts, "loggedIn"));
+        note_login(a->model, node->id, json_is_true(json_object_get(node->facts, "loggedIn")));
     touch(a->model, node);
 }
 

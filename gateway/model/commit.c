@@ -467,6 +467,8 @@ static int try_commit(struct commit *commit)
     if (rc == CG_OK)
         rc = write_touched(commit);
     if (rc == CG_OK)
+        rc = capacity_put(commit->model, commit->txn);
+    if (rc == CG_OK)
         rc = append_events(commit);
     if (rc == CG_OK && commit->model->live->pending != NULL)
         rc = trim(commit);
@@ -694,6 +696,7 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
     if ((rc = try_commit(&commit)) == CG_E_FULL && make_room(model) == CG_OK)
         rc = try_commit(&commit);
     if (rc == CG_OK) {
+        model->capacity_unsaved = 0;
         publish(model);
         commit_untouch(model);
         tell_lost(model);

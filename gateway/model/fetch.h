@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <uthash.h>
 
+#include "cctgate/capacity.h"
 #include "cctgate/limits.h"
 #include "cctgate/model.h"
 #include "gateway/model/graph.h"
@@ -76,10 +77,12 @@ struct model {
     struct graph graph;
     struct holdings *holdings;
     struct live *live;
-    json_t *consult_of;     /* contact id -> the contact it is a consult of */
-    json_t *agent_states;   /* loginId -> true when logged in, for the figures */
-    int64_t *contact_times; /* ring of when contacts were first seen, Unix ms */
-    size_t contact_at, num_contacts;
+    json_t *consult_of;       /* contact id -> the contact it is a consult of */
+    json_t *agent_states;     /* loginId -> true when logged in: capacity.c */
+    size_t agents_logged_in;  /* of those */
+    struct capacity capacity; /* contacts in an hour */
+    enum capacity_level agents_level, contacts_level; /* as announced */
+    int capacity_unsaved;                             /* the store has older figures */
     uint64_t random;
     uint64_t num_fetches, num_collapsed, num_failures, num_calls;
     json_t *(*describe_control)(void *data,

@@ -49,6 +49,7 @@ struct node {
     struct node *next;         /* in a fetch: in order of discovery */
     struct node *next_touched; /* self-terminated: `touched` says whether it is in the list */
     int touched;
+    int counted; /* a contact that the hour's figure has, capacity.c */
     int untold;  /* a leg that was found by reading, and nobody has been told of */
     int removed; /* out of the graph; freed with the commit */
     char key[];  /* one byte of kind, then the id */

@@ -148,7 +148,13 @@ void commit_forget_ended(struct live *live);
 void commit_untouch(struct model *model); /* what was touched is written, or lost */
 uint32_t model_random(struct model *model);
 
-void count_contact(struct model *model); /* for the figure of contacts per hour */
+/* capacity.c: the figures that the contact centre's limits are about */
+void capacity_restore(struct model *model); /* as the store has them, from an earlier process too */
+void note_contact(struct model *model, struct node *contact); /* a contact is seen: counted once */
+void note_login(struct model *model, const char *agent, int is_logged_in);
+void capacity_recount(struct model *model);                   /* somebody's agents were forgotten */
+int capacity_put(struct model *model, struct store_txn *txn); /* store_put's errors */
+
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
 int fetch_store(struct fetch *fetch);
 
@@ -167,6 +173,8 @@ void pending_add_users(struct pending_event *pending, const struct node *node); 
 void pending_is_too_large(struct pending_event *pending); /* becomes a gap of the same subject */
 void pending_free(struct pending_event *pending);
 struct event *pending_make(const struct pending_event *pending, uint64_t epoch, uint64_t seq);
+/* To every user; `data` is taken. */
+void notice_capacity(struct model *model, json_t *data);
 void notice_session(struct model *model, uint32_t user, const char *state, const char *why);
 void notice_gap(struct model *model, const struct node *about, const char *reason);
 /* About a user's session, or a provider; `data` is taken. */

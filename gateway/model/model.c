@@ -48,6 +48,8 @@ int model_new(struct model **out, const struct model_settings *settings)
         rc = store_reader_new(&model->reader, model->store);
     if (rc == CG_OK)
         rc = live_new(model, settings);
+    if (rc == CG_OK)
+        capacity_restore(model);
     if (rc != CG_OK)
         model_free(&model);
     *out = model;
@@ -72,7 +74,6 @@ void model_free(struct model **in)
     graph_free(&model->graph);
     json_decref(model->consult_of);
     json_decref(model->agent_states);
-    free(model->contact_times);
     free(model->operations);
     store_reader_free(&model->reader);
     config_unref(&model->config);
@@ -110,6 +111,7 @@ void model_forget_user(struct model *model, uint32_t user)
         store_commit(&txn);
     else
         store_abort(&txn);
+    capacity_recount(model);
 }
 
 int model_has_read(struct model *model, uint32_t user)
@@ -119,30 +121,16 @@ int model_has_read(struct model *model, uint32_t user)
     return holdings != NULL && holdings->terminals != NULL;
 }
 
-static size_t contacts_since(const struct model *model, int64_t since_ms)
-{
-    size_t i, count = 0;
-    for (i = 0; i < model->num_contacts; ++i)
-        count += model->contact_times[i] >= since_ms;
-    return count;
-}
-
 void model_get_stats(struct model *model, struct model_stats *stats)
 {
-    const char *id;
-    json_t *state;
-
     memset(stats, 0, sizeof(*stats));
     stats->fetches = model->num_fetches;
     stats->collapsed = model->num_collapsed;
     stats->failures = model->num_failures;
     stats->calls = model->num_calls;
     stats->fetching = HASH_COUNT(model->fetches);
-    stats->contacts_last_hour = contacts_since(model, clock_unix_ms() - 3600000);
+    stats->contacts_last_hour = capacity_contacts(&model->capacity, clock_monotonic_ms());
     live_get_stats(model, stats);
-    json_object_foreach(model->agent_states, id, state)
-    {
-        ++stats->agents_known;
-        stats->agents_logged_in += json_is_true(state);
-    }
+    stats->agents_known = json_object_size(model->agent_states);
+    stats->agents_logged_in = model->agents_logged_in;
 }

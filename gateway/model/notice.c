@@ -172,6 +172,18 @@ void notice_session(struct model *model, uint32_t user, const char *state, const
     notice_about_user(model, EVENT_USER_STATE, user, copy)->derived = 1;
 }
 
+void notice_capacity(struct model *model, json_t *data)
+{
+    char *subject = copy_text("/v1/capacity");
+    struct pending_event *pending = append(model, EVENT_GATEWAY_CAPACITY, subject, data);
+    const struct coverage *coverage, *next;
+
+    HASH_ITER(hh, model->live->users, coverage, next)
+    {
+        add_user(pending, coverage->user);
+    }
+}
+
 void notice_gap(struct model *model, const struct node *about, const char *reason)
 {
     struct notice n = {EVENT_GATEWAY_GAP, about, agent_at(model, about), NULL, 0, 0, 0, NULL};

@@ -232,7 +232,7 @@ void contact_see(struct model *model, struct node *contact, uint32_t user)
     if (user == 0 || !node_add_user(contact, user))
         return;
     if (contact->num_users == 1)
-        count_contact(model);
+        note_contact(model, contact);
     holdings = holdings_of(model, user);
     if (holdings->calls == NULL)
         holdings->calls = json_object();

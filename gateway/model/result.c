@@ -6,8 +6,6 @@
 #include "cctgate/log.h"
 #include "gateway/model/live.h"
 
-#define CONTACT_TIMES_MAX 65536
-
 static json_t *ids_of_kind(const struct fetch *fetch, enum entity kind)
 {
     json_t *ids = json_array();
@@ -36,17 +34,6 @@ static void remember_handles(struct fetch *fetch)
     hold(&holdings->terminals, ids_of_kind(fetch, ENTITY_TERMINAL));
     hold(&holdings->addresses, ids_of_kind(fetch, ENTITY_ADDRESS));
     holdings->read_at_ms = fetch->started_at_ms;
-}
-
-void count_contact(struct model *model)
-{
-    if (model->contact_times == NULL &&
-        (model->contact_times = calloc(CONTACT_TIMES_MAX, sizeof(*model->contact_times))) == NULL)
-        return;
-    model->contact_times[model->contact_at] = clock_unix_ms();
-    model->contact_at = (model->contact_at + 1) % CONTACT_TIMES_MAX;
-    if (model->num_contacts < CONTACT_TIMES_MAX)
-        ++model->num_contacts;
 }
 
 /* The consult links back to its origin: only the first link that is seen tells which is which. */
@@ -82,9 +69,8 @@ static void remember_consults(struct fetch *fetch)
 static void note_agent(struct fetch *fetch)
 {
     if (fetch->kind == RECORD_AGENT)
-        json_object_set_new(
-            fetch->model->agent_states, fetch->id,
-            json_boolean(json_is_true(json_object_get(fetch->first->facts, "loggedIn"))));
+        note_login(fetch->model, fetch->id,
+                   json_is_true(json_object_get(fetch->first->facts, "loggedIn")));
 }
 
 static int add_id(void *data, const char *id, size_t length)

@@ -123,11 +123,12 @@ static const struct {
     {"Session",
         "{'type':'object','required':['user','state'],'properties':{'user':" TEXT ",'domain':" TEXT ",'state':" TEXT ",'since':" REF("Time") ",'staleSince':" REF("Time") ",'subscription':{}}}", NULL},
     {"Sessions", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("Session")) "}}", NULL},
-    {"Gauge", "{'type':'object','required':['value','limit','warningAt','level'],'properties':{'value':" COUNT_ ",'limit':" COUNT_ ",'warningAt':" COUNT_ ",'level':{'type':'string','enum':['ok','warning','exhausted']}}}", NULL},
+    {"CapacityLevel", "{'type':'string','enum':['ok','warning','exhausted'],'description':'warning: within 15% of the limit'}", NULL},
+    {"Gauge", "{'type':'object','required':['value','limit','warningAt','level'],'properties':{'value':" COUNT_ ",'limit':" COUNT_ ",'warningAt':" COUNT_ ",'percent':" COUNT_ ",'level':" REF("CapacityLevel") "}}", NULL},
     {"Capacity",
-        "{'type':'object','required':['topology','enforce','loggedInAgents','contactsPerHour'],'properties':{'topology':" OPEN("'SIP','CS1K'") ",'enforce':{'type':'boolean'},'loggedInAgents':" REF("Gauge") ",'contactsPerHour':" REF("Gauge") ","
+        "{'type':'object','required':['topology','enforce','level','loggedInAgents','contactsPerHour'],'properties':{'topology':" OPEN("'SIP','CS1K'") ",'enforce':{'type':'boolean'},'level':" REF("CapacityLevel") ",'loggedInAgents':" REF("Gauge") ",'contactsPerHour':" REF("Gauge") ","
         "'observed':{'type':'object','properties':{'agents':" COUNT_ ",'contacts':" COUNT_ "}}}}",
-        "{'topology':'SIP','enforce':true,'loggedInAgents':{'value':3,'limit':1000,'warningAt':850,'level':'ok'},'contactsPerHour':{'value':12,'limit':10000,'warningAt':8500,'level':'ok'},'observed':{'agents':6,'contacts':12}}"},
+        "{'topology':'SIP','enforce':true,'level':'ok','loggedInAgents':{'value':3,'limit':1000,'warningAt':850,'percent':0,'level':'ok'},'contactsPerHour':{'value':12,'limit':10000,'warningAt':8500,'percent':0,'level':'ok'},'observed':{'agents':6,'contacts':12}}"},
     {"OperationKind", "{'type':'string','enum':['read','command','session','subscription']}", NULL},
     {"ServiceOperation",
         "{'type':'object','required':['name','kind'],'properties':{'name':" TEXT ",'kind':" REF("OperationKind") ",'oneWay':{'type':'boolean'},'documentation':" TEXT_NULL ",'input':{'type':'object','description':'JSON Schema 2020-12'},'output':{'type':'object','description':'JSON Schema 2020-12'}}}", NULL},

@@ -79,6 +79,10 @@ const struct problem_row problem_rows[PROBLEMS] = {
         {"session-denied", "The contact centre refused the session's credentials", 503,
          "The configured user, password or domain is wrong; the operator has to act."},
     [PROBLEM_OVERLOADED] = {"overloaded", "Too much is waiting", 503, "Try again later."},
+    [PROBLEM_CAPACITY_EXHAUSTED] =
+        {"capacity-exhausted", "The contact centre's limit is reached", 503,
+         "As many agents are logged in, or as many contacts came within the hour, as the interface "
+         "is made for: no agent may begin until there is room. See /v1/capacity."},
     [PROBLEM_STORE] = {"store-failed", "The answer could not be stored", 503,
                        "Disk or map is full."},
     [PROBLEM_SHUTTING_DOWN] = {"shutting-down", "The gateway is stopping", 503,

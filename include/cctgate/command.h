@@ -204,6 +204,7 @@ void commands_on_change(struct commands *commands);
 
 struct commands_stats {
     uint64_t commands, done, not_done, unknown, refused, replayed, upstream_calls;
+    uint64_t over_capacity; /* logins refused at the limit */
     size_t in_progress, waiting;
 };
 void commands_get_stats(const struct commands *commands, struct commands_stats *stats);

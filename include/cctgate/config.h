@@ -146,7 +146,10 @@ struct config {
         char *url, *user, *password; /* url NULL: no Outbound */
         int take_over, disposition_numeric;
     } outbound;
-    int capacity_enforce;
+    struct {
+        int enforce;
+        unsigned max_agents, max_contacts_per_hour; /* 0: the vendor's */
+    } capacity;
     struct {
         unsigned requests_per_second; /* per token; 0: no limit */
         unsigned max_connections, max_body_bytes, request_timeout_ms;

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cctgate/capacity.h"
 #include "cctgate/config.h"
 #include "cctgate/contract.h"
 #include "cctgate/event.h"
@@ -90,6 +91,17 @@ void model_on_subscribed(struct model *model, struct session *session);
 void model_on_unsubscribed(struct model *model, struct session *session, const char *why);
 void model_on_message(struct model *model, struct session *session, const json_t *message);
 void model_on_batch_end(struct model *model);
+
+/*
+ * The contact centre's limits (capacity.h). What the configuration says of them; a change of level becomes an event: to be called now
+ * and then. May one more agent begin, with so many logins under way? 0: `retry_after_s` says when to try again, and always when
+ * capacity.enforce is off the answer is 1.
+ */
+struct capacity_limits model_capacity_limits(const struct model *model);
+void model_watch_capacity(struct model *model);
+int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_s);
+/* A login has been answered with success: counted at once, ahead of its event. */
+void model_logged_in(struct model *model, const char *agent);
 
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;

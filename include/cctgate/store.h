@@ -46,6 +46,7 @@ enum record_kind {
     RECORD_CALL_UUI = 12,
     RECORD_CALL_MESSAGES = 13,
     RECORD_USER_CALLS = 14, /* when a user's list of calls was last read; no body of its own */
+    RECORD_METER = 15,      /* a figure of the gateway's own, by name; not JSON (capacity.h) */
     RECORD_KINDS
 };
 

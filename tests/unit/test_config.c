@@ -121,7 +121,9 @@ static void test_full_own(void **state)
     assert_int_equal(c->limits.max_connections, 500);
     assert_int_equal(c->limits.max_body_bytes, 65536);
     assert_int_equal(c->limits.request_timeout_ms, 5000);
-    assert_int_equal(c->capacity_enforce, 0);
+    assert_int_equal(c->capacity.enforce, 0);
+    assert_int_equal(c->capacity.max_agents, 400);
+    assert_int_equal(c->capacity.max_contacts_per_hour, 3000);
     config_unref(&c);
 }
 
@@ -180,7 +182,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->cache.jitter_percent, 10);
     assert_int_equal(c->limits.max_body_bytes, 1048576);
     assert_int_equal(c->limits.requests_per_second, 0);
-    assert_int_equal(c->capacity_enforce, 1);
+    assert_int_equal(c->capacity.enforce, 1);
     assert_int_equal(c->consumer.present, 0);
     assert_null(c->outbound.url);
     assert_null(c->jwt.issuer);

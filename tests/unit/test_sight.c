@@ -54,7 +54,6 @@ static int end(void **state)
     holdings_free(&f->model);
     graph_free(&f->model.graph);
     json_decref(f->model.consult_of);
-    free(f->model.contact_times);
     free(f);
     return 0;
 }
