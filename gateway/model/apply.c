@@ -498,8 +498,6 @@ static void apply_property(struct applying *a, enum entity kind)
     take_properties(a, node);
     if (!late)
         take_newest(a, node, place);
-    if (kind == ENTITY_AGENT && json_object_get(node->facts, "loggedIn") != NULL)
-        note_login(a->model, node->id, json_is_true(json_object_get(node->facts, "loggedIn")));
     touch(a->model, node);
 }
 

@@ -16,13 +16,20 @@
 
 static const char meter[] = "contactsPerHour", levels[] = "capacityLevels";
 
-void note_login(struct model *model, const char *agent, int is_logged_in)
+static void note_login(struct model *model, const char *agent, int is_logged_in)
 {
     int before = json_is_true(json_object_get(model->agent_states, agent));
 
     json_object_set_new(model->agent_states, agent, json_boolean(is_logged_in));
     model->agents_logged_in =
         model->agents_logged_in + (is_logged_in && !before) - (!is_logged_in && before);
+}
+
+void note_agent(struct model *model, const struct node *agent)
+{
+    const json_t *is_logged_in = json_object_get(agent->facts, "loggedIn");
+    if (is_logged_in != NULL)
+        note_login(model, agent->id, json_is_true(is_logged_in));
 }
 
 /* ---- contacts ---- */

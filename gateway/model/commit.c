@@ -446,6 +446,8 @@ static int write_touched(struct commit *commit)
             commit->rc = forget_call(commit, node);
         else if (node->kind == ENTITY_CONTACT)
             commit->rc = own_call(commit, node);
+        else if (node->kind == ENTITY_AGENT)
+            note_agent(commit->model, node);
         if (commit->rc == CG_OK)
             foreach_affected(commit->model, node, refresh_root, commit);
         if (commit->rc != CG_OK)

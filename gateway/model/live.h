@@ -151,7 +151,7 @@ uint32_t model_random(struct model *model);
 /* capacity.c: the figures that the contact centre's limits are about */
 void capacity_restore(struct model *model); /* as the store has them, from an earlier process too */
 void note_contact(struct model *model, struct node *contact); /* a contact is seen: counted once */
-void note_login(struct model *model, const char *agent, int is_logged_in);
+void note_agent(struct model *model, const struct node *agent); /* what is known has changed */
 void capacity_recount(struct model *model);                   /* somebody's agents were forgotten */
 int capacity_put(struct model *model, struct store_txn *txn); /* store_put's errors */
 

@@ -66,13 +66,6 @@ static void remember_consults(struct fetch *fetch)
                 handle_id(ENTITY_CONTACT, json_object_get(node->facts, consult_fields[i])));
 }
 
-static void note_agent(struct fetch *fetch)
-{
-    if (fetch->kind == RECORD_AGENT)
-        note_login(fetch->model, fetch->id,
-                   json_is_true(json_object_get(fetch->first->facts, "loggedIn")));
-}
-
 static int add_id(void *data, const char *id, size_t length)
 {
     json_array_append_new(data, json_stringn(id, length));
@@ -231,7 +224,6 @@ int fetch_store(struct fetch *fetch)
         remember_handles(fetch);
     if (fetch->kind == RECORD_USER_CALLS)
         calls = note_calls(fetch);
-    note_agent(fetch);
     resource = render(model, fetch->kind, root);
     body = resource != NULL ? json_dumps(resource, JSON_COMPACT) : NULL;
     json_decref(resource);

@@ -171,7 +171,7 @@ enum capacity_level capacity_level(uint64_t value, unsigned limit)
 enum capacity_level capacity_next_level(enum capacity_level before, uint64_t value, unsigned limit)
 {
     enum capacity_level now = capacity_level(value, limit);
-    enum capacity_level held = capacity_level(value + (limit + 99) / 100, limit);
+    enum capacity_level held = capacity_level(value + limit / 100, limit);
 
     if (now >= before)
         return now;
