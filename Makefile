@@ -42,9 +42,12 @@ UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c tests/bench/ws_clients.c))
 BENCH_HELPERS := $(sort $(filter-out $(BENCH_SOURCES),$(wildcard tests/bench/*.c)))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAY  := tests/fuzz/replay.c
+FUZZ_HELPERS := $(sort $(filter-out $(FUZZ_SOURCES) $(FUZZ_REPLAY),$(wildcard tests/fuzz/*.c)))
 PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py tests/browser/test_*.py))
 
-ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES)
+ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) \
+    $(FUZZ_HELPERS) $(FUZZ_REPLAY)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
 SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
@@ -74,15 +77,15 @@ run: ## install what is missing, build, start the simulator with the gateway in 
 
 test: ## install what is missing, build, run all tests under ASan and UBSan and the threaded ones under TSan
 	@deploy/install-deps.sh test
-	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant
+	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant fuzzers
 	@$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan build $(addprefix $(BUILD)/tsan/,$(TSAN_QUICK))
-	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS)) \
+	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(FUZZ_SOURCES:.c=) $(PROGRAM_TESTS)) \
 	    $(addprefix tsan:,$(TSAN_QUICK) $(TSAN_PROGRAM))
 
 asan: ## run all tests under ASan and UBSan
 	@deploy/install-deps.sh test
-	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant
-	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS))
+	@$(MAKE) VARIANT=asan OUT=$(BUILD)/asan tests-of-variant fuzzers
+	@BUILD=$(BUILD) tests/run.sh $(addprefix asan:,$(UNIT_SOURCES:.c=) $(FUZZ_SOURCES:.c=) $(PROGRAM_TESTS))
 
 tsan: ## run all tests under ThreadSanitizer
 	@deploy/install-deps.sh test
@@ -187,7 +190,14 @@ $(BENCHES): $(OUT)/%: $(OUT)/%.o $(call objects,$(BENCH_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(FUZZERS): $(OUT)/%: $(OUT)/%.o $(LIBRARY)
+# With libFuzzer in VARIANT=fuzz; elsewhere without a fuzzer, to run the corpus and some mutations of it. What the targets share is
+# a library, so that its stand-ins are in those alone that name them.
+FUZZ_LIBRARY := $(OUT)/tests/fuzz/libfuzz.a
+$(FUZZ_LIBRARY): $(call objects,$(FUZZ_HELPERS))
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZERS): $(OUT)/%: $(OUT)/%.o $(if $(filter fuzz,$(VARIANT)),,$(call objects,$(FUZZ_REPLAY))) $(FUZZ_LIBRARY) $(LIBRARY)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

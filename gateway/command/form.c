@@ -115,13 +115,13 @@ static int bad(struct command_error *error, const char *name, const char *expect
 
 static int is_choice(const char *choices, const char *text)
 {
-    size_t length = strlen(text);
-    while (length > 0 && choices != NULL) {
-        if (strncmp(choices, text, length) == 0 &&
-            (choices[length] == '|' || choices[length] == '\0'))
+    const size_t length = strlen(text);
+    while (*choices != '\0') {
+        const size_t choice = strcspn(choices, "|");
+        if (length == choice && length > 0 && memcmp(choices, text, length) == 0)
             return 1;
-        choices = strchr(choices, '|');
-        choices += choices != NULL;
+        choices += choice;
+        choices += *choices == '|';
     }
     return 0;
 }
