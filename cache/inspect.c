@@ -296,7 +296,10 @@ static int read_meta(struct inspection *in, size_t offset, struct meta *meta)
     return CG_OK;
 }
 
-/* Reads both meta pages and takes the newer one, as LMDB does. */
+/*
+ * Reads both meta pages and takes the newer one, as LMDB does when it opens the file. When it writes, LMDB takes the one that the
+ * transaction's number is even or odd for: they have to be the same.
+ */
 static int pick_meta(struct inspection *in, struct meta *meta)
 {
     struct meta other;
@@ -308,9 +311,14 @@ static int pick_meta(struct inspection *in, struct meta *meta)
         (in->page_bytes & (in->page_bytes - 1)) != 0)
         return broken(in, "the size of a page is impossible");
     rc = read_meta(in, in->page_bytes, &other);
-    if (rc == CG_OK && other.transaction > meta->transaction)
+    if (rc != CG_OK)
+        return rc;
+    int second = other.transaction > meta->transaction;
+    if (second)
         *meta = other;
-    return rc;
+    return meta->transaction % 2 == (unsigned)second
+               ? CG_OK
+               : broken(in, "the description of the newest state is damaged");
 }
 
 static int check_map(struct inspection *in)

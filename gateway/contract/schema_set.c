@@ -7,6 +7,9 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "cctgate/xml.h"
+#include "gateway/contract/lexical.h"
+
+#define XMLNS_NAMESPACE "http://www.w3.org/2000/xmlns/"
 
 int schema_fail(const struct schema_set *set, const struct schema_document *document,
                 xmlNodePtr node, const char *format, ...)
@@ -144,6 +147,11 @@ int schema_tag(struct schema_set *set, const char *namespace_uri, const char *na
 {
     char prefix[24];
     int rc = CG_OK;
+    /* what is written under it must be XML, and its own */
+    if (!lexical_is_name(name) || strcmp(namespace_uri, XMLNS_NAMESPACE) == 0 ||
+        (namespace_uri[0] == '\0' && strcmp(name, "xmlns") == 0))
+        return loader_fail(set->loader, CG_E_INVALID, NULL, NULL,
+                           "\"%.60s\" cannot be the name of an element or attribute", name);
     if (namespace_uri[0] == '\0') {
         *tag = name;
     } else if (strcmp(namespace_uri, XML_NAMESPACE) == 0) {

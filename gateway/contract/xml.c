@@ -1,6 +1,7 @@
 #include "cctgate/xml.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,6 +92,40 @@ static int report(const struct complaint *complaint, char *error, size_t error_s
     return CG_E_XML;
 }
 
+/*
+ * Where entities are not substituted, libxml2 leaves an ampersand in an attribute as "&#38;" and resolves it when it makes the
+ * attribute's node. A namespace gets no such node, and would keep it.
+ */
+static void mend_uri(xmlChar *uri)
+{
+    xmlChar *to = uri;
+    while (uri != NULL && *uri != '\0') {
+        *to++ = *uri;
+        uri += strncmp((const char *)uri, "&#38;", 5) == 0 ? 5 : 1;
+    }
+    if (to != NULL)
+        *to = '\0';
+}
+
+static xmlNodePtr next_node(xmlNodePtr node)
+{
+    if (node->children != NULL && node->type == XML_ELEMENT_NODE)
+        return node->children;
+    while (node != NULL && node->next == NULL)
+        node = node->parent;
+    return node != NULL ? node->next : NULL;
+}
+
+static void mend_namespaces(xmlDocPtr doc)
+{
+    for (xmlNodePtr node = xmlDocGetRootElement(doc); node != NULL; node = next_node(node)) {
+        if (node->type != XML_ELEMENT_NODE)
+            continue;
+        for (xmlNsPtr ns = node->nsDef; ns != NULL; ns = ns->next)
+            mend_uri((xmlChar *)(uintptr_t)ns->href);
+    }
+}
+
 static int parse(const char *bytes, size_t length, xmlDocPtr *doc, char *error, size_t error_size)
 {
     struct complaint complaint = {XML_ERR_OK, 1};
@@ -109,6 +144,8 @@ static int parse(const char *bytes, size_t length, xmlDocPtr *doc, char *error, 
         rc = report(&complaint, error, error_size);
         xmlFreeDoc(*doc);
         *doc = NULL;
+    } else if (memchr(bytes, '&', length) != NULL) {
+        mend_namespaces(*doc);
     }
     xmlFreeParserCtxt(context);
     return rc;

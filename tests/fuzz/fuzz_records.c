@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     uint8_t name[KEY_BYTES] = {0};
     size_t key_length = length < KEY_BYTES ? length : KEY_BYTES, bit = length;
-    MDB_val key = {key_length > 0 ? key_length : 1, name}, value;
+    MDB_val key = {key_length > 0 ? key_length : 1, name}, number = {sizeof(uint64_t), name}, value;
 
     if (length == 0)
         return 0;
@@ -99,6 +99,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     of_anybody(&key, &value);
     record_of(&key, bytes, length, bit);
     small_of(sealed_encode, sealed_decode, SEALED_HEADER_BYTES, &key, bytes, length, bit);
-    small_of(entry_encode, entry_decode, ENTRY_HEADER_BYTES, &key, bytes, length, bit);
+    small_of(entry_encode, entry_decode, ENTRY_HEADER_BYTES, &number, bytes, length, bit);
     return 0;
 }

@@ -2,16 +2,21 @@
  * The fuzz targets without a fuzzer, for `make test`: every input of the corpus as it is, then some thousand mutations, always the
  * same ones. Prints TAP, as the unit tests do.
  *
- *   replay of fuzz_x: PROGRAM [FILE]...    (without a FILE: tests/fuzz/corpus/<the program's name>/)
+ *   PROGRAM [FILE]...    (without a FILE: tests/fuzz/corpus/<the program's name>/)
+ *
+ * An input that ends the program is left beside it as PROGRAM.failed.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MUTATIONS   3000 /* of all inputs together */
 #define FILES_MAX   1000
@@ -25,6 +30,41 @@ struct seed {
 
 static struct seed seeds[FILES_MAX];
 static size_t num_seeds;
+
+/* What is being run, for whoever wants to know what ended it. */
+static const uint8_t *current;
+static size_t current_length;
+static char failed[PATH_MAX];
+
+/* Nothing here but system calls: the program is ending. */
+static void keep_input(void)
+{
+    int fd = current != NULL ? open(failed, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600) : -1;
+    if (fd < 0)
+        return;
+    if (write(fd, current, current_length) == (ssize_t)current_length)
+        (void)!write(STDERR_FILENO, "the input was kept: PROGRAM.failed\n", 35);
+    close(fd);
+    current = NULL;
+}
+
+static void on_abort(int number)
+{
+    signal(number, SIG_DFL);
+    keep_input();
+    raise(number);
+}
+
+/* A sanitizer does not abort. */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void keep_what_fails(const char *program)
+{
+    snprintf(failed, sizeof(failed), "%s.failed", program);
+    signal(SIGABRT, on_abort);
+    if (__sanitizer_set_death_callback != NULL)
+        __sanitizer_set_death_callback(keep_input);
+}
 
 static uint32_t random_number(uint32_t *state)
 {
@@ -83,7 +123,10 @@ static void run(const uint8_t *bytes, size_t length)
     FUZZ_CHECK(copy != NULL);
     if (length > 0)
         memcpy(copy, bytes, length);
+    current = copy;
+    current_length = length;
     LLVMFuzzerTestOneInput(copy, length);
+    current = NULL;
     free(copy);
 }
 
@@ -147,6 +190,7 @@ int main(int argc, char **argv)
     size_t j;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    keep_what_fails(argv[0]);
     puts("1..2");
     for (i = 1; i < argc && rc == 0; ++i)
         rc = read_seed(argv[i]);
