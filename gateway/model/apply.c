@@ -185,14 +185,15 @@ static void take_capabilities(struct applying *a, struct node *node, const struc
         node_dirty(node, "capabilities", a->clock);
 }
 
-/* Whose the leg is sees the call; so does whoever told it, if he has a leg in it. */
+/* Whose the leg is sees the call; so does whoever told it, if he has a leg in it, or is about to. */
 static void see_call(struct applying *a, struct node *contact, const struct node *place,
                      int is_final)
 {
     size_t i;
     for (i = 0; !is_final && place != NULL && i < place->num_users; ++i)
         contact_see(a->model, contact, place->users[i]);
-    if (contact_has_leg(a->model, contact, a->user))
+    if (contact_has_leg(a->model, contact, a->user) ||
+        (a->change.introduces && a->recent.num_users > 0 && !is_final))
         contact_see(a->model, contact, a->user);
 }
 
@@ -274,17 +275,49 @@ static int is_past(struct applying *a, struct node *contact, const struct node *
     return 1;
 }
 
+/* What he is told follows upon what he knows, which is not what the others know. */
+static void tell_user_alone(struct applying *a, const struct node *about, const struct node *place,
+                            const uint32_t *others, size_t num_others)
+{
+    pending_tell_only(tell(a, about, agent_of(a, place)), a->user, others, num_others);
+}
+
+/*
+ * A session that is ahead of the others, or has come to the leg while they lag, tells what does not follow upon what they have told.
+ * Those who know that are told what follows upon it: nothing, if it makes no difference to them.
+ */
+static void tell_ahead(struct applying *a, const struct node *contact, const struct node *place,
+                       const char *known)
+{
+    int is_stranger = a->recent.num_users > 0 && !recent_has_user(&a->recent, a->user);
+    struct pending_event *event;
+
+    if (strcmp(known, a->payload.new_state) == 0 && a->recent.num_users > 0) {
+        if (is_stranger)
+            tell_user_alone(a, contact, place, a->recent.users, a->recent.num_users);
+        recent_pass(a->model->live, &a->change);
+        return;
+    }
+    event = tell_news(a, contact, agent_of(a, place), place);
+    json_object_set_new(event->data, "previousState", json_string(known));
+    if (is_stranger && !a->change.introduces) {
+        pending_leave_out(event, a->user);
+        tell_user_alone(a, contact, place, event->users, event->num_users);
+    }
+}
+
 static void apply_known(struct applying *a, const struct leg_row *row, struct node *contact,
                         struct node *place, struct node *leg)
 {
     int gap = is_gap(a, leg, contact, place);
     const char *known = leg != NULL ? node_state(leg) : NULL;
-    struct pending_event *event;
 
     see_call(a, contact, place, strcmp(a->payload.new_state, row->final) == 0);
-    event = tell_news(a, contact, agent_of(a, place), place);
-    if (a->change.introduces && known != NULL) /* ahead of those who have seen the leg all along */
-        json_object_set_new(event->data, "previousState", json_string(known));
+    if (gap || known == NULL || a->recent.had_all || a->recent.was_read ||
+        a->payload.previous_state == NULL || strcmp(known, a->payload.previous_state) == 0)
+        tell_news(a, contact, agent_of(a, place), place);
+    else
+        tell_ahead(a, contact, place, known);
     change_leg(a, row, contact, place);
     if (gap && !contact->ended)
         live_gap(a->model, contact, "previousState");
@@ -639,13 +672,15 @@ static int is_current(const struct applying *a)
     const char *state = leg != NULL ? node_state(leg) : row != NULL ? row->final : NULL;
     size_t i;
 
+    if (!a->recent.is_newest)
+        return 0;
     if (row != NULL)
         return state != NULL && a->payload.new_state != NULL &&
                strcmp(state, a->payload.new_state) == 0;
     for (i = 0; i < num_property_rows; ++i)
         if (!property_is_known(a, &property_rows[i]))
             return 0;
-    return a->recent.is_newest;
+    return 1;
 }
 
 /* What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. */
@@ -690,20 +725,24 @@ static void apply_copy(struct applying *a)
     if (about != NULL && about->kind == ENTITY_CONTACT) {
         if (contact_has_leg(a->model, about, a->user))
             contact_see(a->model, about, a->user);
+        else if (row != NULL && is_own(a, place) && leg == NULL) /* told before he came to it */
+            contact_out_of_sight(a->model, about, place);
         note_lineage_of_copy(a, about, place);
     }
-    if (about != NULL && !recent_has_user(&a->recent, a->user) && is_current(a))
-        pending_tell_only(tell(a, about, agent_of(a, place)), a->user, a->recent.users,
-                          a->recent.num_users);
+    if (about != NULL && is_current(a) && !recent_has_user(&a->recent, a->user))
+        tell_user_alone(a, about, place, a->recent.users, a->recent.num_users);
 }
 
 static void apply_introduction(struct applying *a)
 {
     const struct leg_row *row;
-    const struct node *leg = leg_of(a, &row), *contact = object_of(a);
+    const struct node *leg = leg_of(a, &row);
+    struct node *contact = object_of(a);
 
-    if (leg != NULL && node_state(leg) != NULL && contact != NULL)
-        introduce(a, contact, place_told(a, row), leg);
+    if (leg == NULL || node_state(leg) == NULL || contact == NULL)
+        return;
+    introduce(a, contact, place_told(a, row), leg);
+    see_call(a, contact, NULL, 0);
 }
 
 static void apply_fault(struct applying *a, enum telling telling)

@@ -72,6 +72,7 @@ struct live {
     json_t *
         begun; /* contact id of a consult -> [terminal where it began, the contact centre's time of that] */
     struct history *histories; /* the one that changed last is the last */
+    unsigned agreement;        /* of the times that sessions are told; recent.c */
     struct coverage *warm_first, **warm_end;
     size_t warming;
     struct message commit_due;
@@ -181,6 +182,7 @@ void notice_gap(struct model *model, const struct node *about, const char *reaso
 struct pending_event *notice_about_user(struct model *model, enum event_type type, uint32_t user,
                                         json_t *data);
 void notice_provider(struct model *model, uint32_t user, json_t *data);
+void pending_leave_out(struct pending_event *pending, uint32_t user);
 /* Only this user is to see it, and none who may act for one of `told`. */
 void pending_tell_only(struct pending_event *pending, uint32_t user, const uint32_t *told,
                        size_t num_told);
@@ -202,7 +204,7 @@ struct change {
     int introduces; /* it may have begun long ago, and be told because the user has come to see it */
 };
 struct recent {
-    const uint32_t *users; /* who were told; borrowed */
+    const uint32_t *users; /* who were told; of news: the last; borrowed */
     size_t num_users;
     int is_newest; /* nothing newer has been told of the object */
     int was_read;  /* a read had found it */
@@ -210,6 +212,8 @@ struct recent {
 };
 enum telling recent_check(struct live *live, const struct change *change, struct recent *recent);
 int recent_has_user(const struct recent *recent, uint32_t user);
+/* What was found to be news has changed nothing for those who were told the last: only for this user. */
+void recent_pass(struct live *live, const struct change *change);
 /* What was found to be news has been told; has been found by reading (event: the difference, as it was told; NULL: it was not). */
 void recent_add(struct live *live, const struct change *change, const struct pending_event *event);
 void recent_read(struct live *live, uint64_t object, uint64_t state, int64_t time_ms,

@@ -107,6 +107,15 @@ void pending_add_users(struct pending_event *pending, const struct node *node)
         add_user(pending, node->users[i]);
 }
 
+void pending_leave_out(struct pending_event *pending, uint32_t user)
+{
+    size_t i, left = 0;
+    for (i = 0; i < pending->num_users; ++i)
+        if (pending->users[i] != user)
+            pending->users[left++] = pending->users[i];
+    pending->num_users = left;
+}
+
 static struct pending_event *append(struct model *model, enum event_type type, char *subject,
                                     json_t *data)
 {

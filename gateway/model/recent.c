@@ -9,7 +9,9 @@
  *   it is not, and     others are ahead of him: only what is newer than their last word is news, by its time or, within one
  *                      millisecond, by following upon that word; anything else is late, and over already
  *
- * So times need not differ, nor be the same for all sessions: they only tell the same change from one like it that came much later.
+ * Times need not differ. Nor need they be the same for all sessions: he who stands at a place for sure tells what comes next, if it is
+ * alike. Otherwise it is only the time that tells a change from one like it; about the same will do as long as the sessions have not
+ * been seen to tell the very same, as they do where the contact centre tells when it happened and not when it was told.
  *
  * Two kinds of entry are known by the state alone. A newcomer to a call is introduced to legs that are there already, as if they
  * began now; and a read may find a state before any session tells of it.
@@ -19,23 +21,28 @@
 
 #include "gateway/model/live.h"
 
-#define TIME_SKEW_MS 1000
-#define READ_SKEW_MS 3600000 /* beyond that a read's times have another base */
-#define HISTORY_MAX  32      /* changes of one object */
-#define NOWHERE      SIZE_MAX
+#define TIME_SKEW_MS  1000
+#define READ_SKEW_MS  3600000 /* beyond that a read's times have another base */
+#define AGREEMENT_MAX 64      /* copies of the very same time */
+#define AGREEMENT_MIN 16
+#define DISAGREED     32 /* so many does one of another time outweigh */
+#define HISTORY_MAX   32 /* changes of one object */
+#define NOWHERE       SIZE_MAX
 
 struct entry {
     uint64_t hash, state;
     int64_t time_ms; /* the contact centre's */
     int by_state;    /* an introduction, or read */
     int read;        /* and nobody has been told */
+    int jumps; /* there may be more between it and the one before: who told it had not told that */
     uint32_t *users; /* who were told */
     size_t num_users;
 };
 
 struct teller {
     uint32_t user;
-    size_t at; /* the entries before that are behind him */
+    size_t at;   /* the entries before that are behind him */
+    int is_sure; /* ... and the last of them is what he told last */
     int64_t time_ms;
     uint64_t place;
 };
@@ -121,34 +128,73 @@ static int is_exactly(const struct entry *entry, const struct change *change)
     return entry->hash == change->hash && entry->time_ms == change->time_ms;
 }
 
-static int is_near(const struct entry *entry, const struct change *change)
+static int is_alike(const struct entry *entry, const struct change *change)
+{
+    return entry->hash == change->hash || (change->state != 0 && entry->state == change->state &&
+                                           (entry->by_state || change->introduces));
+}
+
+static int has_other_base(const struct entry *entry, const struct change *change)
 {
     int64_t skew = entry->time_ms - change->time_ms;
-    return skew >= -TIME_SKEW_MS && skew <= TIME_SKEW_MS;
+    return entry->by_state && (entry->time_ms == 0 || skew > READ_SKEW_MS || skew < -READ_SKEW_MS);
 }
 
 /* The newest word stands until there is another: whoever is told it much later has come to the object since. */
-static int is_same(const struct history *history, size_t at, const struct change *change)
+static int still_stands(const struct history *history, size_t at, const struct change *change)
 {
-    const struct entry *entry = &history->entries[at];
-    int by_state = change->state != 0 && (entry->by_state || change->introduces);
-
-    if (entry->hash != change->hash && !(by_state && entry->state == change->state))
-        return 0;
-    return is_near(entry, change) ||
-           (at + 1 == history->length && (by_state || change->previous == 0));
+    return at + 1 == history->length && (change->introduces || change->previous == 0 ||
+                                         has_other_base(&history->entries[at], change));
 }
 
-static size_t find(const struct history *history, size_t from, const struct change *change)
+/* The very next after what he told last, which was surely that: then the order says so, whatever the times. */
+static int is_next(const struct history *history, const struct teller *teller, size_t at)
+{
+    const struct entry *entry = &history->entries[at];
+    return at == teller->at && (at == 0 || teller->is_sure) && !entry->by_state && !entry->jumps;
+}
+
+/* At about that time, and not before what came before it. */
+static int is_about_then(const struct history *history, size_t at, const struct change *change)
+{
+    const struct entry *entry = &history->entries[at];
+    int64_t since = change->time_ms - entry->time_ms;
+
+    return since <= TIME_SKEW_MS && since >= (entry->by_state ? 0 : -TIME_SKEW_MS) &&
+           (at == 0 || change->time_ms >= history->entries[at - 1].time_ms);
+}
+
+static int is_near(const struct entry *entry, const struct change *change)
+{
+    int64_t since = change->time_ms - entry->time_ms;
+    return since <= TIME_SKEW_MS && since >= -TIME_SKEW_MS;
+}
+
+static size_t find(const struct live *live, const struct history *history,
+                   const struct teller *teller, size_t from, const struct change *change)
 {
     size_t i;
+
     for (i = from; i < history->length; ++i)
-        if (is_exactly(&history->entries[i], change))
+        if (history->entries[i].time_ms == change->time_ms &&
+            is_alike(&history->entries[i], change))
             return i;
     for (i = from; i < history->length; ++i)
-        if (is_same(history, i, change))
+        if (is_alike(&history->entries[i], change) &&
+            (still_stands(history, i, change) ||
+             (is_next(history, teller, i) && is_near(&history->entries[i], change)) ||
+             (live->agreement < AGREEMENT_MIN && is_about_then(history, i, change))))
             return i;
     return NOWHERE;
+}
+
+/* Do the sessions tell the same times? Those say so whose place is sure. */
+static void note_agreement(struct live *live, int is_sure, int same_time)
+{
+    if (same_time)
+        live->agreement += live->agreement < AGREEMENT_MAX;
+    else if (is_sure)
+        live->agreement = live->agreement > DISAGREED ? live->agreement - DISAGREED : 0;
 }
 
 /* ---- what is told ---- */
@@ -187,28 +233,46 @@ static enum telling word_of_laggard(const struct history *history, const struct 
     const struct entry *last = &history->entries[history->length - 1];
     int64_t since = change->time_ms - last->time_ms;
 
-    if (last->by_state && (last->time_ms == 0 || since > READ_SKEW_MS || since < -READ_SKEW_MS))
+    if (has_other_base(last, change))
         return TELLING_NEWS;
     if (since == 0)
         return follows(history, change) || change->introduces ? TELLING_NEWS : TELLING_LATE;
     return since > 0 ? TELLING_NEWS : TELLING_LATE;
 }
 
-static enum telling found_at(const struct history *history, struct teller *teller, size_t at,
-                             const struct change *change, struct recent *recent)
+static void set_recent(struct recent *recent, const struct history *history, size_t at)
+{
+    recent->users = history->entries[at].users;
+    recent->num_users = history->entries[at].num_users;
+    recent->is_newest = at + 1 == history->length;
+}
+
+static int is_of_another_time(const struct live *live, const struct entry *entry,
+                              const struct change *change)
+{
+    return !is_near(entry, change) ||
+           (entry->time_ms != change->time_ms && live->agreement >= AGREEMENT_MIN);
+}
+
+static enum telling found_at(struct live *live, const struct history *history,
+                             struct teller *teller, size_t at, const struct change *change,
+                             struct recent *recent)
 {
     const struct entry *entry = &history->entries[at];
     int was_behind = at < teller->at;
 
-    recent->users = entry->users;
-    recent->num_users = entry->num_users;
-    recent->is_newest = at + 1 == history->length;
+    set_recent(recent, history, at);
     recent->was_read = entry->read;
+    if (!change->introduces && !entry->by_state)
+        note_agreement(live, is_next(history, teller, at), entry->time_ms == change->time_ms);
+    teller->is_sure =
+        entry->hash == change->hash && (!change->introduces || entry->time_ms == change->time_ms);
     if (!was_behind)
         teller->at = at + 1;
     teller->time_ms = change->time_ms;
     teller->place = change->place;
-    if (change->introduces && (was_behind || entry->hash != change->hash))
+    if (change->introduces &&
+        (was_behind || entry->hash != change->hash || is_of_another_time(live, entry, change)))
         return TELLING_INTRODUCES;
     return entry->read && recent->is_newest ? TELLING_NEWS : TELLING_COPY;
 }
@@ -224,13 +288,15 @@ enum telling recent_check(struct live *live, const struct change *change, struct
     if (history == NULL)
         return TELLING_NEWS;
     teller = teller_of(history, change->user);
-    if (!change->introduces && teller->at > 0 &&
+    if (!change->introduces && teller->is_sure &&
         is_exactly(&history->entries[teller->at - 1], change))
         return teller->place == change->place ? TELLING_REPEATED : TELLING_LATE;
-    at = find(history, teller->at > 0 && change->introduces ? teller->at - 1 : teller->at, change);
+    at = find(live, history, teller, teller->at - (teller->at > 0 && change->introduces), change);
     if (at != NOWHERE)
-        return found_at(history, teller, at, change, recent);
+        return found_at(live, history, teller, at, change, recent);
+    set_recent(recent, history, history->length - 1);
     recent->had_all = teller->at == history->length;
+    teller->is_sure = 0;
     telling =
         recent->had_all ? next_word(history, teller, change) : word_of_laggard(history, change);
     return change->introduces && telling != TELLING_NEWS ? TELLING_INTRODUCES : telling;
@@ -253,9 +319,11 @@ static void drop_oldest(struct history *history)
 
     entry_release(&history->entries[0]);
     memmove(history->entries, history->entries + 1, --history->length * sizeof(struct entry));
-    for (i = 0; i < history->num_tellers; ++i)
-        if (history->tellers[i].at > 0)
-            --history->tellers[i].at;
+    for (i = 0; i < history->num_tellers; ++i) {
+        struct teller *teller = &history->tellers[i];
+        teller->at -= teller->at > 0;
+        teller->is_sure &= teller->at > 0;
+    }
 }
 
 /* The place of the newest: what only a read had found gives it up to whoever tells it. */
@@ -276,27 +344,45 @@ static struct entry *place_for(struct history *history, uint64_t state)
     return &history->entries[history->length++];
 }
 
-static void set_users(struct entry *entry, const struct pending_event *event)
+/* `more`: one more; 0: none. */
+static void set_users(struct entry *entry, const uint32_t *users, size_t num_users, uint32_t more)
 {
-    if (event == NULL || event->num_users == 0 ||
-        (entry->users = calloc(event->num_users, sizeof(*entry->users))) == NULL)
+    if (num_users + (more != 0) == 0 ||
+        (entry->users = calloc(num_users + 1, sizeof(*entry->users))) == NULL)
         return;
-    memcpy(entry->users, event->users, event->num_users * sizeof(*entry->users));
-    entry->num_users = event->num_users;
+    if (num_users > 0)
+        memcpy(entry->users, users, num_users * sizeof(*users));
+    entry->num_users = num_users;
+    if (more != 0)
+        entry->users[entry->num_users++] = more;
 }
 
-void recent_add(struct live *live, const struct change *change, const struct pending_event *event)
+static struct entry *append(struct live *live, const struct change *change)
 {
     struct history *history = history_to_change(live, change->object);
     struct teller *teller = teller_of(history, change->user);
+    int jumps = teller->at < history->length;
     struct entry *entry = place_for(history, change->state);
 
     *entry = (struct entry){.hash = change->hash,
                             .state = change->state,
                             .time_ms = change->time_ms,
-                            .by_state = change->introduces};
-    set_users(entry, event);
-    *teller = (struct teller){change->user, history->length, change->time_ms, change->place};
+                            .by_state = change->introduces,
+                            .jumps = jumps};
+    *teller = (struct teller){change->user, history->length, 1, change->time_ms, change->place};
+    return entry;
+}
+
+void recent_add(struct live *live, const struct change *change, const struct pending_event *event)
+{
+    set_users(append(live, change), event->users, event->num_users, 0);
+}
+
+void recent_pass(struct live *live, const struct change *change)
+{
+    struct entry *entry = append(live, change);
+    if (entry > find_history(live, change->object)->entries)
+        set_users(entry, entry[-1].users, entry[-1].num_users, change->user);
 }
 
 void recent_read(struct live *live, uint64_t object, uint64_t state, int64_t time_ms,
@@ -307,5 +393,6 @@ void recent_read(struct live *live, uint64_t object, uint64_t state, int64_t tim
 
     *entry =
         (struct entry){.state = state, .time_ms = time_ms, .by_state = 1, .read = event == NULL};
-    set_users(entry, event);
+    if (event != NULL)
+        set_users(entry, event->users, event->num_users, 0);
 }
