@@ -22,6 +22,7 @@
 #include "gateway/model/live.h"
 
 #define TIME_SKEW_MS  1000
+#define TELLING_MS    2
 #define READ_SKEW_MS  3600000 /* beyond that a read's times have another base */
 #define AGREEMENT_MAX 64      /* copies of the very same time */
 #define AGREEMENT_MIN 16
@@ -164,10 +165,13 @@ static int is_about_then(const struct history *history, size_t at, const struct 
            (at == 0 || change->time_ms >= history->entries[at - 1].time_ms);
 }
 
-static int is_near(const struct entry *entry, const struct change *change)
+/* Where sessions are told the same times, he who may be a newcomer must be told so, too; but for what telling one by one takes. */
+static int is_near(const struct live *live, const struct entry *entry, const struct change *change)
 {
     int64_t since = change->time_ms - entry->time_ms;
-    return since <= TIME_SKEW_MS && since >= -TIME_SKEW_MS;
+    int64_t skew =
+        change->introduces && live->agreement >= AGREEMENT_MIN ? TELLING_MS : TIME_SKEW_MS;
+    return since <= skew && since >= -skew;
 }
 
 static size_t find(const struct live *live, const struct history *history,
@@ -182,7 +186,7 @@ static size_t find(const struct live *live, const struct history *history,
     for (i = from; i < history->length; ++i)
         if (is_alike(&history->entries[i], change) &&
             (still_stands(history, i, change) ||
-             (is_next(history, teller, i) && is_near(&history->entries[i], change)) ||
+             (is_next(history, teller, i) && is_near(live, &history->entries[i], change)) ||
              (live->agreement < AGREEMENT_MIN && is_about_then(history, i, change))))
             return i;
     return NOWHERE;
@@ -247,13 +251,6 @@ static void set_recent(struct recent *recent, const struct history *history, siz
     recent->is_newest = at + 1 == history->length;
 }
 
-static int is_of_another_time(const struct live *live, const struct entry *entry,
-                              const struct change *change)
-{
-    return !is_near(entry, change) ||
-           (entry->time_ms != change->time_ms && live->agreement >= AGREEMENT_MIN);
-}
-
 static enum telling found_at(struct live *live, const struct history *history,
                              struct teller *teller, size_t at, const struct change *change,
                              struct recent *recent)
@@ -272,7 +269,7 @@ static enum telling found_at(struct live *live, const struct history *history,
     teller->time_ms = change->time_ms;
     teller->place = change->place;
     if (change->introduces &&
-        (was_behind || entry->hash != change->hash || is_of_another_time(live, entry, change)))
+        (was_behind || entry->hash != change->hash || !is_near(live, entry, change)))
         return TELLING_INTRODUCES;
     return entry->read && recent->is_newest ? TELLING_NEWS : TELLING_COPY;
 }

@@ -18,7 +18,7 @@
 
 /* Two agents who talk to each other, and who sees them both. */
 enum { FIRST = 1, SECOND = 2, SUPERVISOR = 3, USERS };
-enum { LEG_MAX = 4, STEPS = 40, STREAM_MAX = 256, ROUNDS = 3000, BEFORE = 64 };
+enum { LEG_MAX = 4, STEPS = 40, STREAM_MAX = 256, ROUNDS = 400, BEFORE = 64, APART_MS = 3 };
 #define BEGIN_MS INT64_C(1700000000000)
 
 struct leg {
@@ -109,7 +109,9 @@ static void enter(struct play *play, struct leg *leg, const char *state)
 {
     const char *before = leg->state;
 
-    play->now_ms += dice(play, 6) == 0 || (play->joins > 0 && leg->entered_ms == play->now_ms);
+    play->now_ms += dice(play, 6) == 0;
+    if (play->joins > 0 && play->now_ms - leg->entered_ms < APART_MS)
+        play->now_ms = leg->entered_ms + APART_MS;
     leg->state = state;
     leg->entered_ms = play->now_ms;
     note(play, leg->id, before, state);
@@ -157,7 +159,7 @@ static void begin_side(struct play *play, size_t at)
 }
 
 /*
- * Where somebody joins, no leg changes twice within a millisecond: to which of two states that are alike he was introduced could not be
+ * Where somebody joins, no leg changes twice within APART_MS: which of two states that are alike he was introduced to could not be
  * told.
  */
 static void happen(struct play *play, unsigned joins, int ends)
