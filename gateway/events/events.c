@@ -163,7 +163,7 @@ void events_share(struct request *request)
                h2o_strdup(&request->h2o->pool, origin.base, origin.len));
     ADD_HEADER(request, "access-control-expose-headers",
                "etag, age, link, cache-status, cct-sync, retry-after, preference-applied, "
-               "idempotency-replayed, x-request-id");
+               "idempotency-replayed, ratelimit, ratelimit-policy, x-request-id");
 }
 
 static int check_origin(struct request *request)
@@ -323,7 +323,7 @@ void get_events(struct request *request)
     look_at_headers(&arrival);
     if (identify(&arrival) == CG_OK && check_form(&arrival) == CG_OK &&
         check_origin(request) == CG_OK && spend_ticket(&arrival) == CG_OK &&
-        enter(&arrival) == CG_OK)
+        limit_request(request, arrival.sha256) == CG_OK && enter(&arrival) == CG_OK)
         let_in(&arrival);
     if (arrival.wanted != NULL)
         subscribe_release(arrival.wanted);

@@ -171,10 +171,21 @@ const struct client_operation client_operations[] = {
 /* clang-format on */
 const size_t num_client_operations = sizeof(client_operations) / sizeof(client_operations[0]);
 
+/* What costs the gateway next to nothing costs the token nothing. */
+static int is_free(const char *op)
+{
+    return strcmp(op, "ack") == 0 || strcmp(op, "ping") == 0;
+}
+
 static int run(struct client *client, const struct client_message *message,
                struct message_error *error)
 {
+    struct rate_verdict verdict;
     size_t i;
+
+    if (!is_free(message->op) && limit_take(client->hub->front, client->hub->front->policy,
+                                            client->viewer->sha256, &verdict) != CG_OK)
+        return refuse(error, PROBLEM_RATE_LIMITED, "", "the token asks too often");
     for (i = 0; i < num_client_operations; ++i)
         if (strcmp(client_operations[i].op, message->op) == 0)
             return client_operations[i].run(client, message, error);

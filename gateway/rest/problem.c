@@ -92,6 +92,10 @@ const struct problem_row problem_rows[PROBLEMS] = {
                                   "text/event-stream to a client that accepts it."},
     [PROBLEM_TOO_MANY] = {"too-many", "There are as many as there may be", 429,
                           "`detail` says of what. End one, or try again later."},
+    [PROBLEM_RATE_LIMITED] = {"rate-limited", "The token asks too often", 429,
+                              "See limits.requestsPerSecond. `RateLimit-Policy` says how often it "
+                              "may, `RateLimit` how much of that is left, `Retry-After` when to "
+                              "come again. Nothing was done."},
     [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "Nothing implements it", 501,
                                  "The site's contract has no operation for it, or no provider "
                                  "implements it; `detail` says which."},

@@ -363,24 +363,43 @@ static void send_problem(struct request *request, enum problem problem, json_t *
     send_body(request, dump(req, json));
 }
 
-void respond_problem(struct request *request, enum problem problem, const char *pointer,
-                     const char *format, ...)
+static json_t *problem_or_less(enum problem problem, const char *format, va_list arguments)
 {
     char detail[512] = "";
-    va_list arguments;
     json_t *json;
 
-    if (format != NULL) {
-        va_start(arguments, format);
+    if (format != NULL)
         vsnprintf(detail, sizeof(detail), format, arguments);
-        va_end(arguments);
-    }
     if ((json = problem_json(problem, detail)) == NULL &&
         (json = problem_json(problem, NULL)) == NULL)
         json = json_object();
+    return json;
+}
+
+void respond_problem(struct request *request, enum problem problem, const char *pointer,
+                     const char *format, ...)
+{
+    va_list arguments;
+    json_t *json;
+
+    va_start(arguments, format);
+    json = problem_or_less(problem, format, arguments);
+    va_end(arguments);
     if (pointer != NULL)
         json_object_set_new(json, "pointer", json_string(pointer));
     send_problem(request, problem, json, 0);
+}
+
+void respond_problem_after(struct request *request, enum problem problem, int64_t retry_after_ms,
+                           const char *format, ...)
+{
+    va_list arguments;
+    json_t *json;
+
+    va_start(arguments, format);
+    json = problem_or_less(problem, format, arguments);
+    va_end(arguments);
+    send_problem(request, problem, json, retry_after_ms);
 }
 
 json_t *outcome_json(const struct fetch_outcome *outcome)

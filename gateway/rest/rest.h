@@ -12,6 +12,7 @@
 #include "cctgate/front.h"
 #include "cctgate/mailbox.h"
 #include "gateway/rest/problem.h"
+#include "gateway/rest/rate.h"
 
 struct route;
 
@@ -22,6 +23,7 @@ struct route;
 struct front_counters {
     _Atomic uint64_t requests, hits, misses, stale, not_modified,
         problems[6]; /* problems by status / 100 */
+    _Atomic uint64_t requests_limited;
     _Atomic uint64_t connections, connections_refused, connections_evicted, connections_timed_out,
         open_connections; /* open_connections goes down, too */
     _Atomic uint64_t event_clients, event_frames, events_coalesced, events_replayed, event_gaps,
@@ -87,7 +89,8 @@ struct fronts {
     SSL_CTX **ssl; /* one per listen entry, NULL: plain */
     int64_t started_at_ms;
     _Atomic uint64_t clients; /* of events, that ever were: the number of the latest */
-    struct doorman *doorman;  /* tickets, and how many streams a token has */
+    struct rates *rates;
+    struct doorman *doorman; /* tickets, and how many streams a token has */
 };
 
 /* What a request asked for, checked. */
@@ -173,6 +176,14 @@ h2o_iovec_t request_header(const struct request *request, const char *name);
 int request_only_header(struct request *request, const char *name, h2o_iovec_t *value);
 int path_decode(const char *at, size_t length, char *out, size_t out_size, size_t *out_length);
 
+/*
+ * limit.c: one request of the token's allowance. CG_OK, or CG_E_BUSY: the token asks too often; limit_request has sent a problem then,
+ * and adds the RateLimit fields either way.
+ */
+int limit_request(struct request *request, const uint8_t sha256[32]);
+int limit_take(struct front *front, const struct policy *policy, const uint8_t sha256[32],
+               struct rate_verdict *verdict);
+
 /* read.c, list.c */
 void read_one(struct request *request);
 void read_list(struct request *request);
@@ -199,6 +210,9 @@ void respond_text(struct request *request, const char *content_type, const char 
 void respond_nothing(struct request *request); /* 204 */
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
+/* The same with a Retry-After; 429 and 503 only. */
+void respond_problem_after(struct request *request, enum problem problem, int64_t retry_after_ms,
+                           const char *format, ...);
 json_t *outcome_json(const struct fetch_outcome *outcome); /* the problem document of a failure */
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
 void respond_command(struct request *request, const struct command *command);

@@ -190,6 +190,17 @@ h2o_iovec_t request_bearer(const struct request *request)
     return value;
 }
 
+/* The digest is of a token that is known; it is needed for nothing else. */
+static int limit(struct request *request, h2o_iovec_t token)
+{
+    uint8_t sha256[32];
+
+    if (policy_config(request->policy)->limits.requests_per_second == 0 ||
+        !policy_digest(token.base, token.len, sha256))
+        return CG_OK;
+    return limit_request(request, sha256);
+}
+
 static int authorize(struct request *request)
 {
     h2o_iovec_t token;
@@ -202,6 +213,8 @@ static int authorize(struct request *request)
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;
     }
+    if (limit(request, token) != CG_OK)
+        return CG_E_BUSY;
     if ((request->access->roles & request->route->roles) == 0) {
         respond_problem(request, PROBLEM_FORBIDDEN, NULL,
                         "the token's roles do not cover this resource");

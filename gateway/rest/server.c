@@ -258,6 +258,7 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     fronts->listen_fds = malloc(fronts->num_fronts * fronts->num_listen * sizeof(int));
     fronts->ssl = calloc(fronts->num_listen + 1, sizeof(*fronts->ssl));
     fronts->doorman = doorman_new();
+    fronts->rates = rates_new();
     if (fronts->front == NULL || fronts->listen_fds == NULL || fronts->ssl == NULL ||
         fronts->doorman == NULL)
         abort();
@@ -518,6 +519,7 @@ void fronts_free(struct fronts **in)
     h2o_config_dispose(&fronts->h2o);
     doorman_free(&fronts->doorman);
     addresses_free(&fronts->addresses);
+    rates_free(&fronts->rates);
     routes_release();
     free(fronts->listen_fds);
     free(fronts->ssl);

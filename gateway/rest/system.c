@@ -233,6 +233,7 @@ static const struct {
     {"not_modified_total", offsetof(struct front_counters, not_modified)},
     {"client_errors_total", offsetof(struct front_counters, problems[4])},
     {"server_errors_total", offsetof(struct front_counters, problems[5])},
+    {"requests_limited_total", offsetof(struct front_counters, requests_limited)},
     {"connections_total", offsetof(struct front_counters, connections)},
     {"connections_open", offsetof(struct front_counters, open_connections)},
     {"connections_refused_total", offsetof(struct front_counters, connections_refused)},

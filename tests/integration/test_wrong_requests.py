@@ -120,11 +120,16 @@ UNPARSED = [
 ]
 
 
-def closed_after(port, data):
-    """The answers to `data` on one connection, which the server has to close after them."""
+def closed_after(port, data, first=b""):
+    """The answers to `first` and `data` on one connection, which the server has to close after them."""
     with socket.create_connection(("127.0.0.1", port), timeout=harness.BOUND) as sock:
-        sock.sendall(data)
         received = b""
+        if first and len(data) > 8000:  # more than may come in advance
+            sock.sendall(first)
+            while not received.endswith(b"}"):
+                received += sock.recv(65536)
+            first = b""
+        sock.sendall(first + data)
         while piece := sock.recv(65536):
             received += piece
         return received
@@ -158,7 +163,7 @@ class WrongRequests(Case):
             for first in (b"", OK):  # on a new connection, and on one that has served
                 with self.subTest(name, kept=bool(first)):
                     before = self.sim.counters()["total"]
-                    answers = closed_after(self.gate.port, first + data)
+                    answers = closed_after(self.gate.port, data, first)
                     self.assertEqual(answers.count(b"HTTP/1.1 200 "), 1 if first else 0, answers)
                     self.assertEqual(answers.count(b"HTTP/1.1 "), 2 if first else 1, answers)
                     head, body = answers[answers.index(b"HTTP/1.1 %d " % status):].split(b"\r\n\r\n", 1)
