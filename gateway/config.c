@@ -183,15 +183,19 @@ static int same(const char *left, const char *right)
     return strcmp(left, right) == 0;
 }
 
+static int same_tls(const struct config_tls_server *a, const struct config_tls_server *b)
+{
+    return same(a->certificate_file, b->certificate_file) && same(a->key_file, b->key_file) &&
+           same(a->client_ca_file, b->client_ca_file) && a->client_optional == b->client_optional;
+}
+
 static int same_listen(const struct config *old, const struct config *fresh)
 {
     if (old->num_listen != fresh->num_listen)
         return 0;
     for (size_t i = 0; i < old->num_listen; i++) {
         const struct config_listen *a = &old->listen[i], *b = &fresh->listen[i];
-        if (!same(a->address, b->address) || a->port != b->port ||
-            !same(a->tls.certificate_file, b->tls.certificate_file) ||
-            !same(a->tls.key_file, b->tls.key_file))
+        if (!same(a->address, b->address) || a->port != b->port || !same_tls(&a->tls, &b->tls))
             return 0;
     }
     return 1;
@@ -221,7 +225,8 @@ static int same_consumer(const struct config *old, const struct config *fresh)
     return old->consumer.present == fresh->consumer.present &&
            same(old->consumer.address, fresh->consumer.address) &&
            same(old->consumer.public_url, fresh->consumer.public_url) &&
-           old->consumer.port == fresh->consumer.port;
+           old->consumer.port == fresh->consumer.port &&
+           same_tls(&old->consumer.tls, &fresh->consumer.tls);
 }
 
 /* What the transport is started with; pacing, heartbeat and the like follow a reload. */
@@ -247,15 +252,14 @@ int config_compatible(const struct config *old, const struct config *fresh, char
     const struct {
         const char *name;
         int same;
-    } settings[] = {
-        {"listen", same_listen(old, fresh)},
-        {"threads", old->threads == fresh->threads},
-        {"contract", same(old->contract, fresh->contract)},
-        {"data", same_data(old, fresh)},
-        {"upstream", same_upstream(old, fresh)},
-        {"limits", same_limits(old, fresh)},
-        {"log.access", old->log.access == fresh->log.access},
-        {"consumer", same_consumer(old, fresh)}};
+    } settings[] = {{"listen", same_listen(old, fresh)},
+                    {"threads", old->threads == fresh->threads},
+                    {"contract", same(old->contract, fresh->contract)},
+                    {"data", same_data(old, fresh)},
+                    {"upstream", same_upstream(old, fresh)},
+                    {"limits", same_limits(old, fresh)},
+                    {"log.access", old->log.access == fresh->log.access},
+                    {"consumer", same_consumer(old, fresh)}};
     size_t length = 0;
     what[0] = '\0';
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {

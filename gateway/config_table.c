@@ -88,6 +88,7 @@ static const char *const topologies[] = {"missionCritical", "hotStandby", "warmS
                                          NULL};
 static const char *const capacities[] = {"SIP", "CS1K", NULL};
 static const char *const subscriptions[] = {"producer", "user", NULL};
+static const char *const client_certificates[] = {"required", "optional", NULL};
 static const char *const dispositions[] = {"id", "numeric", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const formats[] = {"auto", "json", "human", NULL};
@@ -101,6 +102,9 @@ static const struct config_row listen_tls[] = {
          .flags = CONFIG_REQUIRED | CONFIG_READABLE),
     PATH("keyFile", IN(struct config_listen, tls.key_file),
          .flags = CONFIG_REQUIRED | CONFIG_READABLE),
+    PATH("clientCaFile", IN(struct config_listen, tls.client_ca_file), READABLE),
+    CHOICE_INDEX("clientCertificate", client_certificates, "\"required\"",
+                 IN(struct config_listen, tls.client_optional)),
     END};
 
 static const struct config_row listens[] = {
@@ -144,14 +148,25 @@ static const struct config_row upstream[] = {
     OBJECT("tls", upstream_tls, NULL),
     END};
 
+static const struct config_row consumer_tls[] = {
+    PATH("certificateFile", AT(consumer.tls.certificate_file),
+         .flags = CONFIG_REQUIRED | CONFIG_READABLE),
+    PATH("keyFile", AT(consumer.tls.key_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE),
+    PATH("clientCaFile", AT(consumer.tls.client_ca_file), READABLE),
+    CHOICE_INDEX("clientCertificate", client_certificates, "\"required\"",
+                 AT(consumer.tls.client_optional)),
+    END};
+
 static const struct config_row consumer[] = {
     ADDRESS("address", "\"127.0.0.1\"", AT(consumer.address)),
-    INTEGER("port", 0, 65535, "9091", AT(consumer.port)), URL("publicUrl", AT(consumer.public_url)),
+    INTEGER("port", 0, 65535, "9091", AT(consumer.port)),
+    URL("publicUrl", AT(consumer.public_url)),
     STRINGS("allow", 1, "[\"127.0.0.0/8\", \"::1/128\"]",
             ITEMS(struct config, consumer.allow, consumer.num_allow),
             .pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$",
             .expected = "a network such as \"10.0.0.0/8\" or \"fd00::/8\"",
             .check = config_is_network),
+    OBJECT("tls", consumer_tls, NULL),
     END};
 
 static const struct config_row sessions[] = {
@@ -186,6 +201,7 @@ static const struct config_row tokens[] = {
      .maximum = 6,
      .choices = config_role_names,
      IN(struct config_token, roles)},
+    NAME("clientCertificate", IN(struct config_token, client_certificate)),
     END};
 
 #define TTL(key, kind, value) MILLISECONDS(key, 0, LONG_MS, value, AT(cache.ttl_ms[kind]))

@@ -156,11 +156,16 @@ static void stop(struct gateway *gateway)
 static void reload(struct gateway *gateway, const char *file)
 {
     struct config *fresh;
-    char what[128];
+    char what[512];
 
     if (load_config(file, &fresh) != CG_OK) {
         log_write(LOG_LEVEL_ERROR, "reloadRefused", "The old configuration stays in force",
                   LOG_S("file", file));
+        return;
+    }
+    if (fronts_reload_tls(gateway->fronts, what, sizeof(what)) != CG_OK) {
+        log_write(LOG_LEVEL_ERROR, "reloadRefused", what, LOG_S("file", file));
+        config_unref(&fresh);
         return;
     }
     if (!config_compatible(gateway->started, fresh, what, sizeof(what)))

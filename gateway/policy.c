@@ -79,6 +79,7 @@ static int add_token(struct policy *policy, const struct config_token *token)
     slot->used = 1;
     memcpy(slot->sha256, token->sha256, sizeof(slot->sha256));
     slot->access.application = token->application;
+    slot->access.client_certificate = token->client_certificate;
     slot->access.roles = token->roles;
     slot->access.every_user = token->every_user;
     return fill_users(policy, slot, token);

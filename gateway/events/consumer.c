@@ -23,6 +23,7 @@ struct secret {
 struct consumer {
     const struct contract_service *service;
     char *address, *public_url, *contract; /* the contract's directory */
+    int has_tls;
     char *url;
     struct contract_documents documents;
     struct consumer_counters counters;
@@ -193,11 +194,12 @@ void consumer_set_receiver(struct consumer *consumer, struct mailbox *mailbox,
 
 static char *make_url(const struct consumer *consumer, unsigned port)
 {
+    const char *scheme = consumer->has_tls ? "https" : "http";
     char *url = NULL;
     int rc = consumer->public_url != NULL ? asprintf(&url, "%s" CONSUMER_PATH, consumer->public_url)
              : strchr(consumer->address, ':') != NULL
-                 ? asprintf(&url, "http://[%s]:%u" CONSUMER_PATH, consumer->address, port)
-                 : asprintf(&url, "http://%s:%u" CONSUMER_PATH, consumer->address, port);
+                 ? asprintf(&url, "%s://[%s]:%u" CONSUMER_PATH, scheme, consumer->address, port)
+                 : asprintf(&url, "%s://%s:%u" CONSUMER_PATH, scheme, consumer->address, port);
     return rc < 0 ? NULL : url;
 }
 
@@ -246,6 +248,7 @@ int consumer_new(struct consumer **out, const struct config *config,
     }
     consumer->service = contract_find_service(contract, SERVICE);
     consumer->address = strdup(config->consumer.address);
+    consumer->has_tls = config->consumer.tls.certificate_file != NULL;
     consumer->contract = strdup(config->contract);
     if (config->consumer.public_url != NULL)
         consumer->public_url = strdup(config->consumer.public_url);

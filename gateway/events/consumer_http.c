@@ -311,6 +311,18 @@ struct consumer_listener *consumer_listener_new(struct consumer *consumer, h2o_l
     return listener;
 }
 
+void consumer_listener_set_tls(struct consumer_listener *listener, SSL_CTX *ssl)
+{
+    int side;
+    for (side = 0; side < SIDES; ++side) {
+        SSL_CTX *old = listener->sides[side].accept.ssl_ctx;
+        if (ssl != NULL)
+            SSL_CTX_up_ref(ssl);
+        listener->sides[side].accept.ssl_ctx = ssl;
+        SSL_CTX_free(old);
+    }
+}
+
 void consumer_listener_start(struct consumer_listener *listener)
 {
     h2o_socket_read_start(listener->socket, on_connection);
@@ -347,6 +359,7 @@ void consumer_listener_free(struct consumer_listener **in)
         return;
     *in = NULL;
     consumer_listener_stop(listener);
+    consumer_listener_set_tls(listener, NULL);
     for (side = 0; side < SIDES; ++side) {
         h2o_context_dispose(&listener->sides[side].context);
         h2o_config_dispose(&listener->sides[side].conf);

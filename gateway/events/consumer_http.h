@@ -11,6 +11,8 @@ struct consumer_listener;
 /* Takes the listening socket. NULL without memory. */
 struct consumer_listener *consumer_listener_new(struct consumer *consumer, h2o_loop_t *loop,
                                                 int fd);
+/* For connections from now on; NULL: plain. Takes references. */
+void consumer_listener_set_tls(struct consumer_listener *listener, SSL_CTX *ssl);
 void consumer_listener_start(struct consumer_listener *listener);
 /* Accepts no more; answers say `Connection: close`. */
 void consumer_listener_stop(struct consumer_listener *listener);

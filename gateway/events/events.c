@@ -79,6 +79,8 @@ static int check_token(struct arrival *arrival)
 
     if ((request->access = policy_find_digest(request->policy, arrival->sha256)) == NULL)
         return refuse_token(request);
+    if (request_check_certificate(request) != CG_OK)
+        return CG_E_DENIED;
     if ((request->access->roles & request->route->roles) == 0) {
         respond_problem(request, PROBLEM_FORBIDDEN, NULL,
                         "the token's roles do not cover this resource");

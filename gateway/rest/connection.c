@@ -4,8 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
@@ -33,12 +38,18 @@ struct connection {
     struct connection *next, **link; /* in the order of their coming, the latest last */
     struct front *front;
     h2o_socket_t *sock;
-    struct address *address; /* NULL: not counted */
+    struct address *address;         /* NULL: not counted */
+    struct certificate *certificate; /* NULL: the client showed none */
     int is_stream, is_cut;
     enum doing doing;
     int64_t since_ms;
     size_t written; /* at that time: another request has another number */
     size_t looked;  /* bytes in which the end of the head is not */
+};
+
+struct certificate {
+    char sha256[2 * SHA256_DIGEST_LENGTH + 1];
+    char *subject; /* RFC 2253 */
 };
 
 /* A connection that is over, but for what the client still sends. */
@@ -81,6 +92,66 @@ static int has_room(const struct front *front)
     return front->open_connections < front->max_connections;
 }
 
+/* ---- certificates ---- */
+
+static void certificate_free(struct certificate *certificate)
+{
+    if (certificate != NULL)
+        free(certificate->subject);
+    free(certificate);
+}
+
+static char *subject_of(X509 *x509)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text, *subject = NULL;
+    long length;
+
+    if (bio != NULL &&
+        X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) >= 0 &&
+        (length = BIO_get_mem_data(bio, &text)) > 0)
+        subject = strndup(text, (size_t)length);
+    BIO_free(bio);
+    return subject;
+}
+
+static struct certificate *certificate_new(X509 *x509)
+{
+    struct certificate *certificate = calloc(1, sizeof(*certificate));
+    unsigned char sha256[EVP_MAX_MD_SIZE];
+    unsigned length = 0, i;
+
+    if (certificate == NULL)
+        abort();
+    if (X509_digest(x509, EVP_sha256(), sha256, &length) == 1)
+        for (i = 0; i < SHA256_DIGEST_LENGTH; ++i)
+            snprintf(certificate->sha256 + 2 * i, 3, "%02x", sha256[i]);
+    certificate->subject = subject_of(x509);
+    return certificate;
+}
+
+void connection_certify(struct front *front, const void *sock, X509 *x509)
+{
+    struct connection *connection = front->connections;
+
+    while (connection != NULL && connection->sock != sock)
+        connection = connection->next;
+    if (connection == NULL)
+        return;
+    certificate_free(connection->certificate);
+    connection->certificate = certificate_new(x509);
+}
+
+int connection_has_certificate(const h2o_req_t *req, const char *name)
+{
+    const struct certificate *certificate =
+        connection_of(req->conn->callbacks->get_socket(req->conn))->certificate;
+
+    return certificate != NULL &&
+           (strcasecmp(certificate->sha256, name) == 0 ||
+            (certificate->subject != NULL && strcmp(certificate->subject, name) == 0));
+}
+
 /* ---- those that are open ---- */
 
 static void on_close(void *data)
@@ -93,6 +164,7 @@ static void on_close(void *data)
     else
         front->last_connection = connection->link;
     addresses_leave(front->fronts->addresses, connection->address);
+    certificate_free(connection->certificate);
     free(connection);
     --front->open_connections;
     COUNT_DOWN(front, open_connections);

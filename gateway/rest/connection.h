@@ -10,6 +10,7 @@
 #define CCTGATE_REST_CONNECTION_H
 
 #include <h2o.h>
+#include <openssl/x509.h>
 
 struct front;
 
@@ -30,5 +31,10 @@ void connection_is_stream(h2o_socket_t *sock);
 void connection_linger(h2o_req_t *req);
 /* Behind the request more has come than a client may ask for in advance: the connection ends with the answer. */
 void connection_check_pipeline(h2o_req_t *req);
+
+/* The connection whose socket lies at `sock` showed a certificate, which has been verified. No such connection: nothing happens. */
+void connection_certify(struct front *front, const void *sock, X509 *certificate);
+/* 1: the request's client showed the certificate, named by its subject (RFC 2253) or by its SHA-256 in hexadecimal digits. */
+int connection_has_certificate(const h2o_req_t *req, const char *name);
 
 #endif

@@ -86,7 +86,9 @@ struct fronts {
     int *listen_fds;           /* num_fronts x num_listen */
     struct consumer *consumer; /* NULL: no events are taken */
     int consumer_fd;
-    SSL_CTX **ssl; /* one per listen entry, NULL: plain */
+    SSL_CTX **ssl;         /* one per listen entry, NULL: plain */
+    SSL_CTX *consumer_ssl; /* NULL: plain */
+    struct config *config; /* what all this is made of; policy_config is what is in force */
     int64_t started_at_ms;
     _Atomic uint64_t clients; /* of events, that ever were: the number of the latest */
     struct rates *rates;
@@ -166,6 +168,9 @@ void routes_release(void);
 const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[2]);
 int route_has_method(const struct route *route, const char *method, size_t method_length);
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
+
+/* The client shows the certificate that the token wants, if it wants one: CG_OK, or a problem has been sent. */
+int request_check_certificate(struct request *request);
 
 /* request.c: CG_OK, or a problem has been sent */
 int request_parse(struct request *request);

@@ -201,6 +201,17 @@ static int limit(struct request *request, h2o_iovec_t token)
     return limit_request(request, sha256);
 }
 
+int request_check_certificate(struct request *request)
+{
+    const char *name = request->access->client_certificate;
+
+    if (name == NULL || connection_has_certificate(request->h2o, name))
+        return CG_OK;
+    respond_problem(request, PROBLEM_FORBIDDEN, NULL,
+                    "the token is good only with its client certificate");
+    return CG_E_DENIED;
+}
+
 static int authorize(struct request *request)
 {
     h2o_iovec_t token;
@@ -215,6 +226,8 @@ static int authorize(struct request *request)
     }
     if (limit(request, token) != CG_OK)
         return CG_E_BUSY;
+    if (request_check_certificate(request) != CG_OK)
+        return CG_E_DENIED;
     if ((request->access->roles & request->route->roles) == 0) {
         respond_problem(request, PROBLEM_FORBIDDEN, NULL,
                         "the token's roles do not cover this resource");

@@ -11,8 +11,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <openssl/ssl.h>
-
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "cctgate/loop.h"
@@ -23,6 +21,7 @@
 #include "gateway/rest/connection.h"
 #include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
+#include "gateway/rest/tls.h"
 
 #define LAST_WRITES_MS  200
 #define RECEIVE_BYTES   131072 /* libh2o reads a socket until it is empty: so that it gets empty */
@@ -112,24 +111,6 @@ static int port_is_free(const struct config_listen *listen_on, char *error, size
     return rc == 0;
 }
 
-static SSL_CTX *tls_new(const struct config_tls_server *tls, char *error, size_t error_size)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-
-    if (ctx != NULL && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-        SSL_CTX_use_certificate_chain_file(ctx, tls->certificate_file) == 1 &&
-        SSL_CTX_use_PrivateKey_file(ctx, tls->key_file, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(ctx) == 1) {
-        SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
-        SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-        return ctx; /* no ALPN is registered: HTTP/2 stays shut */
-    }
-    snprintf(error, error_size, "cannot use certificate %s with key %s", tls->certificate_file,
-             tls->key_file);
-    SSL_CTX_free(ctx);
-    return NULL;
-}
-
 static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index,
                     char *error, size_t error_size)
 {
@@ -157,17 +138,21 @@ static int bind_one(struct fronts *fronts, const struct config_listen *listen_on
 static int bind_consumer(struct fronts *fronts, const struct config *config, char *error,
                          size_t error_size)
 {
-    struct config_listen at = {config->consumer.address, config->consumer.port, {NULL, NULL}};
+    struct config_listen at = {.address = config->consumer.address, .port = config->consumer.port};
     unsigned port;
 
     if (fronts->consumer == NULL)
         return CG_OK;
+    if (config->consumer.tls.certificate_file != NULL &&
+        (fronts->consumer_ssl = tls_new(&config->consumer.tls, error, error_size)) == NULL)
+        return CG_E_INVALID;
     if (!port_is_free(&at, error, error_size) ||
         (fronts->consumer_fd = open_listener(&at, at.port, error, error_size)) < 0)
         return CG_E_IO;
     port = bound_port(fronts->consumer_fd);
     log_write(LOG_LEVEL_INFO, "listening", "Listening for events", LOG_S("address", at.address),
-              LOG_I("port", port), LOG_B("tls", 0), LOG_B("consumer", 1));
+              LOG_I("port", port), LOG_B("tls", fronts->consumer_ssl != NULL),
+              LOG_B("consumer", 1));
     return consumer_bound(fronts->consumer, port, error, error_size);
 }
 
@@ -241,6 +226,7 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
         return CG_E_INVALID;
     }
     routes_build();
+    fronts->config = config_ref(settings->config);
     fronts->contract = settings->contract;
     fronts->store = settings->store;
     fronts->consumer = settings->consumer;
@@ -372,6 +358,7 @@ static void *front_main(void *data)
 {
     struct front *front = data;
     pthread_setname_np(pthread_self(), "front");
+    tls_serve(front);
     mailbox_deliver(&front->mailbox);
     connections_listen(front);
     if (front->consumer != NULL)
@@ -396,7 +383,7 @@ static void init_listeners(struct front *front, size_t number)
         int *fd = &fronts->listen_fds[number * fronts->num_listen + i];
         front->accept[i].ctx = &front->context;
         front->accept[i].hosts = fronts->h2o.hosts;
-        front->accept[i].ssl_ctx = fronts->ssl[i];
+        tls_set(&front->accept[i].ssl_ctx, fronts->ssl[i]);
         front->listeners[i] = h2o_evloop_socket_create(front->loop, *fd, H2O_SOCKET_FLAG_DONT_READ);
         front->listeners[i]->data = &front->accept[i];
         *fd = -1;
@@ -426,6 +413,7 @@ static int front_init(struct fronts *fronts, size_t number)
         front->consumer = consumer_listener_new(fronts->consumer, front->loop, fronts->consumer_fd);
         if (front->consumer == NULL)
             return CG_E_NOMEM;
+        consumer_listener_set_tls(front->consumer, fronts->consumer_ssl);
         fronts->consumer_fd = -1;
     }
     if (getrandom(&front->request_seed, sizeof(front->request_seed), 0) !=
@@ -477,6 +465,8 @@ void fronts_stop(struct fronts *fronts, unsigned grace_ms)
 
 static void front_release(struct front *front)
 {
+    size_t i;
+
     if (front->loop == NULL)
         return;
     close_listeners(front);
@@ -495,6 +485,8 @@ static void front_release(struct front *front)
     store_reader_free(&front->reader);
     policy_memo_forget(&front->memo);
     policy_unref(&front->policy);
+    for (i = 0; front->accept != NULL && i < front->fronts->num_listen; ++i)
+        SSL_CTX_free(front->accept[i].ssl_ctx);
     free(front->accept);
     free(front->listeners);
 }
@@ -516,6 +508,8 @@ void fronts_free(struct fronts **in)
         close(fronts->consumer_fd);
     for (i = 0; i < fronts->num_listen; ++i)
         SSL_CTX_free(fronts->ssl[i]);
+    SSL_CTX_free(fronts->consumer_ssl);
+    config_unref(&fronts->config);
     h2o_config_dispose(&fronts->h2o);
     doorman_free(&fronts->doorman);
     addresses_free(&fronts->addresses);

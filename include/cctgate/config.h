@@ -37,6 +37,8 @@ enum config_ttl {
 
 struct config_tls_server {
     char *certificate_file, *key_file;
+    char *client_ca_file; /* NULL: clients are not asked for certificates */
+    int client_optional;
 };
 
 struct config_tls_client {
@@ -67,6 +69,8 @@ struct config_token {
     size_t num_users;
     int every_user;
     unsigned roles; /* enum config_role, or'ed */
+    char *
+        client_certificate; /* subject (RFC 2253) or SHA-256 of the one that the client must show; NULL: none */
 };
 
 struct config_reservation {
@@ -112,6 +116,7 @@ struct config {
         char *public_url; /* may be NULL */
         char **allow;     /* CIDR */
         size_t num_allow;
+        struct config_tls_server tls; /* certificate_file NULL: plain HTTP */
         int present;
     } consumer;
     struct config_session *sessions;

@@ -15,7 +15,7 @@
 struct fronts;
 
 struct fronts_settings {
-    const struct config *config;
+    struct config *config; /* a reference is taken */
     const struct contract *contract;
     struct store *store;
     struct consumer *consumer; /* NULL: none; outlives the fronts */
@@ -30,6 +30,11 @@ int fronts_prepare(struct fronts *fronts);
 int fronts_run(struct fronts *fronts, struct owner *owner);
 /* A new policy is in force for requests from now on; any thread. */
 void fronts_set_policy(struct fronts *fronts, struct policy *policy);
+/*
+ * Reads the certificates, keys and authorities again, for connections from now on; open ones stay. CG_E_INVALID with `error`: nothing has changed.
+ * The thread that calls fronts_stop.
+ */
+int fronts_reload_tls(struct fronts *fronts, char *error, size_t error_size);
 /* Stops accepting, lets requests in progress end (at most `grace_ms`), joins the threads. */
 void fronts_stop(struct fronts *fronts, unsigned grace_ms);
 void fronts_free(struct fronts **fronts);

@@ -19,7 +19,8 @@ struct access_user {
 
 struct access {
     const char *application;
-    unsigned roles; /* enum config_role, or'ed */
+    const char *client_certificate; /* that must come with the token; NULL: none */
+    unsigned roles;                 /* enum config_role, or'ed */
     int every_user;
     const struct access_user *users; /* ascending by number; for every_user: all configured users */
     size_t num_users;
