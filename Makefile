@@ -65,7 +65,7 @@ TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build run test tests-of-variant bench bench-events benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
+.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
 all: build
 
 build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
@@ -103,6 +103,10 @@ bench-events: ## the part of bench that measures events, with 1,000 WebSocket cl
 	@deploy/install-deps.sh bench
 	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build benches
 	@OUT=$(BUILD)/release tests/bench/run.sh --events
+
+bench-hostile: ## what slow, silent and malicious clients cost the others
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
+	@OUT=$(BUILD)/release tests/bench/run.sh --hostile
 
 benches: $(BENCHES)
 

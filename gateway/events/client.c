@@ -422,7 +422,9 @@ void client_tick(struct client *client, int64_t now_ms)
         COUNT(client->hub->front, event_clients_slow);
         client_end(client);
     } else if (client->state == CLIENT_CLOSING) {
-        if (now_ms >= client->deadline_ms)
+        /* whoever was expelled is not read, so its end would not be noticed by the last turns */
+        if (now_ms >= client->deadline_ms ||
+            (client->hub->stopping && !h2o_socket_is_reading(client->sock)))
             client_end(client);
     } else if (is_slow(client, now_ms)) {
         close_slow(client);

@@ -81,6 +81,13 @@ static ssize_t on_send(wslay_event_context_ptr parser, const uint8_t *bytes, siz
     return (ssize_t)length;
 }
 
+/* Whoever floods us is told so, and not listened to any more: what it still sends waits in its own kernel until the end. */
+static void expel(struct client *client, const char *reason)
+{
+    client_close(client, CG_CLOSE_POLICY, reason);
+    h2o_socket_read_stop(client->sock);
+}
+
 /* Fragments cost memory each, control frames an answer each: neither is bounded by the length of a message. */
 static void on_frame(wslay_event_context_ptr parser,
                      const struct wslay_event_on_frame_recv_start_arg *frame, void *data)
@@ -90,9 +97,9 @@ static void on_frame(wslay_event_context_ptr parser,
     (void)parser;
     if (wslay_is_ctrl_frame(frame->opcode)) {
         if (++client->ws.controls > CG_CLIENT_CONTROLS_MAX)
-            client_close(client, CG_CLOSE_POLICY, "too many control frames");
+            expel(client, "too many control frames");
     } else if (++client->ws.fragments > CG_CLIENT_FRAGMENTS_MAX) {
-        client_close(client, CG_CLOSE_POLICY, "too many fragments");
+        expel(client, "too many fragments");
     }
 }
 
@@ -127,7 +134,7 @@ static void on_message(wslay_event_context_ptr parser,
     if (client->state != CLIENT_OPEN)
         return;
     if (++client->ws.messages > CG_CLIENT_MESSAGES_MAX)
-        client_close(client, CG_CLOSE_POLICY, "too many messages");
+        expel(client, "too many messages");
     else if (message->opcode == WSLAY_TEXT_FRAME)
         client_message(client, (const char *)message->msg, message->msg_length);
     else
@@ -147,7 +154,8 @@ void websocket_read(struct client *client)
     int rc;
 
     while (client->sock->input->size > 0 && !client->ws.peer_closed &&
-           wslay_event_want_read(parser) && client->state != CLIENT_ENDED) {
+           h2o_socket_is_reading(client->sock) && wslay_event_want_read(parser) &&
+           client->state != CLIENT_ENDED) {
         client->ws.feed = TURN_BYTES;
         if ((rc = wslay_event_recv(parser)) != 0) { /* it cannot read on: not a frame at all */
             unsigned code = rc == WSLAY_ERR_NOMEM ? CG_CLOSE_INTERNAL : WSLAY_CODE_PROTOCOL_ERROR;

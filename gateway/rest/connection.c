@@ -467,8 +467,6 @@ void connections_init(struct front *front)
 
 void connections_release(struct front *front)
 {
-    while (front->lingering != NULL)
-        linger_no_more(front->lingering);
     h2o_timeout_unlink(&front->sweep_entry);
     h2o_timeout_dispose(front->loop, &front->sweep);
 }
@@ -476,6 +474,9 @@ void connections_release(struct front *front)
 void connections_shut_down(struct front *front)
 {
     struct connection *connection;
+
+    while (front->lingering != NULL) /* here: libh2o's sockets end on the thread that began them */
+        linger_no_more(front->lingering);
     for (connection = front->connections; connection != NULL; connection = connection->next)
         shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR);
 }

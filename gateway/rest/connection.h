@@ -20,6 +20,7 @@ void connections_init(struct front *front);
 void connections_release(struct front *front);
 /* Connections are accepted from now on. */
 void connections_listen(struct front *front);
+/* All of them, when the front stops. */
 void connections_shut_down(struct front *front);
 
 /* The connection has become a stream of events. */

@@ -2,13 +2,17 @@
 # `make bench`: the store and the codec alone, the gateway against nginx and Varnish, then its events. Takes under six minutes, listens
 # and sends on 127.0.0.1 only, leaves OUT/bench.json and OUT/bench_events.json behind.
 #
-#   tests/bench/run.sh [--events] [option of the part]...      --events: only those (bench_events.py), else all of it (compare.py)
+#   tests/bench/run.sh [--events] [option of the part]...      --events: only those (bench_events.py), --hostile: hostile clients
+#   (hostile.py), else all of it but those (compare.py)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-build/release}
 
 if [[ ${1:-} == --events ]]; then
     exec python3 tests/bench/bench_events.py "${@:2}"
+fi
+if [[ ${1:-} == --hostile ]]; then
+    exec python3 tests/bench/hostile.py "${@:2}"
 fi
 for name in store codec; do
     program=$OUT/tests/bench/bench_$name

@@ -229,6 +229,7 @@ class Endless(Case):
             except OSError:
                 return True
         eventually(is_closed_for_it, "closed")
+        self.assertIn(reason, received[0])  # told so, for it is not read any more rather than reset
         self.assertEqual(self.gate.get("/v1/agents/2001").status, 200)
 
 
