@@ -24,7 +24,7 @@
 #define CG_PATH_BYTES_MAX         1024
 #define CG_HEAD_BYTES_MAX         32768 /* request line and header fields */
 #define CG_TRAILER_BYTES_MAX      4096  /* header fields behind a body in chunks */
-#define CG_PIPELINE_BYTES_MAX     8192  /* of requests that came before the one in front of them was answered */
+#define CG_PIPELINE_BYTES_MAX     8192  /* of requests behind one that is not answered yet */
 #define CG_LINGERING_MAX          64    /* connections of a front that are over and still read */
 #define CG_LINGER_MS              2000
 #define CG_LINGER_BYTES_MAX       (4u * 1024 * 1024)
