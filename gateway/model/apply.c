@@ -337,6 +337,8 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
     place = take_node(a, row->place);
     if (is_new)
         node_dirty(contact, "connections", a->clock);
+    if (place != NULL && place->kind == ENTITY_TERMINAL && (!a->in_step || (is_new && is_final)))
+        dirty_place(a->model, place, a->clock); /* it may have been read before, as it was then */
     if (is_past(a, contact, leg, id, is_new, is_final))
         return;
     note_lineage(a, row, contact, place);
