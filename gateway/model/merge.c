@@ -308,6 +308,43 @@ static uint32_t read_by(const struct merging *merging, const struct node *found,
     return user != NULL ? (uint32_t)json_integer_value(user) : merging->fetch->user;
 }
 
+/* When what its flags follow was last said to be another: the call, the terminals where it is. */
+static uint64_t dirtied_around(struct model *model, const struct node *node)
+{
+    const struct node *contact = is_leg(node) ? contact_of(model, node) : NULL, *terminal;
+    const struct node *place = is_leg(node) ? place_of(model, node) : node;
+    uint64_t stamp = node->dirtied;
+
+    if (contact != NULL && contact->dirtied > stamp)
+        stamp = contact->dirtied;
+    if (place != NULL && place->kind == ENTITY_TERMINAL && place->dirtied > stamp)
+        stamp = place->dirtied;
+    if (place == NULL || !is_place(place) || place->kind == ENTITY_TERMINAL)
+        return stamp;
+    GRAPH_FOREACH(&model->graph, place, "terminals", ENTITY_TERMINAL, terminal)
+    {
+        if (terminal->dirtied > stamp)
+            stamp = terminal->dirtied;
+    }
+    return stamp;
+}
+
+/* Events that came while it was read, and before it was known what it hangs together with, could not say that it is outdated. */
+static void doubt_flags(struct model *model, struct node *node, const struct node *found)
+{
+    uint64_t dirtied = dirtied_around(model, node);
+    const char *field;
+    json_t *stamp;
+
+    json_object_foreach(found->stamps, field, stamp)
+    {
+        if (is_rights(field) && (uint64_t)json_integer_value(stamp) < dirtied &&
+            json_object_get(node->facts, field) != NULL &&
+            (uint64_t)json_integer_value(json_object_get(node->stamps, field)) < dirtied)
+            node_dirty(node, field, dirtied);
+    }
+}
+
 static void merge_node(struct merging *merging, const struct node *found)
 {
     struct model *model = merging->model;
@@ -337,6 +374,7 @@ static void merge_node(struct merging *merging, const struct node *found)
             changed |= merge_fact(merging, node, field, value, since);
     }
     tell_untold(merging, node);
+    doubt_flags(model, node, found);
     if (changed)
         touch(model, node);
 }
