@@ -65,7 +65,7 @@ TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan tsan fuzz fuzzers clean help FORCE
+.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan crash soak tsan fuzz fuzzers clean help FORCE
 all: build
 
 build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
@@ -138,6 +138,16 @@ format-check: ## fail if a C file is not laid out as .clang-format says
 format: ## lay out all C files as .clang-format says
 	@deploy/install-deps.sh lint
 	$(Q)clang-format -i $(ALL_SOURCES) $(ALL_HEADERS)
+
+crash: ## kill -9 of the gateway under load, CRASH_ROUNDS (500) times, with a comparison after each
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
+	@CCTGATE=$(BUILD)/release/cctgate CCTSIM=$(BUILD)/release/cctsim python3 -u tests/crash/crash.py
+
+soak: ## SOAK_SECONDS (600) of 25 contacts a second; memory, descriptors and store stay as they were after the first minute
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
+	@CCTGATE=$(BUILD)/release/cctgate CCTSIM=$(BUILD)/release/cctsim python3 -u tests/soak/soak.py
 
 fuzz: ## run every fuzz target for FUZZ_SECONDS (30), with libFuzzer and its corpus in tests/fuzz/corpus
 ifeq ($(FUZZ_SOURCES),)
