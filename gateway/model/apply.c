@@ -358,8 +358,8 @@ static void dirty_known(struct applying *a, struct node *node, const char *const
 {
     size_t i;
     for (i = 0; i < count && fields[i] != NULL; ++i)
-        if (json_object_get(node->facts, fields[i]) != NULL)
-            node_dirty(node, fields[i], a->clock);
+        if (!a->in_step || json_object_get(node->facts, fields[i]) != NULL)
+            node_dirty(node, fields[i], a->clock); /* what is being read, too */
     touch(a->model, node);
 }
 #define DIRTY(a, node, list) dirty_known((a), (node), (list), sizeof(list) / sizeof((list)[0]))
