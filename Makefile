@@ -65,7 +65,7 @@ TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan crash soak tsan fuzz fuzzers clean help FORCE
+.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan tsan crash soak fuzz fuzzers clean help FORCE
 all: build
 
 build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)

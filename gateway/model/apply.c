@@ -344,6 +344,7 @@ static void apply_leg(struct applying *a, const struct leg_row *row)
     note_lineage(a, row, contact, place);
     if (is_new && is_final) { /* the rest of the call, if there is one, will be heard of */
         tell_news(a, contact, agent_of(a, place), place);
+        contact_is_over(a->model, id); /* the leg: whoever read it before must not bring it back */
         contact->ended = contact->unseen = 1;
         touch(a->model, contact);
     } else {

@@ -701,6 +701,7 @@ int model_commit(struct model *model, struct fetch *fetch, const char *body, jso
         model->capacity_unsaved = 0;
         publish(model);
         commit_untouch(model);
+        merge_forget_ended(model);
         tell_lost(model);
         if (model->on_change != NULL)
             model->on_change(model->change_data);

@@ -112,6 +112,8 @@ void live_restart(struct coverage *coverage); /* all is read anew under a new nu
 /* merge.c: what a fetch found becomes part of the graph */
 void merge_fetch(struct fetch *fetch);
 void merge_contact_over(struct model *model, struct node *contact);
+void merge_forget_ended(
+    struct model *model); /* keeps what is remembered of those who ended within its bound */
 
 /* relations.c: what hangs together */
 struct node *contact_of(struct model *model, const struct node *leg);

@@ -419,8 +419,8 @@ static void merge_gone(struct merging *merging, const struct node *found)
 }
 
 /* Ids are never used again, so that the oldest may be forgotten at any time; half of them, now and then. */
-#define ENDED_MAX 20000
-static void forget_ended(struct model *model)
+#define ENDED_MAX 8192
+void merge_forget_ended(struct model *model)
 {
     json_t *ended = model->live->ended, *value;
     const char *id;
@@ -451,5 +451,4 @@ void merge_fetch(struct fetch *fetch)
         else if (!is_over(fetch->model, found->id, fetch->since))
             merge_node(&merging, found);
     }
-    forget_ended(fetch->model);
 }

@@ -3,7 +3,7 @@
     SOAK_SECONDS=600 CCTGATE=… CCTSIM=… python3 tests/soak/soak.py
 
 A call comes, is answered, and ends 256 calls later: that many are in progress all the time. The event log is set so small that it is
-full within the first tenth of the run, so that what the store uses is compared full with full. At the end memory (RSS), descriptors and
+full within the first minute, so that what the store uses is compared full with full. At the end memory (RSS), descriptors and
 used pages of the store are within a tenth of what they were then, and every call has been counted.
 """
 import json
@@ -32,12 +32,20 @@ class Dashboard(threading.Thread):
 
     def __init__(self, gate, stop):
         super().__init__(daemon=True)
-        self.gate, self.stopping, self.events, self.reads, self.failure = gate, stop, 0, 0, None
+        self.gate, self.stopping, self.events, self.reads, self.slow, self.failure = gate, stop, 0, 0, 0, None
         self.start()
 
     def run(self):
         try:
-            connection = self.gate.connect()
+            while not self.stopping.is_set():
+                self.watch()
+        except Exception as failure:  # pylint: disable=broad-except
+            self.failure = failure
+
+    def watch(self):
+        """Until it ends, or is told that it is too slow, as a busy machine makes it: then it comes again."""
+        connection = self.gate.connect()
+        try:
             with WebSocket(self.gate.port, "supervisor") as ws:
                 ws.subscribe("all")
                 while not self.stopping.is_set():
@@ -48,10 +56,11 @@ class Dashboard(threading.Thread):
                             assert self.gate.get(path, connection=connection).status == 200
                             self.reads += 1
         except Closed as closed:
-            if not self.stopping.is_set():
-                self.failure = closed
-        except Exception as failure:  # pylint: disable=broad-except
-            self.failure = failure
+            if closed.code != 4408 and not self.stopping.is_set():
+                raise
+            self.slow += 1
+        finally:
+            connection.close()
 
 
 class Soak:
@@ -88,7 +97,7 @@ class Soak:
                                           "perSecond": CONTACTS_PER_SECOND * EVENTS_PER_CONTACT})
         self.rows, first = [], None
         while time.monotonic() - begun < self.seconds:
-            time.sleep(min(self.seconds / 10, 60))
+            time.sleep(60 if self.seconds >= 240 else self.seconds / 10)
             row = dict(self.measure(), contacts=self.contacts(), seconds=time.monotonic() - begun)
             first = first or row
             self.rows.append(row)
@@ -98,6 +107,7 @@ class Soak:
         self.stop.set()
         failures = [b.failure for b in boards if b.failure is not None]
         assert not failures, failures
+        self.slow = sum(b.slow for b in boards)
         self.told, self.reads = sum(b.events for b in boards), sum(b.reads for b in boards)
         assert self.gate.metric("model_objects") > 0 and self.told > 0
         for name in ("RSS, KiB", "descriptors", "store, KiB"):
@@ -121,11 +131,11 @@ def main():
     soak = Soak(int(os.environ.get("SOAK_SECONDS", "600")))
     try:
         grown = soak.run()
-        print("  %d events told to %d dashboards, %d reads" % (soak.told, DASHBOARDS, soak.reads))
+        print("  %d events told to %d dashboards, %d reads, too slow %d times" % (soak.told, DASHBOARDS, soak.reads, soak.slow))
     finally:
         soak.end()
     if grown:
-        sys.exit("not as it was after the first tenth: " + json.dumps(grown))
+        sys.exit("not as it was after the first row: " + json.dumps(grown))
 
 
 if __name__ == "__main__":
