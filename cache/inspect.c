@@ -311,6 +311,8 @@ static int pick_meta(struct inspection *in, struct meta *meta)
         (in->page_bytes & (in->page_bytes - 1)) != 0)
         return broken(in, "the size of a page is impossible");
     rc = read_meta(in, in->page_bytes, &other);
+    if (rc == CG_OK && other.free.pad != meta->free.pad)
+        rc = broken(in, "the size of a page is impossible");
     if (rc != CG_OK)
         return rc;
     int second = other.transaction > meta->transaction;

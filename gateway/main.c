@@ -18,7 +18,9 @@
 #include "cctgate/front.h"
 #include "cctgate/log.h"
 #include "cctgate/hub.h"
+#include "cctgate/loop.h"
 #include "cctgate/owner.h"
+#include "cctgate/service_manager.h"
 #include "cctgate/store.h"
 #include "cctgate/version.h"
 #include "cctgate/xml.h"
@@ -35,6 +37,7 @@ struct gateway {
     struct consumer *consumer; /* NULL: no events are taken */
     struct fronts *fronts;
     struct owner *owner;
+    struct watchdog *watchdog;
 };
 
 static const char usage[] = "usage: cctgate [--config FILE] [--check-config] [--version] [--help]\n"
@@ -104,6 +107,32 @@ static void on_events(void *data, struct event *const *events, size_t num_events
     fronts_publish(data, events, num_events);
 }
 
+static void on_reloaded(void *data, int rc)
+{
+    (void)data;
+    manager_ready(rc == CG_OK ? "Serving"
+                              : "Serving; the new configuration could not be put in force");
+}
+
+static int is_turning(void *data, int64_t silent_ms)
+{
+    const struct gateway *gateway = data;
+    int64_t since = clock_monotonic_ms() - silent_ms;
+    return owner_last_turn_ms(gateway->owner) >= since &&
+           fronts_last_turn_ms(gateway->fronts) >= since;
+}
+
+static int serve(struct gateway *gateway)
+{
+    int rc = fronts_run(gateway->fronts, gateway->owner);
+
+    if (rc == CG_OK)
+        rc = watchdog_start(&gateway->watchdog, is_turning, gateway);
+    if (rc == CG_OK)
+        manager_ready("Serving");
+    return rc;
+}
+
 static int start(struct gateway *gateway, char *error, size_t error_size)
 {
     struct fronts_settings fronts = {.config = gateway->config};
@@ -130,6 +159,7 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
     owner.consumer = gateway->consumer;
     owner.on_policy = on_policy;
     owner.on_events = on_events;
+    owner.on_reloaded = on_reloaded;
     owner.data = gateway->fronts;
     if ((rc = owner_start(&gateway->owner, &owner, error, error_size)) != CG_OK)
         return rc;
@@ -137,11 +167,12 @@ static int start(struct gateway *gateway, char *error, size_t error_size)
               LOG_S("version", CCTGATE_VERSION),
               LOG_I("services", contract_num_services(gateway->contract)),
               LOG_I("epoch", owner.opened.epoch));
-    return fronts_run(gateway->fronts, gateway->owner);
+    return serve(gateway);
 }
 
 static void stop(struct gateway *gateway)
 {
+    watchdog_stop(&gateway->watchdog);
     if (gateway->fronts != NULL)
         fronts_stop(gateway->fronts, GRACE_MS);
     owner_stop(&gateway->owner);
@@ -159,9 +190,11 @@ static void reload(struct gateway *gateway, const char *file)
     struct config *fresh;
     char what[512];
 
+    manager_reloading();
     if (load_config(file, &fresh) != CG_OK) {
         log_write(LOG_LEVEL_ERROR, "reloadRefused", "The old configuration stays in force",
                   LOG_S("file", file));
+        manager_ready("Serving; the configuration is bad, and the old one stays in force");
         return;
     }
     if (fronts_reload_tls(gateway->fronts, what, sizeof(what)) != CG_OK) {
@@ -196,6 +229,7 @@ static int run(struct gateway *gateway, const char *file, const sigset_t *signal
     while (sigwait(signals, &number) == 0 && number == SIGHUP)
         reload(gateway, file);
     log_write(LOG_LEVEL_INFO, "stopping", "Stopping");
+    manager_stopping();
     stop(gateway);
     log_write(LOG_LEVEL_INFO, "stopped", "Stopped");
     return EXIT_SUCCESS;
@@ -263,5 +297,8 @@ int main(int argc, char **argv)
     if (load_config(file, &gateway.config) != CG_OK)
         return EXIT_FAILURE;
     log_configure(gateway.config->log.level, gateway.config->log.format);
-    return only_check ? check(&gateway, file) : run(&gateway, file, &signals);
+    if (only_check)
+        return check(&gateway, file);
+    manager_take_sockets();
+    return run(&gateway, file, &signals);
 }

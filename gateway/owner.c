@@ -498,6 +498,8 @@ static void on_reload(struct message *message)
               rc == CG_OK ? "The new configuration is in force"
                           : "The new configuration could not be put in force",
               LOG_S("file", reload->config->file), LOG_S("result", cg_error_name(rc)));
+    if (reload->owner->on_reloaded != NULL)
+        reload->owner->on_reloaded(reload->owner->data, rc);
     config_unref(&reload->config);
     free(reload);
 }
@@ -637,6 +639,7 @@ int owner_start(struct owner **out, const struct owner_settings *settings, char 
     owner->consumer = settings->consumer;
     owner->opened = settings->opened;
     owner->on_policy = settings->on_policy;
+    owner->on_reloaded = settings->on_reloaded;
     owner->on_events = settings->on_events;
     owner->data = settings->data;
     owner->pulse.on_due = on_pulse;

@@ -26,6 +26,7 @@ struct owner {
     struct commands *commands;
     struct policy *policy;
     void (*on_policy)(void *, struct policy *);
+    void (*on_reloaded)(void *, int);
     void (*on_events)(void *, struct event *const *, size_t);
     void *data;
     struct timer pulse;

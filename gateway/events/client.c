@@ -3,8 +3,10 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "cctgate/error.h"
@@ -206,22 +208,12 @@ static int is_slow(struct client *client, int64_t now_ms)
            now_ms - client->overrun_since_ms > CG_CLIENT_OVERRUN_MS;
 }
 
-void client_close(struct client *client, unsigned code, const char *reason)
+static void push_close(struct client *client, unsigned code, const char *reason)
 {
     char payload[125];
     size_t length = strlen(reason);
     struct frame *frame;
 
-    if (client->state != CLIENT_OPEN)
-        return;
-    client->state = CLIENT_CLOSING;
-    client->deadline_ms = clock_monotonic_ms() + CG_CLIENT_CLOSE_MS;
-    queue_drop(&client->queue);
-    if (client->kind == CLIENT_SSE) {
-        if (queue_is_idle(&client->queue))
-            client_end(client);
-        return;
-    }
     if (length > sizeof(payload) - 2)
         length = sizeof(payload) - 2;
     payload[0] = (char)(code >> 8);
@@ -230,7 +222,56 @@ void client_close(struct client *client, unsigned code, const char *reason)
     frame = frame_websocket(FRAME_CLOSE, payload, code == 0 ? 0 : length + 2);
     queue_push_pulled(&client->queue, frame); /* there is always room for it */
     frame_unref(&frame);
+}
+
+/* `last` (NULL: nothing) is still said; takes the reference. */
+static void say_goodbye(struct client *client, struct frame *last, unsigned code,
+                        const char *reason)
+{
+    client->state = CLIENT_CLOSING;
+    client->deadline_ms = clock_monotonic_ms() + CG_CLIENT_CLOSE_MS;
+    queue_drop(&client->queue);
+    if (last != NULL)
+        queue_push_pulled(&client->queue, last);
+    frame_unref(&last);
+    if (client->kind == CLIENT_WEBSOCKET)
+        push_close(client, code, reason);
+    else if (queue_is_idle(&client->queue))
+        client_end(client);
     client_flush(client);
+}
+
+void client_close(struct client *client, unsigned code, const char *reason)
+{
+    if (client->state == CLIENT_OPEN)
+        say_goodbye(client, NULL, code, reason);
+}
+
+static unsigned retry_after_ms(void)
+{
+    uint32_t random;
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        random = (uint32_t)clock_monotonic_ms();
+    return CG_RETRY_MIN_MS + random % CG_RETRY_SPREAD_MS;
+}
+
+void client_send_away(struct client *client)
+{
+    const char *op = server_messages[MESSAGE_CLOSING].op;
+    unsigned ms = retry_after_ms();
+    char json[48], text[128];
+    int length = snprintf(json, sizeof(json), "{\"retryAfterMs\":%u}", ms);
+    struct frame *frame;
+
+    if (client->state != CLIENT_OPEN)
+        return;
+    if (client->kind == CLIENT_WEBSOCKET) {
+        frame = frame_message(LABEL_WEBSOCKET, op, NULL, json, (size_t)length);
+    } else {
+        length = snprintf(text, sizeof(text), "retry: %u\nevent: %s\ndata: %s\n\n", ms, op, json);
+        frame = frame_bytes(text, (size_t)length);
+    }
+    say_goodbye(client, frame, CG_CLOSE_RESTART, close_reason(CG_CLOSE_RESTART));
 }
 
 /* ---- in ---- */

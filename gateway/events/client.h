@@ -141,6 +141,8 @@ void client_send(struct client *client, struct frame *frame);
 void client_flush(struct client *client);
 /* Says goodbye and takes nothing more; `code` as in RFC 6455 section 7.4, 0: none. */
 void client_close(struct client *client, unsigned code, const char *reason);
+/* The same with 1012 and, before it, the time after which to come back: one of its own for each client. */
+void client_send_away(struct client *client);
 void client_end(struct client *client);
 void client_tick(struct client *client, int64_t now_ms);
 /* Up to where the client knows all that its subscriptions cover. */

@@ -267,7 +267,7 @@ void hub_stop(struct hub *hub)
 
     hub->stopping = 1;
     for (client = hub->clients; client != NULL; client = client->next)
-        client_close(client, CG_CLOSE_RESTART, close_reason(CG_CLOSE_RESTART));
+        client_send_away(client);
 }
 
 void hub_release(struct hub **in)

@@ -46,6 +46,10 @@ const struct server_message_row server_messages[SERVER_MESSAGES] = {
         "{\"type\":\"object\",\"required\":[\"id\",\"problem\"],\"properties\":{"
         "\"id\":{\"type\":[\"string\",\"null\"],\"description\":\"That of the message, where it had one\"},"
         "\"problem\":{\"$ref\":\"#/components/schemas/Problem\"}}}"},
+    [MESSAGE_CLOSING] = {"closing", STREAM_WEBSOCKET | STREAM_SSE, 0, 0,
+        "The gateway stops or restarts, and the stream ends after this; server-sent events say the time by `retry` as well",
+        "{\"type\":\"object\",\"required\":[\"retryAfterMs\"],\"properties\":{\"retryAfterMs\":{\"type\":\"integer\",\"minimum\":0,"
+        "\"description\":\"When to come back: another time for each client, so that not all come at once\"}}}"},
 };
 
 const struct close_code close_codes[] = {

@@ -36,6 +36,7 @@ enum server_message {
     MESSAGE_PONG,
     MESSAGE_RESULT,
     MESSAGE_ERROR,
+    MESSAGE_CLOSING,
     SERVER_MESSAGES
 };
 struct server_message_row {

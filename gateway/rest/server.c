@@ -1,6 +1,7 @@
 /* The one file that knows libh2o's ways: contexts, listeners, TLS, threads, and how they end. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "cctgate/loop.h"
+#include "cctgate/service_manager.h"
 #include "cctgate/version.h"
 #include "gateway/events/consumer_http.h"
 #include "gateway/events/client.h"
@@ -111,15 +113,26 @@ static int port_is_free(const struct config_listen *listen_on, char *error, size
     return rc == 0;
 }
 
-static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index,
-                    char *error, size_t error_size)
+/* The socket that the service manager holds for that place, which outlives a restart; -1: it holds none. */
+static int inherited(const struct config_listen *listen_on, const char *name)
+{
+    struct sockaddr_storage sa;
+    socklen_t length;
+    int on = 1, fd = -1;
+
+    if (parse_address(listen_on, &sa, &length) == CG_OK)
+        fd = manager_socket((struct sockaddr *)&sa, length, name);
+    if (fd >= 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return fd;
+}
+
+static int bind_each(struct fronts *fronts, const struct config_listen *listen_on, size_t index,
+                     char *error, size_t error_size)
 {
     unsigned port = listen_on->port;
     size_t i;
 
-    if (listen_on->tls.certificate_file != NULL &&
-        (fronts->ssl[index] = tls_new(&listen_on->tls, error, error_size)) == NULL)
-        return CG_E_INVALID;
     if (!port_is_free(listen_on, error, error_size))
         return CG_E_IO;
     for (i = 0; i < fronts->num_fronts; ++i) {
@@ -129,8 +142,40 @@ static int bind_one(struct fronts *fronts, const struct config_listen *listen_on
         fronts->listen_fds[i * fronts->num_listen + index] = fd;
         port = bound_port(fd);
     }
+    return CG_OK;
+}
+
+/* All fronts have the one socket: what one of them has not accepted when it ends, another does, or the next process. */
+static int share(struct fronts *fronts, int fd, size_t index, char *error, size_t error_size)
+{
+    size_t i;
+
+    fronts->listen_fds[index] = fd;
+    for (i = 1; i < fronts->num_fronts; ++i)
+        if ((fronts->listen_fds[i * fronts->num_listen + index] = fcntl(fd, F_DUPFD_CLOEXEC, 0)) <
+            0) {
+            snprintf(error, error_size, "cannot share a listening socket: %s", strerror(errno));
+            return CG_E_IO;
+        }
+    return CG_OK;
+}
+
+static int bind_one(struct fronts *fronts, const struct config_listen *listen_on, size_t index,
+                    char *error, size_t error_size)
+{
+    int rc, fd;
+
+    if (listen_on->tls.certificate_file != NULL &&
+        (fronts->ssl[index] = tls_new(&listen_on->tls, error, error_size)) == NULL)
+        return CG_E_INVALID;
+    fd = inherited(listen_on, "listen");
+    rc = fd >= 0 ? share(fronts, fd, index, error, error_size)
+                 : bind_each(fronts, listen_on, index, error, error_size);
+    if (rc != CG_OK)
+        return rc;
     log_write(LOG_LEVEL_INFO, "listening", "Listening", LOG_S("address", listen_on->address),
-              LOG_I("port", port), LOG_B("tls", fronts->ssl[index] != NULL));
+              LOG_I("port", bound_port(fronts->listen_fds[index])),
+              LOG_B("tls", fronts->ssl[index] != NULL), LOG_B("inherited", fd >= 0));
     return CG_OK;
 }
 
@@ -146,8 +191,9 @@ static int bind_consumer(struct fronts *fronts, const struct config *config, cha
     if (config->consumer.tls.certificate_file != NULL &&
         (fronts->consumer_ssl = tls_new(&config->consumer.tls, error, error_size)) == NULL)
         return CG_E_INVALID;
-    if (!port_is_free(&at, error, error_size) ||
-        (fronts->consumer_fd = open_listener(&at, at.port, error, error_size)) < 0)
+    if ((fronts->consumer_fd = inherited(&at, "consumer")) < 0 &&
+        (!port_is_free(&at, error, error_size) ||
+         (fronts->consumer_fd = open_listener(&at, at.port, error, error_size)) < 0))
         return CG_E_IO;
     port = bound_port(fronts->consumer_fd);
     log_write(LOG_LEVEL_INFO, "listening", "Listening for events", LOG_S("address", at.address),
@@ -163,7 +209,10 @@ static int bind_all(struct fronts *fronts, const struct config *config, char *er
     int rc = CG_OK;
     for (i = 0; i < fronts->num_listen && rc == CG_OK; ++i)
         rc = bind_one(fronts, &config->listen[i], i, error, error_size);
-    return rc == CG_OK ? bind_consumer(fronts, config, error, error_size) : rc;
+    if (rc == CG_OK)
+        rc = bind_consumer(fronts, config, error, error_size);
+    manager_drop_sockets();
+    return rc;
 }
 
 /* Descriptors are what connections cost: the cap leaves room for everything else. */
@@ -363,8 +412,10 @@ static void *front_main(void *data)
     connections_listen(front);
     if (front->consumer != NULL)
         consumer_listener_start(front->consumer);
-    while (!front->stopping)
+    while (!front->stopping) {
         h2o_evloop_run(front->loop, INT32_MAX);
+        atomic_store_explicit(&front->last_turn_ms, clock_monotonic_ms(), memory_order_relaxed);
+    }
     drain(front);
     front->stopped = 1;
     return NULL;
@@ -439,11 +490,23 @@ int fronts_run(struct fronts *fronts, struct owner *owner)
     for (i = 0; i < fronts->num_fronts; ++i) {
         struct front *front = &fronts->front[i];
         front->owner = owner;
+        atomic_store(&front->last_turn_ms, clock_monotonic_ms());
         if (pthread_create(&front->thread, NULL, front_main, front) != 0)
             return CG_E_NOMEM;
         front->running = 1;
     }
     return CG_OK;
+}
+
+int64_t fronts_last_turn_ms(const struct fronts *fronts)
+{
+    int64_t oldest = INT64_MAX;
+    size_t i;
+    for (i = 0; i < fronts->num_fronts; ++i) {
+        int64_t turn = atomic_load_explicit(&fronts->front[i].last_turn_ms, memory_order_relaxed);
+        oldest = turn < oldest ? turn : oldest;
+    }
+    return oldest;
 }
 
 void fronts_stop(struct fronts *fronts, unsigned grace_ms)

@@ -10,8 +10,6 @@
 #include "cctgate/version.h"
 #include "gateway/rest/rest.h"
 
-#define OWNER_SILENT_MS 30000
-
 /* Lives and dies with the request; `asking` is nulled by whichever of answer and time-out comes first. */
 struct asked {
     struct request *request;
@@ -169,19 +167,36 @@ static void answer_readiness(struct message *message)
     respond_json(request, status != NULL && strcmp(status, "ready") == 0 ? 200 : 503, result);
 }
 
-void get_readiness(struct request *request)
+static void not_ready(struct request *request, const char *reason)
 {
-    ask(request, owner_describe_readiness, answer_readiness);
+    respond_json(request, 503, json_pack("{s:s, s:[s]}", "status", "notReady", "reasons", reason));
 }
 
-/* This answer shows that this front's loop turns; the owner's last turn shows the other one. */
-void get_health(struct request *request)
+/* An owner that does not turn would never answer. */
+void get_readiness(struct request *request)
 {
     int64_t silent = clock_monotonic_ms() - owner_last_turn_ms(request->front->owner);
-    int alive = silent < OWNER_SILENT_MS;
-    respond_json(request, alive ? 200 : 503,
-                 json_pack("{s:s, s:s}", "status", alive ? "ok" : "ownerSilent", "version",
-                           CCTGATE_VERSION));
+
+    if (request->front->stopping)
+        not_ready(request, "the gateway is stopping");
+    else if (silent > CG_UNREADY_MS)
+        not_ready(request, "the gateway is too busy to say how it is");
+    else
+        ask(request, owner_describe_readiness, answer_readiness);
+}
+
+/* That this is answered shows that this front's loop turns; when they last turned, the others. */
+void get_health(struct request *request)
+{
+    int64_t now = clock_monotonic_ms();
+    const char *status = "ok";
+
+    if (now - owner_last_turn_ms(request->front->owner) > CG_SILENT_MS)
+        status = "ownerSilent";
+    else if (now - fronts_last_turn_ms(request->front->fronts) > CG_SILENT_MS)
+        status = "frontSilent";
+    respond_json(request, strcmp(status, "ok") == 0 ? 200 : 503,
+                 json_pack("{s:s, s:s}", "status", status, "version", CCTGATE_VERSION));
 }
 
 /* ---- metrics ---- */

@@ -21,7 +21,7 @@ struct fronts_settings {
     struct consumer *consumer; /* NULL: none; outlives the fronts */
 };
 
-/* Binds the listening sockets; logs one `listening` line each. CG_E_IO with `error`. No request is served before fronts_run. */
+/* Binds the listening sockets, or takes those that the service manager holds for their addresses (service_manager.h); logs one `listening` line each. CG_E_IO with `error`. No request is served before fronts_run. */
 int fronts_new(struct fronts **fronts, const struct fronts_settings *settings, char *error,
                size_t error_size);
 /* Loops, readers and mailboxes: from here on fronts_set_policy may be called. CG_E_IO. */
@@ -35,6 +35,8 @@ void fronts_set_policy(struct fronts *fronts, struct policy *policy);
  * The thread that calls fronts_stop.
  */
 int fronts_reload_tls(struct fronts *fronts, char *error, size_t error_size);
+/* When the loop that has turned least lately did so (monotonic ms); each does several times a second. From fronts_run on; any thread. */
+int64_t fronts_last_turn_ms(const struct fronts *fronts);
 /* Stops accepting, lets requests in progress end (at most `grace_ms`), joins the threads. */
 void fronts_stop(struct fronts *fronts, unsigned grace_ms);
 void fronts_free(struct fronts **fronts);

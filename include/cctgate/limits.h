@@ -83,6 +83,13 @@
 #define CG_TICKETS_MAX               10000
 #define CG_TICKET_LIFE_MS            30000
 
+/* when clients of events that are told to go are to come back: not before, and spread over so much */
+#define CG_RETRY_MIN_MS    500
+#define CG_RETRY_SPREAD_MS 4500
+
+#define CG_SILENT_MS       30000 /* a loop that has not turned for so long is dead: /healthz fails */
+#define CG_UNREADY_MS      3000  /* the owner has not turned: /readyz says so itself, without asking it */
+
 /* why a WebSocket is closed, RFC 6455 section 7.4 */
 #define CG_CLOSE_UNSUPPORTED  1003
 #define CG_CLOSE_POLICY       1008

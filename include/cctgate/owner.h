@@ -26,6 +26,8 @@ struct owner_settings {
     struct consumer *consumer; /* bound; NULL: no events are taken. Outlives the owner */
     /* A new policy (tokens and what they may see) is in force. Owner's thread; takes a reference if it keeps it. */
     void (*on_policy)(void *data, struct policy *policy);
+    /* A configuration that owner_reload gave is in force, or (not CG_OK) the one before it still is. Owner's thread; NULL: nobody minds. */
+    void (*on_reloaded)(void *data, int rc);
     /* Events that were committed, in order; borrowed. Owner's thread. */
     void (*on_events)(void *data, struct event *const *events, size_t num_events);
     void *data;

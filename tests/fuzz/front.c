@@ -273,9 +273,8 @@ static void put(struct store_txn *txn, enum record_kind kind, const char *id, co
                             .provenance = PROVENANCE_FETCH,
                             .body = body,
                             .body_length = strlen(body)};
-    int has_owners =
-        kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS ||
-        kind == RECORD_CALL;
+    int has_owners = kind == RECORD_AGENT || kind == RECORD_TERMINAL || kind == RECORD_ADDRESS ||
+                     kind == RECORD_CALL;
 
     FUZZ_CHECK(store_put(txn, kind, id, strlen(id), &record) == CG_OK);
     if (has_owners)
@@ -336,7 +335,8 @@ static void prepare(void)
 
 void fuzz_publish(void)
 {
-    static const char json[] = "{\"type\":\"cct.agent.property\",\"data\":{\"property\":\"READY\"}}";
+    static const char json[] =
+        "{\"type\":\"cct.agent.property\",\"data\":{\"property\":\"READY\"}}";
     static const uint32_t users[] = {1};
     struct event_parts parts = {.seq = world.seq + 1,
                                 .type = EVENT_AGENT_PROPERTY,
@@ -384,8 +384,8 @@ void fuzz_talk_begin(struct fuzz_talk *talk)
         exit(1);
     }
     talk->fd = fds[0];
-    sock = h2o_evloop_socket_create(world.front->loop, fds[1],
-                                    H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    sock =
+        h2o_evloop_socket_create(world.front->loop, fds[1], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     sock->on_close.cb = on_closed;
     sock->on_close.data = talk;
     h2o_accept(&world.front->accept[0], sock);

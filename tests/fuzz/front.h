@@ -12,8 +12,8 @@
 #define FUZZ_TOKEN "fuzz-token"
 
 struct fuzz_talk {
-    int fd; /* our end */
-    int gone; /* the front has closed its own */
+    int fd;       /* our end */
+    int gone;     /* the front has closed its own */
     char *answer; /* what has come so far; NUL-terminated */
     size_t length, capacity;
 };

@@ -96,8 +96,8 @@ static int same_object(const json_t *left, const json_t *right)
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)left, name, value) if (!fuzz_same(
-        value, json_object_get(right, name))) return 0;
+    json_object_foreach((json_t *)left, name,
+                        value) if (!fuzz_same(value, json_object_get(right, name))) return 0;
     json_object_foreach((json_t *)right, name, value) if (json_object_get(left, name) == NULL &&
                                                           !is_nothing(value)) return 0;
     return 1;

@@ -62,7 +62,10 @@ static void fill(struct store *store)
     FUZZ_CHECK(store_begin(store, &txn) == CG_OK);
     FUZZ_CHECK(store_user_id(txn, "user", &user) == CG_OK);
     for (i = 0; i < RECORDS; ++i) {
-        struct record record = {.fetched_at_ms = i + 1, .user = 1 + i % 3, .provenance = PROVENANCE_FETCH, .body = body};
+        struct record record = {.fetched_at_ms = i + 1,
+                                .user = 1 + i % 3,
+                                .provenance = PROVENANCE_FETCH,
+                                .body = body};
         record.body_length = body_of(i, body);
         snprintf(id, sizeof(id), "id%u", i);
         FUZZ_CHECK(store_put(txn, RECORD_CALL, id, strlen(id), &record) == CG_OK);
@@ -153,7 +156,11 @@ static void read_all(struct store *store, int is_new)
 
 static void write_more(struct store *store)
 {
-    struct record record = {.fetched_at_ms = 1, .user = 1, .provenance = PROVENANCE_EVENT, .body = "{}", .body_length = 2};
+    struct record record = {.fetched_at_ms = 1,
+                            .user = 1,
+                            .provenance = PROVENANCE_EVENT,
+                            .body = "{}",
+                            .body_length = 2};
     struct store_txn *txn;
     unsigned evicted;
 

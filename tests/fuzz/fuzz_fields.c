@@ -32,15 +32,13 @@ static void cache_control(const char *text, size_t length)
                    f.action == FRESHNESS_FETCH);
         FUZZ_CHECK(f.label != SYNC_LIVE);
         f = freshness_decide(NULL, &source, &policy, &directives, now_ms);
-        FUZZ_CHECK(f.action ==
-                   (directives.only_if_cached ? FRESHNESS_NOTHING : FRESHNESS_FETCH));
+        FUZZ_CHECK(f.action == (directives.only_if_cached ? FRESHNESS_NOTHING : FRESHNESS_FETCH));
     }
 }
 
 static void path(const char *text, size_t length)
 {
-    char decoded[CG_ID_BYTES_MAX + 1], again[CG_ID_BYTES_MAX + 1],
-        segment[3 * CG_ID_BYTES_MAX + 1];
+    char decoded[CG_ID_BYTES_MAX + 1], again[CG_ID_BYTES_MAX + 1], segment[3 * CG_ID_BYTES_MAX + 1];
     size_t decoded_length, again_length;
     char *end;
 

@@ -101,9 +101,10 @@ int durable_walk(struct durable *durable, enum durable_table table,
                                size_t length),
                  void *data)
 {
-    static const char letters[DURABLE_TABLES] = {
-        [DURABLE_LEASES] = 'L', [DURABLE_RESERVATIONS] = 'R', [DURABLE_STATE] = 'S',
-        [DURABLE_OUTCOMES] = 'O'};
+    static const char letters[DURABLE_TABLES] = {[DURABLE_LEASES] = 'L',
+                                                 [DURABLE_RESERVATIONS] = 'R',
+                                                 [DURABLE_STATE] = 'S',
+                                                 [DURABLE_OUTCOMES] = 'O'};
     const char *at = durable->rows, *end = at + durable->length, *stop;
     unsigned char key[CG_KEY_BYTES_MAX];
 

@@ -161,7 +161,8 @@ static size_t change(uint8_t *bytes, size_t length, size_t size, uint32_t *state
         if (count == 0 || length + count > size)
             return length;
         memmove(bytes + at + count, bytes + at, length - at);
-        memcpy(bytes + at, other->bytes + random_number(state) % (other->length - count + 1), count);
+        memcpy(bytes + at, other->bytes + random_number(state) % (other->length - count + 1),
+               count);
         return length + count;
     }
 }
