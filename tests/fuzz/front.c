@@ -119,9 +119,9 @@ void owner_command_send(struct owner *owner, struct command *command)
     answer(command->reply_to, &command->message, command->on_reply);
 }
 
-void owner_client_gone(struct owner *owner, uint64_t client)
+void owner_client_gone(struct owner *owner, uint64_t client, unsigned silent_ms)
 {
-    (void)owner, (void)client;
+    (void)owner, (void)client, (void)silent_ms;
 }
 
 int64_t owner_last_turn_ms(const struct owner *owner)

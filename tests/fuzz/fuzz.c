@@ -91,39 +91,87 @@ static int is_nothing(const json_t *value)
     return value == NULL || (json_is_array(value) && json_array_size(value) == 0);
 }
 
-static int same_object(const json_t *left, const json_t *right)
+static int is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static const char *next_word(const char *at)
+{
+    while (is_space(*at))
+        ++at;
+    return at;
+}
+
+static int same_words(const char *left, const char *right)
+{
+    left = next_word(left);
+    right = next_word(right);
+    while (*left != '\0' && *right != '\0') {
+        if (is_space(*left) != is_space(*right) || (!is_space(*left) && *left != *right))
+            return 0;
+        left = is_space(*left) ? next_word(left) : left + 1;
+        right = is_space(*right) ? next_word(right) : right + 1;
+    }
+    return *next_word(left) == '\0' && *next_word(right) == '\0';
+}
+
+static int compare(const json_t *left, const json_t *right, int loosely);
+
+static int same_object(const json_t *left, const json_t *right, int loosely)
 {
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)left, name,
-                        value) if (!fuzz_same(value, json_object_get(right, name))) return 0;
-    json_object_foreach((json_t *)right, name, value) if (json_object_get(left, name) == NULL &&
-                                                          !is_nothing(value)) return 0;
+    json_object_foreach((json_t *)left, name, value)
+    {
+        if (!compare(value, json_object_get(right, name), loosely))
+            return 0;
+    }
+    json_object_foreach((json_t *)right, name, value)
+    {
+        if (json_object_get(left, name) == NULL && !compare(NULL, value, loosely))
+            return 0;
+    }
     return 1;
 }
 
-static int same_array(const json_t *left, const json_t *right)
+static int same_array(const json_t *left, const json_t *right, int loosely)
 {
     size_t i;
 
     if (json_array_size(left) != json_array_size(right))
         return 0;
     for (i = 0; i < json_array_size(left); ++i)
-        if (!fuzz_same(json_array_get(left, i), json_array_get(right, i)))
+        if (!compare(json_array_get(left, i), json_array_get(right, i), loosely))
             return 0;
     return 1;
 }
 
-int fuzz_same(const json_t *left, const json_t *right)
+static int compare(const json_t *left, const json_t *right, int loosely)
 {
+    if (loosely && (left == NULL || right == NULL) &&
+        json_string_length(left ? left : right) == 0 && json_is_string(left ? left : right))
+        return 1;
     if (is_nothing(left) || is_nothing(right))
         return is_nothing(left) && is_nothing(right);
     if (json_is_object(left) && json_is_object(right))
-        return same_object(left, right);
+        return same_object(left, right, loosely);
     if (json_is_array(left) && json_is_array(right))
-        return same_array(left, right);
+        return same_array(left, right, loosely);
+    if (loosely && json_is_string(left) && json_is_string(right))
+        return same_words(json_string_value(left), json_string_value(right));
     return json_equal(left, right);
+}
+
+int fuzz_same(const json_t *left, const json_t *right)
+{
+    return compare(left, right, 0);
+}
+
+int fuzz_alike(const json_t *left, const json_t *right)
+{
+    return compare(left, right, 1);
 }
 
 static char folder[PATH_MAX];
