@@ -43,7 +43,7 @@ const struct contract_operation *fuzz_operation(const char *text);
 
 /* Equal as JSON, where an empty array is as good as none. */
 int fuzz_same(const json_t *left, const json_t *right);
-/* The same, where white space is as XML Schema collapses it, and an empty string is as good as none. */
+/* The same, where white space is as XML Schema collapses it, an empty string is as good as none, and {"#text":x} is x. */
 int fuzz_alike(const json_t *left, const json_t *right);
 
 /* A folder of this process below TMPDIR, in memory where that is not set; it goes with the process. */

@@ -830,6 +830,7 @@ static void test_stop_with_clients(void **cmocka)
     fronts_stop(f.fronts, 1000);
     state(&f); /* the owner goes on for a moment */
     for (i = 0; i < 10; ++i) {
+        json_decref(receive(&peers[i], "closing"));
         assert_null(receive_or_close(&peers[i], &code));
         assert_int_equal(code, 1012);
         disconnect(&peers[i]);
@@ -841,9 +842,47 @@ static void test_stop_with_clients(void **cmocka)
     remove_tree(f.directory);
 }
 
+/* ---- health ---- */
+
+struct obstacle {
+    struct message message;
+    atomic_int reached, lifted;
+};
+
+static void on_obstacle(struct message *message)
+{
+    struct obstacle *obstacle = (struct obstacle *)message;
+    atomic_store(&obstacle->reached, 1);
+    while (!atomic_load(&obstacle->lifted))
+        usleep(1000);
+}
+
+/* The one that hangs counts, not those that turn. */
+static void a_front_that_hangs_is_noticed(void **state)
+{
+    struct obstacle obstacle = {.message = {.on_deliver = on_obstacle}};
+    struct fixture f;
+    int64_t hung;
+
+    (void)state;
+    start(&f, 2, "");
+    mailbox_send(&f.fronts->front[1].mailbox, &obstacle.message);
+    while (!atomic_load(&obstacle.reached))
+        usleep(1000);
+    hung = atomic_load(&f.fronts->front[1].last_turn_ms);
+    while (atomic_load(&f.fronts->front[0].last_turn_ms) < hung + 500)
+        usleep(1000);
+    assert_int_equal(fronts_last_turn_ms(f.fronts), hung);
+    atomic_store(&obstacle.lifted, 1);
+    while (fronts_last_turn_ms(f.fronts) < hung + 500)
+        usleep(1000);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_front_that_hangs_is_noticed),
         cmocka_unit_test(test_live),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_resume),
