@@ -45,7 +45,8 @@ struct front {
     struct hub *hub; /* clients of events */
     pthread_t thread;
     int running;
-    _Atomic int64_t last_turn_ms; /* monotonic; the hub's tick turns the loop when nothing else does */
+    _Atomic int64_t
+        last_turn_ms; /* monotonic; the hub's tick turns the loop when nothing else does */
     h2o_evloop_t *loop;
     h2o_context_t context;
     h2o_accept_ctx_t *accept; /* one per listen entry */

@@ -87,8 +87,8 @@
 #define CG_RETRY_MIN_MS    500
 #define CG_RETRY_SPREAD_MS 4500
 
-#define CG_SILENT_MS       30000 /* a loop that has not turned for so long is dead: /healthz fails */
-#define CG_UNREADY_MS      3000  /* the owner has not turned: /readyz says so itself, without asking it */
+#define CG_SILENT_MS  30000 /* a loop that has not turned for so long is dead: /healthz fails */
+#define CG_UNREADY_MS 3000 /* the owner has not turned: /readyz says so itself, without asking it */
 
 /* why a WebSocket is closed, RFC 6455 section 7.4 */
 #define CG_CLOSE_UNSUPPORTED  1003

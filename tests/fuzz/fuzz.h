@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
         if (!(condition))                                                                          \
             fuzz_failed(#condition, __FILE__, __LINE__);                                           \
     } while (0)
-_Noreturn void fuzz_failed(const char *condition, const char *file, int line);
+void fuzz_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 /* libxml2 as the program sets it up, a seed of its own for hashes, no log below errors. The first call counts. */
 void fuzz_init(void);
