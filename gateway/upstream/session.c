@@ -103,6 +103,8 @@ static void session_free(struct session *session)
     free(session->user);
     free(session->domain);
     free(session->agent);
+    json_decref(session->note);
+    json_decref(session->left_note);
     if (session->heir != NULL)
         session_drop(session->heir);
     free(session);
@@ -132,6 +134,15 @@ void session_drop(struct session *session)
         session_free(session);
 }
 
+static void free_left(struct sessions *sessions)
+{
+    struct left_token *left;
+    while ((left = sessions->left) != NULL) {
+        sessions->left = left->next;
+        left_token_free(&left);
+    }
+}
+
 void sessions_free(struct sessions **in)
 {
     struct sessions *sessions = *in;
@@ -152,6 +163,8 @@ void sessions_free(struct sessions **in)
         session_drop(session);
         retire(session);
     }
+    free_left(sessions);
+    journal_free(&sessions->journal);
     free(sessions->by_number);
     config_unref(&sessions->config);
     free(sessions);
@@ -286,6 +299,7 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
 {
     struct login_credentials credentials = {
         config->user, config->domain != NULL ? config->domain : "", config->password};
+    struct left_token *left;
     struct session *session;
 
     if (number == 0 || number >= SESSION_VIEWS_MAX)
@@ -300,6 +314,9 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
         session_remove(session, "no memory");
         return CG_E_NOMEM;
     }
+    if ((left = journal_take(sessions, credentials.user, credentials.domain)) != NULL)
+        session_adopt(session, left);
+    left_token_free(&left);
     session_connect(session);
     return CG_OK;
 }
@@ -438,4 +455,5 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     summary->login_failures = sessions->login_failures;
     summary->losses = sessions->losses;
     summary->heartbeats = sessions->heartbeats;
+    summary->adoptions = sessions->adoptions;
 }

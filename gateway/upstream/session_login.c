@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cctgate/durable.h"
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "gateway/upstream/session_private.h"
@@ -225,6 +226,12 @@ static void came_up(struct session *session)
     session->up_since_ms = sessions->loop->now_ms;
     session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
+    if (session->adopted) {
+        ++sessions->adoptions;
+        log_write(LOG_LEVEL_INFO, "sessionAdopted", "A session that a crash had left lives on",
+                  LOG_S("user", session->user));
+    }
+    session->adopted = 0;
     remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
     publish_healthy(session);
@@ -235,6 +242,46 @@ static void came_up(struct session *session)
     sessions_settled(sessions, session->number);
 }
 
+struct arrival {
+    struct session *session;
+    unsigned generation;
+};
+
+/* Nobody is told of the session before its token is on the disk; where the disk refuses that, the session matters more. */
+static void on_journalled(struct message *message)
+{
+    struct durable_done *done = (struct durable_done *)message;
+    struct arrival *arrival = done->data;
+    struct session *session = arrival->session;
+    int current = !session->removed && !session->logging_off && session->token != NULL &&
+                  session->generation == arrival->generation;
+
+    if (current && done->rc != CG_OK)
+        log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
+                  "A crash would leave this session at the contact centre",
+                  LOG_S("user", session->user), LOG_S("reason", cg_error_name(done->rc)));
+    if (current)
+        session->unjournalled = done->rc != CG_OK;
+    if (current && session->state == SESSION_CONNECTING)
+        came_up(session);
+    session_drop(session);
+    free(arrival);
+    free(done);
+}
+
+static void journal(struct session *session)
+{
+    struct arrival *arrival = malloc(sizeof(*arrival));
+
+    if (arrival == NULL)
+        abort();
+    *arrival = (struct arrival){session_hold(session), session->generation};
+    journal_put(session->all,
+                &(struct journal_entry){session->user, session->domain, session->token,
+                                        session->note, &session->row},
+                on_journalled, arrival);
+}
+
 void session_arrive(struct session *session, const char *token)
 {
     timer_disarm(session->all->loop, &session->retry);
@@ -243,7 +290,13 @@ void session_arrive(struct session *session, const char *token)
         abort();
     ++session->generation;
     session_prove_password(session);
-    came_up(session);
+    if (session->all->journal == NULL) {
+        came_up(session);
+        return;
+    }
+    session->busy = 1;
+    session_set_state(session, SESSION_CONNECTING);
+    journal(session);
 }
 
 void session_announce_down(struct session *session, const char *why)
@@ -325,7 +378,8 @@ static void login_done(struct session *session, struct upstream_call *call)
 
     if (token != NULL && (session->removed || session->logging_off)) {
         /* it came too late, for a session that is no longer wanted: it must not live on upstream */
-        sessions_depart(session->all, session->user, token,
+        sessions_depart(session->all,
+                        &(struct departing_token){session->user, session->domain, token, NULL},
                         session->removed ? DEPARTURE_DISCARDED : DEPARTURE_END);
     } else if (token != NULL) {
         log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
@@ -376,8 +430,9 @@ static void on_verified(struct message *message)
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
         } else if (call->rc == CG_E_FAULT || !login_is_away(call->rc)) {
-            session_lose(session,
-                         CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
+            if (call->rc != CG_E_FAULT)
+                session_abandon_token(session); /* it cannot be proven, a new one can */
+            session_lose(session, CG_E_SESSION);
         } else {
             if (call->rc == CG_E_REFUSED)
                 sessions_endpoint_lost(session->all);
@@ -401,6 +456,11 @@ void session_lose(struct session *session, int rc)
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
     publish_lost(session);
     session_forget_token(session);
+    journal_strike(session->all, session->user, &session->row);
+    json_decref(session->note);
+    json_decref(session->left_note);
+    session->note = session->left_note = NULL;
+    session->adopted = 0;
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     remember_failure(session, rc, NULL);
@@ -460,6 +520,8 @@ void session_on_heartbeat(struct timer *timer)
 
     if (session->state != SESSION_UP)
         return;
+    if (session->unjournalled)
+        journal(session);
     if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
         session_prove(session);
     arm_heartbeat(session);

@@ -178,6 +178,15 @@ static void answer_same(struct sign_on_line *line, const struct sign_on *tried,
     answer(last, outcome);
 }
 
+static void depart(struct sign_on_line *line, const char *token, enum departure_cause cause)
+{
+    const struct sign_on *tried = line->tried;
+    sessions_depart(line->all,
+                    &(struct departing_token){
+                        tried->user, tried->domain != NULL ? tried->domain : "", token, NULL},
+                    cause);
+}
+
 /* The password is right. What it gave is the session's, if that has none; then the line finds a session that takes the password. */
 static int take_in(struct sign_on_line *line, const char *token)
 {
@@ -194,7 +203,7 @@ static int take_in(struct sign_on_line *line, const char *token)
     else if (session != NULL && !session_is_password(session, tried->password))
         rc = session_set_password(session, tried->password);
     if (session == NULL || rc != CG_OK || session->token != NULL || session->busy) {
-        sessions_depart(sessions, tried->user, token, DEPARTURE_DISCARDED);
+        depart(line, token, DEPARTURE_DISCARDED);
         if (session != NULL)
             session_prove_password(session);
         return rc;
@@ -216,7 +225,7 @@ static void on_tried(struct message *message)
     if (call->rc == CG_OK && token == NULL)
         outcome.rc = CG_E_PROTOCOL;
     if (token != NULL && sessions->ending)
-        sessions_depart(sessions, tried->user, token, DEPARTURE_END);
+        depart(line, token, DEPARTURE_END);
     else if (token != NULL)
         outcome.rc = take_in(line, token);
     else if (login_is_denied(call->rc, &call->fault))

@@ -24,6 +24,7 @@
 #include "cctgate/loop.h"
 #include "cctgate/upstream.h"
 
+struct durable;
 struct sessions;
 struct session;
 
@@ -78,6 +79,28 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
  * of the configured ones, or lives on as one that was signed on, since somebody is attached to it.
  */
 int sessions_remove(struct sessions *sessions, uint32_t user);
+
+/*
+ * The journal of tokens (DOMAIN rule 9): every token is written to DURABLE_SESSIONS, encrypted, before its session is announced, and
+ * struck out when it is over. Opened once, before the first session is added; `directory` holds the key's file. What a crash has left is read here:
+ * sessions_add takes up the token of its user, and proves it by a real call before it logs in anew. CG_E_IO, CG_E_NOMEM,
+ * CG_E_LIMIT (`error` says what).
+ */
+int sessions_open_journal(struct sessions *sessions, struct durable *durable, const char *directory,
+                          char *error, size_t error_size);
+/*
+ * The session of a user that the configuration may not name, for whom a bearer was found after a restart: the one that is there, or one with
+ * the token that a crash has left, which is proven first; attach to it. NULL: there is neither; the user must sign on again. Before sessions_settle.
+ */
+struct session *sessions_take_up(struct sessions *sessions, uint32_t number, const char *user);
+/* Whoever wants one of the tokens that were left has taken it: the others are logged off. */
+void sessions_settle(struct sessions *sessions);
+
+/* Something that is to be known after a crash, kept with the token, encrypted like it, and forgotten with it. Takes a reference. */
+void session_set_note(struct session *session, json_t *note);
+/* The note of the crashed process, once, in on_up. The reference is the caller's. NULL: there is none. */
+json_t *session_take_left_note(struct session *session);
+
 struct session *sessions_find(struct sessions *sessions, uint32_t user);
 struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
 /* Takes over pacing, heartbeat and time-outs of a new configuration. */
@@ -164,6 +187,7 @@ struct sessions_summary {
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     uint64_t logins, login_failures, losses, heartbeats;
+    uint64_t adoptions; /* sessions that a crash had left and that live on */
 };
 /* `unread` may be NULL. */
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,
