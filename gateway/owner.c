@@ -350,6 +350,13 @@ static void on_session_parting(void *data, struct session *session)
         subscriptions_session_parting(owner->subscriptions, session);
 }
 
+static void on_session_renewed(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_renewed(owner->subscriptions, session);
+}
+
 static void on_session_removed(void *data, uint32_t user)
 {
     struct owner *owner = data;
@@ -585,6 +592,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
                                          .on_removed = on_session_removed,
+                                         .on_renewed = on_session_renewed,
                                          .data = owner};
     struct model_settings model = {&owner->loop,        owner->store,
                                    owner->contract,     owner->config,

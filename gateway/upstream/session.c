@@ -74,6 +74,7 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->on_down = settings->on_down;
     sessions->on_parting = settings->on_parting;
     sessions->on_removed = settings->on_removed;
+    sessions->on_renewed = settings->on_renewed;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
     sessions->login_timer.on_due = sessions_on_login_timer;
@@ -382,6 +383,11 @@ const char *session_agent(const struct session *session)
 uint32_t session_number(const struct session *session)
 {
     return session->number;
+}
+
+unsigned session_generation(const struct session *session)
+{
+    return session->generation;
 }
 
 int session_is_shared(const struct session *session)

@@ -132,6 +132,16 @@ void sessions_depart(struct sessions *sessions, const struct departing_token *to
     parted(new_departure(sessions, token, cause));
 }
 
+void session_depart_later(struct session *session)
+{
+    struct departing_token token = token_of(session);
+    struct departure *departure = new_departure(session->all, &token, DEPARTURE_DISCARDED);
+
+    departure->parting = 0;
+    timer_arm(session->all->loop, &departure->again, OVERLAP_MS);
+    session_forget_token(session);
+}
+
 void session_abandon_token(struct session *session)
 {
     struct departing_token token = token_of(session);

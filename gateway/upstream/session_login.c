@@ -201,6 +201,8 @@ void session_connect(struct session *session)
     }
     session->busy = 1;
     session_set_state(session, SESSION_CONNECTING);
+    if (session->renewing)
+        return; /* that login serves as well */
     if (session->token != NULL)
         submit(session, sessions->heartbeat, session->token, on_verified);
     else
@@ -285,7 +287,7 @@ static void journal(struct session *session)
 void session_arrive(struct session *session, const char *token)
 {
     timer_disarm(session->all->loop, &session->retry);
-    session_forget_token(session);
+    session_abandon_token(session);
     if ((session->token = strdup(token)) == NULL)
         abort();
     ++session->generation;
@@ -372,10 +374,50 @@ static void end_call(struct upstream_call *call)
     upstream_call_free(&call);
 }
 
+/* ---- a new token before the end of the old one ---- */
+
+static void renewed(struct session *session, const char *token)
+{
+    struct sessions *sessions = session->all;
+
+    session_depart_later(session);
+    if ((session->token = strdup(token)) == NULL)
+        abort();
+    ++session->generation;
+    session->missed_heartbeats = 0;
+    session->up_since_ms = session->last_activity_ms = sessions->loop->now_ms;
+    session_prove_password(session);
+    log_write(LOG_LEVEL_INFO, "sessionRenewed", "Logged in anew before the session's end",
+              LOG_S("user", session->user));
+    if (sessions->journal != NULL)
+        journal(session);
+    if (sessions->on_renewed != NULL)
+        sessions->on_renewed(sessions->data, session);
+}
+
+void session_renew(struct session *session)
+{
+    if (!session_is_up(session) || session->renewing || session->password == NULL)
+        return;
+    session->renewing = 1;
+    sessions_queue_login(session->all, &session->login);
+}
+
 static void login_done(struct session *session, struct upstream_call *call)
 {
     const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
+    int renewing = session->renewing;
 
+    session->renewing = 0;
+    if (renewing && session_is_up(session)) {
+        if (token != NULL)
+            renewed(session, token);
+        else
+            log_write(LOG_LEVEL_WARNING, "renewalFailed",
+                      "Could not log in anew before the session's end",
+                      LOG_S("user", session->user), LOG_S("reason", cg_error_name(call->rc)));
+        return;
+    }
     if (token != NULL && (session->removed || session->logging_off)) {
         /* it came too late, for a session that is no longer wanted: it must not live on upstream */
         sessions_depart(session->all,

@@ -15,6 +15,7 @@
 #define MISSED_HEARTBEATS_MAX  2 /* a server that takes connections and is silent is away, too */
 #define LOGINS_PER_SECOND_MAX  1000
 #define PARTING_MS             1000
+#define OVERLAP_MS             30000 /* a token that was replaced before its end is kept for so long */
 #define LEAVING_BACKOFF_MIN_MS 1000
 #define LEAVING_BACKOFF_MAX_MS 60000
 #define PROOF_BYTES            32
@@ -93,6 +94,7 @@ struct session {
     unsigned generation;         /* counts tokens */
     struct journal_id row;       /* of the token */
     int unjournalled;            /* the disk refused it */
+    int renewing;                /* a login is under way while the token still lives */
     int adopted;                 /* the token is one that a crash has left, and not proven yet */
     json_t *note, *left_note;    /* what goes with the token; what came with one that was adopted */
     int announced;               /* on_up has run, and on_down has not */
@@ -125,6 +127,7 @@ struct sessions {
     void (*on_down)(void *, struct session *, const char *);
     void (*on_parting)(void *, struct session *);
     void (*on_removed)(void *, uint32_t);
+    void (*on_renewed)(void *, struct session *);
     void *data;
     const struct contract_operation *login, *logoff, *heartbeat;
     struct session *first;
@@ -202,6 +205,8 @@ struct departing_token {
 };
 void sessions_depart(struct sessions *sessions, const struct departing_token *token,
                      enum departure_cause cause);
+/* The same in a while: it is still told things by. */
+void session_depart_later(struct session *session);
 /* Its token may live, but is not used any more. */
 void session_abandon_token(struct session *session);
 void sessions_check_end(struct sessions *sessions);

@@ -196,6 +196,7 @@ static struct subscriber *make_subscriber(struct subscriptions *all, struct sess
     subscriber->number = session_number(session);
     subscriber->attempt.on_due = on_attempt;
     subscriber->renewal.on_due = subscription_on_renewal;
+    subscriber->session_end.on_due = subscription_on_session_end;
     HASH_ADD(hh, all->subscribers, number, sizeof(subscriber->number), subscriber);
     return subscriber;
 }
@@ -240,6 +241,17 @@ void subscriptions_session_up(struct subscriptions *all, struct session *session
     subscriber_attempt(subscriber, 0);
 }
 
+void subscriptions_session_renewed(struct subscriptions *all, struct session *session)
+{
+    struct subscriber *subscriber = find_subscriber(all, session_number(session));
+
+    if (subscriber == NULL)
+        return;
+    subscriber->session_end_ms = 0;
+    timer_disarm(all->settings.loop, &subscriber->session_end);
+    subscriber_attempt(subscriber, 0);
+}
+
 void subscriptions_session_down(struct subscriptions *all, struct session *session, const char *why)
 {
     struct subscriber *subscriber = find_subscriber(all, session_number(session));
@@ -249,6 +261,7 @@ void subscriptions_session_down(struct subscriptions *all, struct session *sessi
         return;
     was_active = subscriber->active != NULL;
     timer_disarm(all->settings.loop, &subscriber->attempt);
+    timer_disarm(all->settings.loop, &subscriber->session_end);
     if (subscriber->pending != NULL)
         subscription_retire(subscriber->pending, 0);
     if (was_active)
@@ -266,6 +279,7 @@ static void free_subscriber(struct subscriber *subscriber)
 
     timer_disarm(all->settings.loop, &subscriber->attempt);
     timer_disarm(all->settings.loop, &subscriber->renewal);
+    timer_disarm(all->settings.loop, &subscriber->session_end);
     if (subscriber->pending != NULL)
         subscription_retire(subscriber->pending, 0);
     if (subscriber->active != NULL)

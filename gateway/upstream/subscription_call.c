@@ -361,6 +361,7 @@ static struct subscription *subscription_new(struct subscriber *subscriber)
     subscription->all = all;
     subscription->of = subscriber;
     subscription->way = subscription_way(all);
+    subscription->generation = session_generation(subscriber->session);
     subscription->held_end = &subscription->held;
     if (consumer_make_secret(secret, subscription->digest) != CG_OK ||
         asprintf(&subscription->url, "%s/%s", consumer_url(all->settings.consumer), secret) < 0 ||

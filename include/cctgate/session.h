@@ -61,6 +61,8 @@ struct sessions_settings {
     void (*on_parting)(void *data, struct session *session);
     /* A session that was signed on has lingered long enough and is gone for good: nothing of its user is live any more. NULL: nobody minds. */
     void (*on_removed)(void *data, uint32_t user);
+    /* session_renew has given it another token; the one before lives on for a moment. It is up all the while. NULL: nobody minds. */
+    void (*on_renewed)(void *data, struct session *session);
     void *data;
 };
 
@@ -175,7 +177,13 @@ void session_discard(struct session *session, json_t *result);
 int session_is_up(const struct session *session);
 /* A small real call at once, as the heartbeat makes it: moves the upstream's timer, and finds out whether the session is there. */
 void session_prove(struct session *session);
-/* The upstream has told that the session has ended, or will in a moment: as if a call had been told so by a fault. */
+/*
+ * Its end is near and a call does not move it: logs in anew while the token still lives, and goes over to the new one (on_renewed). Where that comes to
+ * nothing, the end is a loss as any other.
+ */
+void session_renew(struct session *session);
+unsigned session_generation(const struct session *session); /* counts its tokens */
+/* The upstream has told that the session has ended: as if a call had been told so by a fault. */
 void session_ended(struct session *session);
 
 /* [{"user","domain","agent","state","endpoint","since","staleSince","shared","signedOn"}], for those of `users` (numbers; NULL: all). New reference. */
