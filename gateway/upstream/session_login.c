@@ -73,13 +73,25 @@ static unsigned cap(const struct sessions *sessions)
     return n < 1 ? 1 : n > LOGINS_PER_SECOND_MAX ? LOGINS_PER_SECOND_MAX : n;
 }
 
-/* The login that is `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too. */
+static int64_t login_before(const struct sessions *sessions, unsigned back)
+{
+    return sessions
+        ->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) % LOGINS_PER_SECOND_MAX];
+}
+
+/*
+ * Evenly: what is on its way when the process is killed is lost to the journal, so as little as possible is at any time. And the login that is
+ * `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too.
+ */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
-    unsigned back =
-        (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
-    int64_t then = sessions->login_ring[back];
-    return then == 0 ? 0 : then + 1005 - clock_monotonic_ms();
+    unsigned most = cap(sessions);
+    int64_t then = login_before(sessions, most), last = login_before(sessions, 1);
+    int64_t now = clock_monotonic_ms();
+    int64_t due = then == 0 ? now : then + 1005;
+    int64_t next = last == 0 ? now : last + 1000 / most;
+
+    return (due > next ? due : next) - now;
 }
 
 static void on_verified(struct message *message);
@@ -244,6 +256,12 @@ static void came_up(struct session *session)
     sessions_settled(sessions, session->number);
 }
 
+static void log_logged_in(const struct session *session)
+{
+    log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
+              LOG_S("user", session->user), LOG_I("elapsedMs", session->login_ms));
+}
+
 struct arrival {
     struct session *session;
     unsigned generation;
@@ -264,8 +282,10 @@ static void on_journalled(struct message *message)
                   LOG_S("user", session->user), LOG_S("reason", cg_error_name(done->rc)));
     if (current)
         session->unjournalled = done->rc != CG_OK;
-    if (current && session->state == SESSION_CONNECTING)
+    if (current && session->state == SESSION_CONNECTING) {
+        log_logged_in(session);
         came_up(session);
+    }
     session_drop(session);
     free(arrival);
     free(done);
@@ -293,6 +313,7 @@ void session_arrive(struct session *session, const char *token)
     ++session->generation;
     session_prove_password(session);
     if (session->all->journal == NULL) {
+        log_logged_in(session);
         came_up(session);
         return;
     }
@@ -424,8 +445,7 @@ static void login_done(struct session *session, struct upstream_call *call)
                         &(struct departing_token){session->user, session->domain, token, NULL},
                         session->removed ? DEPARTURE_DISCARDED : DEPARTURE_END);
     } else if (token != NULL) {
-        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
-                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
+        session->login_ms = call->elapsed_us / 1000;
         session_arrive(session, token);
     } else if (!session->removed && !session->logging_off) {
         if (call->rc == CG_E_REFUSED)

@@ -116,6 +116,7 @@ struct session {
     struct timer retry, heartbeat;
     struct pending_call *waiting, **waiting_end;
     struct login_turn login;
+    int64_t login_ms; /* how long the last one took */
 };
 
 struct sessions {
