@@ -199,6 +199,7 @@ void left_token_free(struct left_token **left)
     secret_wipe(&(*left)->token);
     free((*left)->user);
     free((*left)->domain);
+    free((*left)->endpoint);
     json_decref((*left)->note);
     free(*left);
     *left = NULL;
@@ -208,6 +209,7 @@ static struct left_token *left_token_of(json_t *row, const char *user, const cha
 {
     const char *token = json_string_value(json_object_get(row, "token"));
     const char *domain = json_string_value(json_object_get(row, "domain"));
+    const char *endpoint = json_string_value(json_object_get(row, "endpoint"));
     struct left_token *left = calloc(1, sizeof(*left));
 
     if (left == NULL)
@@ -215,10 +217,11 @@ static struct left_token *left_token_of(json_t *row, const char *user, const cha
     left->user = strdup(user);
     left->domain = strdup(domain != NULL ? domain : "");
     left->token = strdup(token != NULL ? token : "");
+    left->endpoint = strdup(endpoint != NULL ? endpoint : "");
     left->since_ms = json_integer_value(json_object_get(row, "since"));
     left->note = json_incref(json_object_get(row, "note"));
     memcpy(left->id.text, id, JOURNAL_ID_BYTES);
-    if (left->user == NULL || left->domain == NULL || left->token == NULL)
+    if (left->user == NULL || left->domain == NULL || left->token == NULL || left->endpoint == NULL)
         abort();
     if (*left->token == '\0')
         left_token_free(&left);
@@ -351,11 +354,17 @@ static int make_id(struct journal_id *id)
     return CG_OK;
 }
 
-static int put_row(const struct journal *journal, struct durable_batch *batch,
+static const char *endpoint_of(const struct sessions *sessions)
+{
+    return config_campus(sessions->config)->name;
+}
+
+static int put_row(const struct sessions *sessions, struct durable_batch *batch,
                    const struct journal_entry *entry)
 {
-    json_t *row = json_pack("{s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token", entry->token,
-                            "since", (json_int_t)clock_unix_ms(), "note", entry->note);
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token",
+                            entry->token, "endpoint", endpoint_of(sessions), "since",
+                            (json_int_t)clock_unix_ms(), "note", entry->note);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
     char key[ROW_KEY_BYTES];
     size_t key_length = row_key(key, entry->user, entry->id);
@@ -365,7 +374,8 @@ static int put_row(const struct journal *journal, struct durable_batch *batch,
 
     if (row == NULL || text == NULL || sealed == NULL)
         abort();
-    if (key_length > 0 && (rc = seal(journal->key, key, key_length, text, sealed)) == CG_OK)
+    if (key_length > 0 &&
+        (rc = seal(sessions->journal->key, key, key_length, text, sealed)) == CG_OK)
         durable_put(batch, DURABLE_SESSIONS, key, key_length, sealed,
                     HEADER_BYTES + length + TAG_BYTES);
     free(sealed);
@@ -382,8 +392,7 @@ void journal_put(struct sessions *sessions, const struct journal_entry *entry,
     if (sessions->journal == NULL)
         return;
     batch = durable_batch_new();
-    if ((rc = make_id(entry->id)) != CG_OK ||
-        (rc = put_row(sessions->journal, batch, entry)) != CG_OK)
+    if ((rc = make_id(entry->id)) != CG_OK || (rc = put_row(sessions, batch, entry)) != CG_OK)
         log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
                   "A crash would leave this session at the contact centre",
                   LOG_S("user", entry->user), LOG_S("reason", cg_error_name(rc)));
@@ -412,7 +421,7 @@ struct left_token *journal_take(struct sessions *sessions, const char *user, con
     struct left_token **at, **best = NULL, *left;
 
     for (at = &sessions->left; *at != NULL; at = &(*at)->next)
-        if (strcmp((*at)->user, user) == 0 &&
+        if (strcmp((*at)->user, user) == 0 && strcmp((*at)->endpoint, endpoint_of(sessions)) == 0 &&
             (domain == NULL || strcasecmp((*at)->domain, domain) == 0) &&
             (best == NULL || (*at)->since_ms > (*best)->since_ms))
             best = at;

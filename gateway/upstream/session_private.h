@@ -32,6 +32,7 @@ struct journal_id {
 struct left_token {
     struct left_token *next;
     char *user, *domain, *token;
+    char *endpoint;   /* the name of the one that knows it */
     int64_t since_ms; /* Unix */
     json_t *note;     /* session_set_note's, or NULL */
     struct journal_id id;
