@@ -2,8 +2,9 @@
  * The journal of the upstream's tokens: what a crash leaves at the contact centre is known to the next start (DOMAIN 2.5, rule 9).
  *
  * A token is written down before its session is announced, and struck out when the contact centre has said that it is over; one that only
- * proved a password is written down, too, until it is logged off. What is between the contact centre's answer and the commit
- * is lost by a crash: such a session ends by the contact centre's own timer.
+ * proved a password is written down, too, until it is logged off. Between the contact centre's answer and the commit it is in a mapped file
+ * (session_slots.h), which outlives the process. What is left is an answer that was on its way when the process was killed: such a
+ * session ends by the contact centre's own timer.
  *
  * Rows: key = user NUL 16 hexadecimal digits; value = version, nonce, ciphertext, tag: AES-256-GCM with the row's key as associated data, so
  * that no row can stand for another user's. The key is in a file of its own beside the store, made at the first start. Who has both has the tokens.
@@ -27,6 +28,7 @@
 #include "cctgate/log.h"
 #include "cctgate/secret.h"
 #include "gateway/upstream/session_private.h"
+#include "gateway/upstream/session_slots.h"
 
 #define KEY_FILE      "session.key"
 #define KEY_BYTES     32
@@ -38,6 +40,7 @@
 
 struct journal {
     struct durable *durable;
+    struct slots *slots;
     uint8_t key[KEY_BYTES];
     struct left_token *left; /* while it is read */
     uint64_t unreadable;
@@ -263,7 +266,7 @@ static struct left_token *read_row(const struct journal *journal, const char *ke
 
 struct reading {
     struct journal *journal;
-    struct durable_batch *unreadable;
+    struct durable_batch *batch;
 };
 
 static int on_row(void *data, const void *key, size_t key_length, const void *value, size_t length)
@@ -273,7 +276,7 @@ static int on_row(void *data, const void *key, size_t key_length, const void *va
 
     if (left == NULL) {
         ++reading->journal->unreadable;
-        durable_delete(reading->unreadable, DURABLE_SESSIONS, key, key_length);
+        durable_delete(reading->batch, DURABLE_SESSIONS, key, key_length);
         return 0;
     }
     left->next = reading->journal->left;
@@ -281,16 +284,44 @@ static int on_row(void *data, const void *key, size_t key_length, const void *va
     return 0;
 }
 
+static int is_known(const struct journal *journal, const struct left_token *wanted)
+{
+    const struct left_token *left;
+    for (left = journal->left; left != NULL; left = left->next)
+        if (strcmp(left->user, wanted->user) == 0 && strcmp(left->id.text, wanted->id.text) == 0)
+            return 1;
+    return 0;
+}
+
+/* It had not come to the disk. Now it does, and goes from its slot when its session is over. */
+static void on_slot(void *data, const void *key, size_t key_length, const void *value,
+                    size_t length)
+{
+    struct reading *reading = data;
+    struct left_token *left = read_row(reading->journal, key, key_length, value, length);
+
+    if (left == NULL || is_known(reading->journal, left)) {
+        slots_drop(reading->journal->slots, key, key_length);
+        left_token_free(&left);
+        return;
+    }
+    durable_put(reading->batch, DURABLE_SESSIONS, key, key_length, value, length);
+    left->next = reading->journal->left;
+    reading->journal->left = left;
+}
+
 static int read_rows(struct journal *journal)
 {
     struct reading reading = {journal, durable_batch_new()};
     int rc = durable_walk(journal->durable, DURABLE_SESSIONS, on_row, &reading);
 
+    slots_walk(journal->slots, on_slot, &reading);
+
     if (journal->unreadable > 0)
         log_write(LOG_LEVEL_ERROR, "sessionJournalUnreadable",
                   "Tokens that a crash has left cannot be read; their sessions end by themselves",
                   LOG_I("tokens", (int64_t)journal->unreadable));
-    durable_submit(journal->durable, reading.unreadable, NULL, NULL, NULL);
+    durable_submit(journal->durable, reading.batch, NULL, NULL, NULL);
     return rc;
 }
 
@@ -303,6 +334,7 @@ int sessions_open_journal(struct sessions *sessions, struct durable *durable, co
     if (journal == NULL)
         return CG_E_NOMEM;
     journal->durable = durable;
+    journal->slots = slots_open(directory);
     if ((rc = open_key(journal, directory, error, error_size)) == CG_OK &&
         (rc = read_rows(journal)) != CG_OK)
         snprintf(error, error_size, "the tokens' journal: %s", cg_error_name(rc));
@@ -334,6 +366,8 @@ void journal_free(struct journal **journal)
 {
     if (*journal != NULL)
         explicit_bzero((*journal)->key, KEY_BYTES);
+    if (*journal != NULL)
+        slots_close(&(*journal)->slots);
     free(*journal);
     *journal = NULL;
 }
@@ -359,25 +393,53 @@ static const char *endpoint_of(const struct sessions *sessions)
     return config_campus(sessions->config)->name;
 }
 
-static int put_row(const struct sessions *sessions, struct durable_batch *batch,
-                   const struct journal_entry *entry)
+/* One row on its way to the disk. */
+struct writing {
+    struct sessions *all;
+    char key[ROW_KEY_BYTES];
+    size_t key_length;
+    void (*on_done)(struct message *);
+    void *data;
+};
+
+static void on_written(struct message *message)
 {
+    struct durable_done *done = (struct durable_done *)message;
+    struct writing *writing = done->data;
+
+    if (done->rc == CG_OK)
+        slots_drop(writing->all->journal->slots, writing->key, writing->key_length);
+    done->data = writing->data;
+    if (writing->on_done != NULL)
+        writing->on_done(message);
+    else
+        free(done);
+    free(writing);
+}
+
+static int put_row(struct writing *writing, struct durable_batch *batch,
+                   const struct journal_entry *entry, int is_new)
+{
+    const struct journal *journal = writing->all->journal;
     json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token",
-                            entry->token, "endpoint", endpoint_of(sessions), "since",
+                            entry->token, "endpoint", endpoint_of(writing->all), "since",
                             (json_int_t)clock_unix_ms(), "note", entry->note);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
-    char key[ROW_KEY_BYTES];
-    size_t key_length = row_key(key, entry->user, entry->id);
-    size_t length = text != NULL ? strlen(text) : 0;
-    uint8_t *sealed = malloc(HEADER_BYTES + length + TAG_BYTES);
+    size_t length = text != NULL ? strlen(text) : 0,
+           sealed_length = HEADER_BYTES + length + TAG_BYTES;
+    uint8_t *sealed = malloc(sealed_length);
     int rc = CG_E_LIMIT;
 
     if (row == NULL || text == NULL || sealed == NULL)
         abort();
-    if (key_length > 0 &&
-        (rc = seal(sessions->journal->key, key, key_length, text, sealed)) == CG_OK)
-        durable_put(batch, DURABLE_SESSIONS, key, key_length, sealed,
-                    HEADER_BYTES + length + TAG_BYTES);
+    writing->key_length = row_key(writing->key, entry->user, entry->id);
+    if (writing->key_length > 0 &&
+        (rc = seal(journal->key, writing->key, writing->key_length, text, sealed)) == CG_OK) {
+        if (is_new)
+            slots_put(journal->slots, writing->key, writing->key_length, sealed, sealed_length);
+        durable_put(batch, DURABLE_SESSIONS, writing->key, writing->key_length, sealed,
+                    sealed_length);
+    }
     free(sealed);
     wipe_row(row, text, length);
     return rc;
@@ -386,18 +448,25 @@ static int put_row(const struct sessions *sessions, struct durable_batch *batch,
 void journal_put(struct sessions *sessions, const struct journal_entry *entry,
                  void (*on_done)(struct message *), void *data)
 {
+    int is_new = entry->id->text[0] == '\0', rc;
     struct durable_batch *batch;
-    int rc;
+    struct writing *writing;
 
     if (sessions->journal == NULL)
         return;
+    if ((writing = calloc(1, sizeof(*writing))) == NULL)
+        abort();
+    writing->all = sessions;
+    writing->on_done = on_done;
+    writing->data = data;
     batch = durable_batch_new();
-    if ((rc = make_id(entry->id)) != CG_OK || (rc = put_row(sessions, batch, entry)) != CG_OK)
+    if ((rc = make_id(entry->id)) != CG_OK ||
+        (rc = put_row(writing, batch, entry, is_new)) != CG_OK)
         log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
                   "A crash would leave this session at the contact centre",
                   LOG_S("user", entry->user), LOG_S("reason", cg_error_name(rc)));
-    durable_submit(sessions->journal->durable, batch,
-                   on_done != NULL ? &sessions->loop->mailbox : NULL, on_done, data);
+    durable_submit(sessions->journal->durable, batch, &sessions->loop->mailbox, on_written,
+                   writing);
 }
 
 void journal_strike(struct sessions *sessions, const char *user, struct journal_id *id)
@@ -408,6 +477,7 @@ void journal_strike(struct sessions *sessions, const char *user, struct journal_
 
     if (sessions->journal == NULL || id->text[0] == '\0' || (length = row_key(key, user, id)) == 0)
         return;
+    slots_drop(sessions->journal->slots, key, length);
     batch = durable_batch_new();
     durable_delete(batch, DURABLE_SESSIONS, key, length);
     durable_submit(sessions->journal->durable, batch, NULL, NULL, NULL);
