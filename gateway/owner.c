@@ -282,10 +282,10 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
     metrics = json_pack(
-        "{s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-        "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_up", I(s.up),
-        "sessions_denied", I(s.denied), //
+        "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_leaving",
+        I(s.leaving), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
         "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
         "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats),
         "session_adoptions_total", I(s.adoptions), //

@@ -445,6 +445,7 @@ json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,
                         int (*unread)(void *data, uint32_t user), void *data)
 {
+    const struct departure *departure;
     const struct session *session;
     memset(summary, 0, sizeof(*summary));
     for (session = sessions->first; session != NULL; session = session->next) {
@@ -456,6 +457,8 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     }
     for (session = sessions->first; unread != NULL && session != NULL; session = session->next)
         summary->unread += session->state == SESSION_UP && unread(data, session->number);
+    for (departure = sessions->departures; departure != NULL; departure = departure->next)
+        ++summary->leaving;
     summary->endpoint_down = sessions->endpoint_down;
     summary->logins = sessions->logins;
     summary->login_failures = sessions->login_failures;

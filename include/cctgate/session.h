@@ -192,6 +192,7 @@ json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size
 struct sessions_summary {
     size_t total, up, denied, attempted; /* attempted: the first login has ended, however */
     size_t signed_on;                    /* of total: not configured */
+    size_t leaving;                      /* not of total: tokens that are not logged off yet */
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     uint64_t logins, login_failures, losses, heartbeats;
