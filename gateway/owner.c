@@ -282,9 +282,10 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
     metrics = json_pack(
-        "{s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "{s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-        "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
+        "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_up", I(s.up),
+        "sessions_denied", I(s.denied), //
         "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
         "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats), //
         "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed),
@@ -346,6 +347,12 @@ static void on_session_parting(void *data, struct session *session)
     struct owner *owner = data;
     if (owner->subscriptions != NULL)
         subscriptions_session_parting(owner->subscriptions, session);
+}
+
+static void on_session_removed(void *data, uint32_t user)
+{
+    struct owner *owner = data;
+    model_forget_user(owner->model, user);
 }
 
 /* ---- events ---- */
@@ -444,10 +451,9 @@ static void remove_sessions(struct owner *owner, const struct config *config,
         struct session *session =
             sessions_find_by_name(owner->sessions, owner->config->sessions[i].user);
         uint32_t number = session != NULL ? session_number(session) : 0;
-        if (number != 0 && !is_configured(number, numbers, config->num_sessions)) {
-            sessions_remove(owner->sessions, number);
+        if (number != 0 && !is_configured(number, numbers, config->num_sessions) &&
+            sessions_remove(owner->sessions, number))
             model_forget_user(owner->model, number);
-        }
     }
 }
 
@@ -471,13 +477,10 @@ static void add_sessions(struct owner *owner, const struct config *config, const
     for (i = 0; i < config->num_sessions; ++i) {
         const struct config_session *fresh = &config->sessions[i];
         const struct config_session *old = find_session(owner->config, fresh->user);
-        if (sessions_find(owner->sessions, numbers[i]) != NULL) {
-            if (old != NULL && same(old->password, fresh->password) &&
-                same(old->domain, fresh->domain) && same(old->agent, fresh->agent) &&
-                old->shared == fresh->shared)
-                continue;
-            sessions_remove(owner->sessions, numbers[i]);
-        }
+        if (sessions_find(owner->sessions, numbers[i]) != NULL && old != NULL &&
+            same(old->password, fresh->password) && same(old->domain, fresh->domain) &&
+            same(old->agent, fresh->agent) && old->shared == fresh->shared)
+            continue;
         if (sessions_add(owner->sessions, fresh, numbers[i]) != CG_OK)
             log_write(LOG_LEVEL_ERROR, "sessionNotAdded", "A session could not be added",
                       LOG_S("user", fresh->user));
@@ -580,6 +583,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_up = on_session_up,
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
+                                         .on_removed = on_session_removed,
                                          .data = owner};
     struct model_settings model = {&owner->loop,        owner->store,
                                    owner->contract,     owner->config,

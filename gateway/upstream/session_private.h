@@ -4,17 +4,41 @@
 
 #include "cctgate/session.h"
 
-#define LOGIN_BACKOFF_MIN_MS  500
-#define LOGIN_BACKOFF_MAX_MS  30000
-#define DENIED_BACKOFF_MIN_MS 30000 /* a wrong password must not lock the account out */
-#define DENIED_BACKOFF_MAX_MS 300000
-#define PROBE_BACKOFF_MIN_MS  200
-#define PROBE_BACKOFF_MAX_MS  5000
-#define STABLE_MS             30000 /* up for so long, a loss is news and not the last one again */
-#define FREE_LOSSES           5 /* in a row that are answered by a login at once; then it backs off */
-#define MISSED_HEARTBEATS_MAX 2 /* a server that takes connections and is silent is away, too */
-#define LOGINS_PER_SECOND_MAX 1000
-#define PARTING_MS            1000
+#define LOGIN_BACKOFF_MIN_MS   500
+#define LOGIN_BACKOFF_MAX_MS   30000
+#define DENIED_BACKOFF_MIN_MS  30000 /* a wrong password must not lock the account out */
+#define DENIED_BACKOFF_MAX_MS  300000
+#define PROBE_BACKOFF_MIN_MS   200
+#define PROBE_BACKOFF_MAX_MS   5000
+#define STABLE_MS              30000 /* up for so long, a loss is news and not the last one again */
+#define FREE_LOSSES            5 /* in a row that are answered by a login at once; then it backs off */
+#define MISSED_HEARTBEATS_MAX  2 /* a server that takes connections and is silent is away, too */
+#define LOGINS_PER_SECOND_MAX  1000
+#define PARTING_MS             1000
+#define LEAVING_BACKOFF_MIN_MS 1000
+#define LEAVING_BACKOFF_MAX_MS 60000
+#define PROOF_BYTES            32
+#define SALT_BYTES             16
+
+/* A place in the queue of logins: whatever logs in waits here until it may. */
+struct login_turn {
+    struct login_turn *next;
+    void (*on_turn)(struct login_turn *turn);
+};
+
+/*
+ * A token that nobody wants any more, from the moment that is known until the contact centre has been told: of a session that was
+ * removed, of a login that was not for itself. Where it cannot be told, it is tried again.
+ */
+struct departure {
+    struct departure *next, **at;
+    struct sessions *all;
+    char *user, *token;
+    enum departure_cause { DEPARTURE_REMOVED, DEPARTURE_DISCARDED, DEPARTURE_END } cause;
+    size_t parting; /* calls that the logoff waits for */
+    int failures;
+    struct timer again;
+};
 
 struct pending_call {
     struct pending_call *next;
@@ -35,17 +59,22 @@ struct session {
     char *user, *domain, *agent, *password;
     uint32_t number;
     int shared;
+    int configured;
+    size_t attachments;
+    struct session *heir; /* removed: what has taken its place, and its attachments */
+    struct timer linger;
+    int has_proof; /* the password is one that the contact centre took */
+    uint8_t salt[SALT_BYTES], proof[PROOF_BYTES];
     enum session_state state;
     int attempted;
     char *token;
-    unsigned generation;       /* counts tokens */
-    int announced;             /* on_up has run, and on_down has not */
-    int proving;               /* a heartbeat is in flight */
-    unsigned proof_generation; /* of the token that it was sent with */
-    size_t parting;            /* calls that the logoff waits for */
-    int busy;                  /* a login or a verification is in flight or queued */
+    unsigned generation;         /* counts tokens */
+    int announced;               /* on_up has run, and on_down has not */
+    int proving;                 /* a heartbeat is in flight */
+    unsigned proof_generation;   /* of the token that it was sent with */
+    struct departure *departing; /* while on_parting runs */
+    int busy;                    /* a login or a verification is in flight or queued */
     int logging_off;
-    int login_in_flight;
     int missed_heartbeats;
     int losses;          /* one soon after the other */
     int64_t up_since_ms; /* monotonic */
@@ -58,7 +87,7 @@ struct session {
     int64_t retry_at_ms;      /* monotonic */
     struct timer retry, heartbeat;
     struct pending_call *waiting, **waiting_end;
-    struct session *login_next; /* in the queue of logins */
+    struct login_turn login;
 };
 
 struct sessions {
@@ -69,6 +98,7 @@ struct sessions {
     void (*on_up)(void *, struct session *);
     void (*on_down)(void *, struct session *, const char *);
     void (*on_parting)(void *, struct session *);
+    void (*on_removed)(void *, uint32_t);
     void *data;
     const struct contract_operation *login, *logoff, *heartbeat;
     struct session *first;
@@ -78,8 +108,12 @@ struct sessions {
     /* pacing: when the last logins_per_second logins were started, a ring */
     int64_t login_ring[LOGINS_PER_SECOND_MAX];
     unsigned login_at;
-    struct session *login_first, **login_end;
+    struct login_turn *login_first, **login_end;
     struct timer login_timer;
+
+    struct sign_on_line *lines; /* by number: who is signing on */
+    size_t num_signing_on;
+    struct departure *departures;
 
     /* the endpoint */
     int endpoint_down, probing;
@@ -88,7 +122,8 @@ struct sessions {
     struct timer probe;
 
     /* shutting down */
-    size_t logoffs_left;
+    int ending;
+    size_t logins_in_flight; /* what they give is to be logged off before the end */
     struct timer logoff_timer;
     void (*logoff_done)(void *);
     void *logoff_data;
@@ -100,23 +135,67 @@ struct sessions {
 void session_connect(struct session *session);      /* log in or verify; joins what is under way */
 void session_lose(struct session *session, int rc); /* the token is void, or the endpoint is away */
 void session_announce_down(struct session *session, const char *why);
-/* Lets others part, then logs off, as a session that was removed or as one of all; at once when there is nothing to wait for. */
-void session_leave(struct session *session);
+/* A login has given it a token: it comes up. */
+void session_arrive(struct session *session, const char *token);
 void session_forget_token(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
-void sessions_run_logins(struct sessions *sessions);
 void sessions_endpoint_lost(struct sessions *sessions);
 void sessions_on_login_timer(struct timer *timer);
 void sessions_on_probe(struct timer *timer);
 void session_on_retry(struct timer *timer);
+void session_on_login_turn(struct login_turn *turn);
 void session_on_heartbeat(struct timer *timer);
+/* The pace of all logins: on_turn runs when there may be one more, and makes it. */
+void sessions_queue_login(struct sessions *sessions, struct login_turn *turn);
+/* 1: it was in the queue. */
+int sessions_unqueue_login(struct sessions *sessions, struct login_turn *turn);
+struct login_credentials {
+    const char *user, *domain, *password;
+};
+/* Sends one; on_login ends it by sessions_login_ended. */
+void sessions_log_in(struct sessions *sessions, const struct login_credentials *credentials,
+                     void (*on_login)(struct message *), void *data);
+void sessions_login_ended(struct sessions *sessions);
+/* The token in the answer to a login, or NULL. */
+const char *login_token(const json_t *result);
+int login_is_denied(int rc, const struct codec_fault *fault);
+/* No answer, as opposed to one that is of no use. */
+int login_is_away(int rc);
+int64_t login_backoff(int failures, int64_t min_ms, int64_t max_ms);
+
+/* session_leave.c: tokens that nobody wants any more */
+/* Lets others part, then logs its token off: the session has none afterwards. */
+void session_leave(struct session *session, enum departure_cause cause);
+void sessions_depart(struct sessions *sessions, const char *user, const char *token,
+                     enum departure_cause cause);
+void sessions_check_end(struct sessions *sessions);
+void sessions_free_departures(struct sessions *sessions);
+
+/* session_sign_on.c */
+/* The session's attempt to come up has ended, or it is gone: those who sign on as its user hear of it. */
+void sessions_settled(struct sessions *sessions, uint32_t number);
+void sessions_end_lines(struct sessions *sessions); /* the gateway ends: all are told so */
+void sessions_free_lines(struct sessions *sessions);
+void session_on_linger(struct timer *timer);
+void session_linger(struct session *session); /* if nobody needs it */
+
+/* session_proof.c: the salted hash of a password that was taken */
+void session_prove_password(struct session *session);
+int session_is_password(const struct session *session, const char *password);
 
 /* session.c */
 struct session *session_hold(struct session *session);
 void session_drop(struct session *session);
-void session_say_farewell(struct session *session); /* logs off one that was removed */
+/* Into the table; nothing is begun. NULL: CG_E_LIMIT, CG_E_NOMEM by *rc. `password` may be NULL: it lives as long as its token. */
+struct session *sessions_insert(struct sessions *sessions,
+                                const struct login_credentials *credentials, uint32_t number,
+                                int *rc);
+/* Out of the table, logged off, for good. */
+void session_remove(struct session *session, const char *why);
+int session_set_password(struct session *session, const char *password);
 
 /* session_call.c */
+int64_t session_retry_after_ms(const struct session *session);
 struct upstream_call *session_new_call(struct sessions *sessions,
                                        const struct contract_operation *op,
                                        void (*on_deliver)(struct message *), void *data);

@@ -68,10 +68,16 @@ int sessions_new(struct sessions **sessions, const struct sessions_settings *set
                  size_t error_size);
 void sessions_free(struct sessions **sessions);
 
-/* Adds a session under the user's number and starts to log it in. The configuration entry is copied. */
+/*
+ * Adds a session under the user's number and starts to log it in. The configuration entry is copied. A session that is there is taken over, if it was
+ * signed on: it lives on; a configured one is logged off and made anew, with its attachments. CG_E_LIMIT, CG_E_NOMEM.
+ */
 int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t user);
-/* Logs off and forgets; calls that wait are answered with CG_E_SHUTDOWN. */
-void sessions_remove(struct sessions *sessions, uint32_t user);
+/*
+ * The configuration does not name it any more: logged off and forgotten; calls that wait are answered with CG_E_SHUTDOWN. 0: it is none
+ * of the configured ones, or lives on as one that was signed on, since somebody is attached to it.
+ */
+int sessions_remove(struct sessions *sessions, uint32_t user);
 struct session *sessions_find(struct sessions *sessions, uint32_t user);
 struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
 /* Takes over pacing, heartbeat and time-outs of a new configuration. */
@@ -149,11 +155,12 @@ void session_prove(struct session *session);
 /* The upstream has told that the session has ended, or will in a moment: as if a call had been told so by a fault. */
 void session_ended(struct session *session);
 
-/* [{"user","domain","agent","state","endpoint","since","staleSince","shared"}], for those of `users` (numbers; NULL: all). New reference. */
+/* [{"user","domain","agent","state","endpoint","since","staleSince","shared","signedOn"}], for those of `users` (numbers; NULL: all). New reference. */
 json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users);
 
 struct sessions_summary {
     size_t total, up, denied, attempted; /* attempted: the first login has ended, however */
+    size_t signed_on;                    /* of total: not configured */
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     uint64_t logins, login_failures, losses, heartbeats;
