@@ -260,16 +260,26 @@ size_t jwt_keys_count(const struct jwt_keys *keys)
     return keys->num_keys;
 }
 
+int jwt_keys_are_for(const struct jwt_keys *keys, const struct jwt_settings *settings)
+{
+    return strcmp(keys->issuer, settings->issuer) == 0 &&
+           strcmp(keys->audience, settings->audience) == 0 &&
+           strcmp(keys->application_claim, settings->application_claim) == 0 &&
+           strcmp(keys->users_claim, settings->users_claim) == 0 &&
+           strcmp(keys->roles_claim, settings->roles_claim) == 0 &&
+           keys->allow_every_user == settings->allow_every_user;
+}
+
 int jwt_keys_still_hold(const struct jwt_keys *keys, const struct jwt_keys *other,
                         const uint8_t key[JWT_KEY_BYTES])
 {
+    struct jwt_settings settings = {other->issuer,          other->audience,
+                                    other->application_claim, other->users_claim,
+                                    other->roles_claim,     other->allow_every_user,
+                                    other->skew_ms};
     size_t i;
 
-    if (strcmp(keys->issuer, other->issuer) != 0 || strcmp(keys->audience, other->audience) != 0 ||
-        strcmp(keys->application_claim, other->application_claim) != 0 ||
-        strcmp(keys->users_claim, other->users_claim) != 0 ||
-        strcmp(keys->roles_claim, other->roles_claim) != 0 ||
-        keys->allow_every_user != other->allow_every_user)
+    if (!jwt_keys_are_for(keys, &settings))
         return 0;
     for (i = 0; i < keys->num_keys; ++i)
         if (memcmp(keys->keys[i].thumbprint, key, JWT_KEY_BYTES) == 0)

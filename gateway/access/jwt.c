@@ -13,6 +13,11 @@
 /* Seconds that make no int64_t of milliseconds are no time (the year 285,616,414 is beyond them). */
 #define SECONDS_MAX 9.0e15
 
+void jwt_init(void)
+{
+    r_global_init();
+}
+
 struct parts {
     const char *header, *payload;
     size_t header_length, payload_length;

@@ -233,6 +233,8 @@ static const struct {
     {"not_modified_total", offsetof(struct front_counters, not_modified)},
     {"client_errors_total", offsetof(struct front_counters, problems[4])},
     {"server_errors_total", offsetof(struct front_counters, problems[5])},
+    {"jwt_verified_total", offsetof(struct front_counters, jwt_verified)},
+    {"jwt_refused_total", offsetof(struct front_counters, jwt_refused)},
     {"connections_total", offsetof(struct front_counters, connections)},
     {"event_clients", offsetof(struct front_counters, event_clients)},
     {"event_frames_total", offsetof(struct front_counters, event_frames)},

@@ -28,8 +28,9 @@ int fronts_new(struct fronts **fronts, const struct fronts_settings *settings, c
 int fronts_prepare(struct fronts *fronts);
 /* Starts the threads. */
 int fronts_run(struct fronts *fronts, struct owner *owner);
-/* A new policy is in force for requests from now on; any thread. */
-void fronts_set_policy(struct fronts *fronts, struct policy *policy);
+/* A new policy is in force for requests from now on; any thread. `told` (malloc'ed; NULL: nobody waits) is sent to `to` when every front has it. */
+void fronts_set_policy(struct fronts *fronts, struct policy *policy, struct message *told,
+                       struct mailbox *to);
 /* Stops accepting, lets requests in progress end (at most `grace_ms`), joins the threads. */
 void fronts_stop(struct fronts *fronts, unsigned grace_ms);
 void fronts_free(struct fronts **fronts);

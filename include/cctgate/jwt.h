@@ -26,6 +26,8 @@ struct jwt_settings {
     unsigned skew_ms;     /* how far two clocks may differ */
 };
 
+void jwt_init(void); /* before there are threads */
+
 struct jwt_keys;
 /*
  * From the text of a JWK set (RFC 7517). Keys that no token may be signed with (symmetric, private, too short, for encryption, of an
@@ -36,6 +38,8 @@ int jwt_keys_new(struct jwt_keys **keys, const struct jwt_settings *settings, co
                  size_t length, size_t *passed_over, char *error, size_t error_size);
 struct jwt_keys *jwt_keys_ref(struct jwt_keys *keys); /* any thread; immutable */
 void jwt_keys_unref(struct jwt_keys **keys);
+/* 1: made with these settings, but for the skew. */
+int jwt_keys_are_for(const struct jwt_keys *keys, const struct jwt_settings *settings);
 size_t jwt_keys_count(const struct jwt_keys *keys);
 /* 1: the key is among them, and tokens are for the same issuer, audience and claims as with `other`. */
 int jwt_keys_still_hold(const struct jwt_keys *keys, const struct jwt_keys *other,

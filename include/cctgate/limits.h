@@ -22,7 +22,7 @@
 #define CG_JSON_DEPTH_MAX         32
 #define CG_REQUEST_BODY_BYTES_MAX (1024 * 1024)
 #define CG_PATH_BYTES_MAX         1024
-#define CG_TOKEN_BYTES_MAX        4096
+#define CG_TOKEN_BYTES_MAX        8208 /* of the header field: the largest JWT and "Bearer " */
 #define CG_ID_BYTES_MAX           256
 
 /* JSON in our own files */
@@ -31,6 +31,7 @@
 #define CG_SESSIONS_MAX     10000
 #define CG_TOKENS_MAX       10000
 #define CG_SIGN_ONS_MAX     10000 /* that have not been answered */
+#define CG_LOCKOUTS_MAX     65536 /* users, and addresses, that are remembered for wrong passwords */
 
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
 #define CG_COMMAND_WAIT_S_MAX     30    /* Prefer: wait */
