@@ -111,6 +111,13 @@ void lockout_succeeded(struct lockout *lockout, const char *key)
         forget(lockout, entry);
 }
 
+void lockout_eased(struct lockout *lockout, const char *key)
+{
+    struct entry *entry = find(lockout, key);
+    if (entry != NULL && entry->failures > 0)
+        --entry->failures;
+}
+
 void lockout_sweep(struct lockout *lockout, const struct lockout_terms *terms, int64_t now_ms)
 {
     int64_t age_ms = 2 * (int64_t)terms->max_ms;

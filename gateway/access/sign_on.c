@@ -338,6 +338,7 @@ static void on_taken(struct attempt *attempt, struct session *session)
 
     attempt->session = session;
     lockout_succeeded(all->users, attempt->user_key);
+    lockout_eased(all->addresses, attempt->address_key);
     rc = number_keep(all, attempt, session_domain(session));
     pass(attempt);
     if (rc != CG_OK)

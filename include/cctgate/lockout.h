@@ -23,7 +23,10 @@ int64_t lockout_wait_ms(const struct lockout *lockout, const char *key, int64_t 
 /* Returns how long the next attempt has to wait; 0: it need not. */
 int64_t lockout_failed(struct lockout *lockout, const char *key, const struct lockout_terms *terms,
                        int64_t now_ms);
+/* It is as if it had never failed. */
 void lockout_succeeded(struct lockout *lockout, const char *key);
+/* One failure less, for what many share: whoever waits goes on waiting. */
+void lockout_eased(struct lockout *lockout, const char *key);
 /* Forgets who has not failed for twice max_ms, and a quarter of an hour at least. */
 void lockout_sweep(struct lockout *lockout, const struct lockout_terms *terms, int64_t now_ms);
 size_t lockout_count(const struct lockout *lockout);
