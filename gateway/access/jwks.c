@@ -72,6 +72,13 @@ static int may_verify(const json_t *jwk)
     return 0;
 }
 
+/* Both curves' coordinates are 32 octets (RFC 7518 section 6.2.1.2, RFC 8037 section 2): 43 digits. */
+static int are_coordinates(const json_t *jwk, const struct key_form *form)
+{
+    return json_string_length(json_object_get(jwk, "x")) == 43 &&
+           (form->algorithm != JWT_ES256 || json_string_length(json_object_get(jwk, "y")) == 43);
+}
+
 static int is_usable(const json_t *jwk, const struct key_form *form)
 {
     static const char *const private_members[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
@@ -84,6 +91,8 @@ static int is_usable(const json_t *jwk, const struct key_form *form)
     for (i = 0; form->members[i] != NULL; ++i)
         if (!json_is_string(json_object_get(jwk, form->members[i])))
             return 0;
+    if (form->crv != NULL && !are_coordinates(jwk, form))
+        return 0;
     return is_absent_or(jwk, "use", "sig") && may_verify(jwk) &&
            is_absent_or(jwk, "alg", jwt_algorithm_names[form->algorithm]) &&
            (kid == NULL || json_is_string(kid));

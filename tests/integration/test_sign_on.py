@@ -2,14 +2,16 @@
 import base64
 import json
 import os
-import socket
+import shutil
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 import harness
-from harness import Case, Gateway, PASSWORD, Simulator, eventually, exchange, raw
+from harness import Case, Gateway, PASSWORD, Simulator, eventually, exchange
 from websocket import WebSocket
 
 LOGIN = "SessionService.LogInToCCTServer"
@@ -276,6 +278,145 @@ class Burst(Case):
         self.assertEqual(len(results), 100)
         for user, seen in results.items():
             self.assertEqual(seen, (201, 200, user))
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Provider:
+    """An identity provider: Ed25519 keys by openssl, and their JWK set in a file."""
+
+    def __init__(self, directory):
+        self.directory, self.file, self.keys = directory, os.path.join(directory, "jwks.json"), {}
+
+    def openssl(self, *arguments, data=None):
+        return subprocess.run(("openssl",) + arguments, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    def add(self, kid):
+        private = os.path.join(self.directory, kid + ".pem")
+        self.openssl("genpkey", "-algorithm", "ed25519", "-out", private)
+        public = self.openssl("pkey", "-in", private, "-pubout", "-outform", "DER")[-32:]
+        self.keys[kid] = {"kty": "OKP", "crv": "Ed25519", "x": base64url(public), "kid": kid, "use": "sig"}
+
+    def publish(self, *kids, text=None):
+        fresh = self.file + ".new"
+        with open(fresh, "w") as file:
+            file.write(text if text is not None else json.dumps({"keys": [self.keys[k] for k in kids]}))
+        os.replace(fresh, self.file)
+
+    def token(self, kid, life=300, **claims):
+        payload = {"iss": "https://id.example", "aud": "cctgate", "exp": time.time() + life, "azp": "desk", "sub": "s1",
+                   "cct_users": ["agent2001"], "roles": ["viewer"]}
+        payload.update(claims)
+        text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "EdDSA", "kid": kid}, payload))
+        message = os.path.join(self.directory, "message")
+        with open(message, "w") as file:
+            file.write(text)
+        signature = self.openssl("pkeyutl", "-sign", "-rawin", "-in", message, "-inkey",
+                                 os.path.join(self.directory, kid + ".pem"))
+        return text + "." + base64url(signature)
+
+
+class Jwt(unittest.TestCase):
+    def setUp(self):
+        self.sim = Simulator()
+        self.directory = tempfile.mkdtemp(prefix="cctgate-jwt-")
+        self.provider = Provider(self.directory)
+        self.provider.add("one")
+        self.provider.add("two")
+        self.provider.publish("one")
+        self.gate = Gateway(self.sim, jwt={"issuer": "https://id.example", "audience": "cctgate", "clockSkewMs": 0,
+                                           "jwksFile": self.provider.file})
+
+    def tearDown(self):
+        self.gate.stop()
+        self.sim.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def get(self, token, path="/v1/users/me"):
+        return exchange(self.gate.port, "GET", path, bearer(token))
+
+    def close_of(self, client):
+        code = client.expect_close()
+        client.sock.close()
+        return code
+
+    def test_access(self):
+        token = self.provider.token("one")
+        for _ in range(8):
+            answer = self.get(token)
+            self.assertEqual((answer.status, answer.json["user"]), (200, "agent2001"), answer)
+        self.assertEqual(self.get(token, "/v1/agents/2002").status, 404)
+        self.assertEqual(self.get(token, "/v1/audit").status, 403)
+        self.assertLessEqual(self.gate.metric("jwt_verified_total"), 2)  # once for each front
+        none = self.get(self.provider.token("one", roles=["root"]))
+        self.assertEqual(none.status, 403, none)
+        everybody = self.get(self.provider.token("one", cct_users=["*"]), "/v1/agents")
+        self.assertEqual((everybody.status, everybody.json["items"]), (200, []))
+        stranger = self.get(self.provider.token("one", cct_users=["nobody"]), "/v1/agents")
+        self.assertEqual((stranger.status, stranger.json["items"]), (200, []))
+        calls = self.sim.calls()
+        for wrong in (self.provider.token("two"), self.provider.token("one", aud="other"), token[:-2] + "AA",
+                      self.provider.token("one", life=-1), token + "x", "a.b.c"):
+            answer = self.get(wrong)
+            self.assertEqual(answer.status, 401, answer)
+            self.assertIn("invalid_token", answer.headers["www-authenticate"])
+        self.assertEqual(self.sim.calls(), calls)
+        self.assertEqual(exchange(self.gate.port, "DELETE", "/v1/sessions", bearer(token)).status, 409)
+        self.assertNotIn(token.split(".")[2], self.gate.child.text())
+
+    def test_large(self):
+        self.assertEqual(self.get(self.provider.token("one", more="x" * 4500)).status, 200)
+
+    def test_streams_and_expiry(self):
+        token = self.provider.token("one", life=8)
+        ticket = exchange(self.gate.port, "POST", "/v1/events/ticket", bearer(token)).json["ticket"]
+        clients = [WebSocket(self.gate.port, who=None, headers=bearer(token)),
+                   WebSocket(self.gate.port, who=None, path="/v1/events?ticket=" + ticket),
+                   WebSocket(self.gate.port, who=None, headers={
+                       "Sec-WebSocket-Protocol": "cctgate.v1, bearer." + token})]
+        for client in clients:
+            client.subscribe("a", snapshot=True)
+            subjects = [i["subject"] for i in client.snapshot("a")]
+            self.assertIn("/v1/agents/2001", subjects)
+            self.assertNotIn("/v1/agents/2002", subjects)
+        self.assertEqual([self.close_of(c) for c in clients], [4401] * 3)
+        self.assertEqual(self.get(token).status, 401)
+
+    def test_rotation(self):
+        one, two = self.provider.token("one"), self.provider.token("two")
+        client = WebSocket(self.gate.port, who=None, headers=bearer(one))
+        self.assertEqual(self.get(two).status, 401)
+        self.provider.publish("one", "two")
+        eventually(lambda: self.get(two).status == 200, "the new key is in force")
+        self.assertEqual(self.get(one).status, 200)
+        self.provider.publish(text="{")
+        eventually(lambda: self.gate.child.log("jwtKeysBad"), "a bad file is told")
+        self.assertEqual((self.get(one).status, self.get(two).status), (200, 200))
+        self.provider.publish("two")
+        eventually(lambda: self.get(one).status == 401, "the old key is gone")
+        self.assertEqual(self.close_of(client), 4401)
+        self.assertEqual(self.get(two).status, 200)
+
+    def test_reload(self):
+        token = self.provider.token("one")
+        self.assertEqual(self.get(token).status, 200)
+        self.gate.config["jwt"]["audience"] = "other"
+        self.gate.write()
+        self.gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: self.get(token).status == 401, "the audience is another")
+        self.assertEqual(self.get(self.provider.token("one", aud=["x", "other"])).status, 200)
+        del self.gate.config["jwt"]
+        self.gate.write()
+        self.gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: self.get(self.provider.token("one", aud="other")).status == 401, "no JWT any more")
+
+    def test_for_a_user_who_signed_on(self):
+        token = self.provider.token("one", cct_users=["agent2003"])
+        self.assertEqual(self.get(token, "/v1/agents").json["items"], [])
+        self.assertEqual(sign_on(self.gate.port, "agent2003").status, 201)
+        self.assertEqual([a["loginId"] for a in self.get(token, "/v1/agents").json["items"]], ["2003"])
 
 
 if __name__ == "__main__":
