@@ -282,12 +282,13 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     store_get_stats(owner->store, &t);
     upstream_get_stats(owner->upstream, 0, &u);
     metrics = json_pack(
-        "{s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "{s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
         "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_up", I(s.up),
         "sessions_denied", I(s.denied), //
         "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
-        "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats), //
+        "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats),
+        "session_adoptions_total", I(s.adoptions), //
         "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed),
         "fetch_failures_total", I(m.failures), "fetch_calls_total", I(m.calls),
         "fetches_in_progress", I(m.fetching), //
@@ -348,6 +349,13 @@ static void on_session_parting(void *data, struct session *session)
     struct owner *owner = data;
     if (owner->subscriptions != NULL)
         subscriptions_session_parting(owner->subscriptions, session);
+}
+
+static void on_session_renewed(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_renewed(owner->subscriptions, session);
 }
 
 /*
@@ -585,6 +593,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
                                          .on_removed = on_session_removed,
+                                         .on_renewed = on_session_renewed,
                                          .data = owner};
     struct model_settings model = {&owner->loop,        owner->store,
                                    owner->contract,     owner->config,
@@ -605,12 +614,19 @@ static int build(struct owner *owner, char *error, size_t error_size)
     model_set_sessions(owner->model, owner->sessions);
     if ((rc = owner_make_commands(owner, error, error_size)) != CG_OK)
         return rc;
+    if ((rc = sessions_open_journal(owner->sessions, owner->durable, owner->config->data.directory,
+                                    error, error_size)) != CG_OK)
+        return rc;
     if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
         (rc = owner_make_access(owner, error, error_size)) != CG_OK)
         return rc;
-    if ((rc = apply(owner, owner->config)) != CG_OK)
+    if ((rc = apply(owner, owner->config)) != CG_OK) {
         snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
-    return rc;
+        return rc;
+    }
+    sign_ons_take_up(owner->sign_ons);
+    sessions_settle(owner->sessions); /* everybody who may want one has taken it */
+    return CG_OK;
 }
 
 static void on_pulse(struct timer *timer)

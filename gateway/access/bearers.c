@@ -107,6 +107,21 @@ int bearers_load(struct sign_ons *all)
     return durable_walk(all->settings.durable, DURABLE_BEARERS, on_row, all);
 }
 
+void sign_ons_take_up(struct sign_ons *all)
+{
+    struct bearer *bearer, *next;
+
+    HASH_ITER(hh, all->bearers, bearer, next)
+    {
+        if (bearer->session != NULL)
+            continue;
+        bearer->session =
+            sessions_take_up(all->settings.sessions, bearer->number, bearer->use->user);
+        if (bearer->session != NULL)
+            session_attach(bearer->session);
+    }
+}
+
 /* ---- in memory ---- */
 
 struct bearer *bearer_add(struct sign_ons *all, const uint8_t *sha256, uint32_t number,

@@ -74,6 +74,7 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->on_down = settings->on_down;
     sessions->on_parting = settings->on_parting;
     sessions->on_removed = settings->on_removed;
+    sessions->on_renewed = settings->on_renewed;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
     sessions->login_timer.on_due = sessions_on_login_timer;
@@ -103,6 +104,8 @@ static void session_free(struct session *session)
     free(session->user);
     free(session->domain);
     free(session->agent);
+    json_decref(session->note);
+    json_decref(session->left_note);
     if (session->heir != NULL)
         session_drop(session->heir);
     free(session);
@@ -132,6 +135,15 @@ void session_drop(struct session *session)
         session_free(session);
 }
 
+static void free_left(struct sessions *sessions)
+{
+    struct left_token *left;
+    while ((left = sessions->left) != NULL) {
+        sessions->left = left->next;
+        left_token_free(&left);
+    }
+}
+
 void sessions_free(struct sessions **in)
 {
     struct sessions *sessions = *in;
@@ -152,6 +164,8 @@ void sessions_free(struct sessions **in)
         session_drop(session);
         retire(session);
     }
+    free_left(sessions);
+    journal_free(&sessions->journal);
     free(sessions->by_number);
     config_unref(&sessions->config);
     free(sessions);
@@ -286,6 +300,7 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
 {
     struct login_credentials credentials = {
         config->user, config->domain != NULL ? config->domain : "", config->password};
+    struct left_token *left;
     struct session *session;
 
     if (number == 0 || number >= SESSION_VIEWS_MAX)
@@ -300,6 +315,9 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
         session_remove(session, "no memory");
         return CG_E_NOMEM;
     }
+    if ((left = journal_take(sessions, credentials.user, credentials.domain)) != NULL)
+        session_adopt(session, left);
+    left_token_free(&left);
     session_connect(session);
     return CG_OK;
 }
@@ -365,6 +383,11 @@ const char *session_agent(const struct session *session)
 uint32_t session_number(const struct session *session)
 {
     return session->number;
+}
+
+unsigned session_generation(const struct session *session)
+{
+    return session->generation;
 }
 
 int session_is_shared(const struct session *session)
@@ -438,4 +461,5 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     summary->login_failures = sessions->login_failures;
     summary->losses = sessions->losses;
     summary->heartbeats = sessions->heartbeats;
+    summary->adoptions = sessions->adoptions;
 }

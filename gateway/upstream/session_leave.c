@@ -12,6 +12,7 @@ static const struct {
 } causes[] = {
     [DEPARTURE_REMOVED] = {"sessionRemoved", "Logged off a session that is no longer needed"},
     [DEPARTURE_DISCARDED] = {"loginDiscarded", "Logged off a login that was only to be proven"},
+    [DEPARTURE_LEFT] = {"zombieLoggedOff", "Logged off a session that a crash had left"},
     [DEPARTURE_END] = {"loggedOff", "Logged off from the contact centre"},
 };
 
@@ -55,6 +56,8 @@ static void on_logged_off(struct message *message)
                                                                          : LOG_LEVEL_WARNING,
                   causes[departure->cause].event, causes[departure->cause].text,
                   LOG_S("user", departure->user), LOG_S("result", cg_error_name(call->rc)));
+    if (is_over(call))
+        journal_strike(sessions, departure->user, &departure->row);
     if (is_over(call) || sessions->ending || sessions->upstream == NULL) {
         free_departure(departure);
     } else {
@@ -89,13 +92,14 @@ static void parted(struct departure *departure)
         log_off(departure);
 }
 
-static struct departure *new_departure(struct sessions *sessions, const char *user,
-                                       const char *token, enum departure_cause cause)
+static struct departure *new_departure(struct sessions *sessions,
+                                       const struct departing_token *token,
+                                       enum departure_cause cause)
 {
     struct departure *departure = calloc(1, sizeof(*departure));
 
-    if (departure == NULL || (departure->user = strdup(user)) == NULL ||
-        (departure->token = strdup(token)) == NULL)
+    if (departure == NULL || (departure->user = strdup(token->user)) == NULL ||
+        (departure->token = strdup(token->token)) == NULL)
         abort();
     departure->all = sessions;
     departure->cause = cause;
@@ -105,20 +109,54 @@ static struct departure *new_departure(struct sessions *sessions, const char *us
     if ((departure->next = sessions->departures) != NULL)
         departure->next->at = &departure->next;
     sessions->departures = departure;
+    if (token->row != NULL) {
+        departure->row = *token->row;
+        token->row->text[0] = '\0';
+    }
+    if (departure->row.text[0] == '\0')
+        journal_put(sessions,
+                    &(struct journal_entry){token->user, token->domain, token->token, NULL,
+                                            &departure->row},
+                    NULL, NULL);
     return departure;
 }
 
-void sessions_depart(struct sessions *sessions, const char *user, const char *token,
+static struct departing_token token_of(struct session *session)
+{
+    return (struct departing_token){session->user, session->domain, session->token, &session->row};
+}
+
+void sessions_depart(struct sessions *sessions, const struct departing_token *token,
                      enum departure_cause cause)
 {
-    parted(new_departure(sessions, user, token, cause));
+    parted(new_departure(sessions, token, cause));
+}
+
+void session_depart_later(struct session *session)
+{
+    struct departing_token token = token_of(session);
+    struct departure *departure = new_departure(session->all, &token, DEPARTURE_DISCARDED);
+
+    departure->parting = 0;
+    timer_arm(session->all->loop, &departure->again, OVERLAP_MS);
+    session_forget_token(session);
+}
+
+void session_abandon_token(struct session *session)
+{
+    struct departing_token token = token_of(session);
+    if (session->token != NULL)
+        sessions_depart(session->all, &token, DEPARTURE_DISCARDED);
+    session_forget_token(session);
 }
 
 void session_discard(struct session *session, json_t *result)
 {
     const char *token = login_token(result);
     if (token != NULL)
-        sessions_depart(session->all, session->user, token, DEPARTURE_DISCARDED);
+        sessions_depart(session->all,
+                        &(struct departing_token){session->user, session->domain, token, NULL},
+                        DEPARTURE_DISCARDED);
     json_object_del(result, "ssoToken");
 }
 
@@ -156,10 +194,10 @@ void session_part(struct session *session, const struct contract_operation *op, 
 void session_leave(struct session *session, enum departure_cause cause)
 {
     struct sessions *sessions = session->all;
-    struct departure *departure = NULL;
+    struct departing_token token = token_of(session);
+    struct departure *departure =
+        session->token != NULL ? new_departure(sessions, &token, cause) : NULL;
 
-    if (session->token != NULL)
-        departure = new_departure(sessions, session->user, session->token, cause);
     session->departing = departure;
     if (sessions->on_parting != NULL)
         sessions->on_parting(sessions->data, session);

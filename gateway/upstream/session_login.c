@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cctgate/durable.h"
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "gateway/upstream/session_private.h"
@@ -72,13 +73,25 @@ static unsigned cap(const struct sessions *sessions)
     return n < 1 ? 1 : n > LOGINS_PER_SECOND_MAX ? LOGINS_PER_SECOND_MAX : n;
 }
 
-/* The login that is `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too. */
+static int64_t login_before(const struct sessions *sessions, unsigned back)
+{
+    return sessions
+        ->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) % LOGINS_PER_SECOND_MAX];
+}
+
+/*
+ * Evenly: what is on its way when the process is killed is lost to the journal, so as little as possible is at any time. And the login that is
+ * `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too.
+ */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
-    unsigned back =
-        (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
-    int64_t then = sessions->login_ring[back];
-    return then == 0 ? 0 : then + 1005 - clock_monotonic_ms();
+    unsigned most = cap(sessions);
+    int64_t then = login_before(sessions, most), last = login_before(sessions, 1);
+    int64_t now = clock_monotonic_ms();
+    int64_t due = then == 0 ? now : then + 1005;
+    int64_t next = last == 0 ? now : last + 1000 / most;
+
+    return (due > next ? due : next) - now;
 }
 
 static void on_verified(struct message *message);
@@ -200,6 +213,8 @@ void session_connect(struct session *session)
     }
     session->busy = 1;
     session_set_state(session, SESSION_CONNECTING);
+    if (session->renewing)
+        return; /* that login serves as well */
     if (session->token != NULL)
         submit(session, sessions->heartbeat, session->token, on_verified);
     else
@@ -225,6 +240,12 @@ static void came_up(struct session *session)
     session->up_since_ms = sessions->loop->now_ms;
     session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
+    if (session->adopted) {
+        ++sessions->adoptions;
+        log_write(LOG_LEVEL_INFO, "sessionAdopted", "A session that a crash had left lives on",
+                  LOG_S("user", session->user));
+    }
+    session->adopted = 0;
     remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
     publish_healthy(session);
@@ -235,15 +256,70 @@ static void came_up(struct session *session)
     sessions_settled(sessions, session->number);
 }
 
+static void log_logged_in(const struct session *session)
+{
+    log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
+              LOG_S("user", session->user), LOG_I("elapsedMs", session->login_ms));
+}
+
+struct arrival {
+    struct session *session;
+    unsigned generation;
+};
+
+/* Nobody is told of the session before its token is on the disk; where the disk refuses that, the session matters more. */
+static void on_journalled(struct message *message)
+{
+    struct durable_done *done = (struct durable_done *)message;
+    struct arrival *arrival = done->data;
+    struct session *session = arrival->session;
+    int current = !session->removed && !session->logging_off && session->token != NULL &&
+                  session->generation == arrival->generation;
+
+    if (current && done->rc != CG_OK)
+        log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
+                  "A crash would leave this session at the contact centre",
+                  LOG_S("user", session->user), LOG_S("reason", cg_error_name(done->rc)));
+    if (current)
+        session->unjournalled = done->rc != CG_OK;
+    if (current && session->state == SESSION_CONNECTING) {
+        log_logged_in(session);
+        came_up(session);
+    }
+    session_drop(session);
+    free(arrival);
+    free(done);
+}
+
+static void journal(struct session *session)
+{
+    struct arrival *arrival = malloc(sizeof(*arrival));
+
+    if (arrival == NULL)
+        abort();
+    *arrival = (struct arrival){session_hold(session), session->generation};
+    journal_put(session->all,
+                &(struct journal_entry){session->user, session->domain, session->token,
+                                        session->note, &session->row},
+                on_journalled, arrival);
+}
+
 void session_arrive(struct session *session, const char *token)
 {
     timer_disarm(session->all->loop, &session->retry);
-    session_forget_token(session);
+    session_abandon_token(session);
     if ((session->token = strdup(token)) == NULL)
         abort();
     ++session->generation;
     session_prove_password(session);
-    came_up(session);
+    if (session->all->journal == NULL) {
+        log_logged_in(session);
+        came_up(session);
+        return;
+    }
+    session->busy = 1;
+    session_set_state(session, SESSION_CONNECTING);
+    journal(session);
 }
 
 void session_announce_down(struct session *session, const char *why)
@@ -319,17 +395,57 @@ static void end_call(struct upstream_call *call)
     upstream_call_free(&call);
 }
 
+/* ---- a new token before the end of the old one ---- */
+
+static void renewed(struct session *session, const char *token)
+{
+    struct sessions *sessions = session->all;
+
+    session_depart_later(session);
+    if ((session->token = strdup(token)) == NULL)
+        abort();
+    ++session->generation;
+    session->missed_heartbeats = 0;
+    session->up_since_ms = session->last_activity_ms = sessions->loop->now_ms;
+    session_prove_password(session);
+    log_write(LOG_LEVEL_INFO, "sessionRenewed", "Logged in anew before the session's end",
+              LOG_S("user", session->user));
+    if (sessions->journal != NULL)
+        journal(session);
+    if (sessions->on_renewed != NULL)
+        sessions->on_renewed(sessions->data, session);
+}
+
+void session_renew(struct session *session)
+{
+    if (!session_is_up(session) || session->renewing || session->password == NULL)
+        return;
+    session->renewing = 1;
+    sessions_queue_login(session->all, &session->login);
+}
+
 static void login_done(struct session *session, struct upstream_call *call)
 {
     const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
+    int renewing = session->renewing;
 
+    session->renewing = 0;
+    if (renewing && session_is_up(session)) {
+        if (token != NULL)
+            renewed(session, token);
+        else
+            log_write(LOG_LEVEL_WARNING, "renewalFailed",
+                      "Could not log in anew before the session's end",
+                      LOG_S("user", session->user), LOG_S("reason", cg_error_name(call->rc)));
+        return;
+    }
     if (token != NULL && (session->removed || session->logging_off)) {
         /* it came too late, for a session that is no longer wanted: it must not live on upstream */
-        sessions_depart(session->all, session->user, token,
+        sessions_depart(session->all,
+                        &(struct departing_token){session->user, session->domain, token, NULL},
                         session->removed ? DEPARTURE_DISCARDED : DEPARTURE_END);
     } else if (token != NULL) {
-        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
-                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
+        session->login_ms = call->elapsed_us / 1000;
         session_arrive(session, token);
     } else if (!session->removed && !session->logging_off) {
         if (call->rc == CG_E_REFUSED)
@@ -376,8 +492,9 @@ static void on_verified(struct message *message)
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
         } else if (call->rc == CG_E_FAULT || !login_is_away(call->rc)) {
-            session_lose(session,
-                         CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
+            if (call->rc != CG_E_FAULT)
+                session_abandon_token(session); /* it cannot be proven, a new one can */
+            session_lose(session, CG_E_SESSION);
         } else {
             if (call->rc == CG_E_REFUSED)
                 sessions_endpoint_lost(session->all);
@@ -401,6 +518,11 @@ void session_lose(struct session *session, int rc)
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
     publish_lost(session);
     session_forget_token(session);
+    journal_strike(session->all, session->user, &session->row);
+    json_decref(session->note);
+    json_decref(session->left_note);
+    session->note = session->left_note = NULL;
+    session->adopted = 0;
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     remember_failure(session, rc, NULL);
@@ -460,6 +582,8 @@ void session_on_heartbeat(struct timer *timer)
 
     if (session->state != SESSION_UP)
         return;
+    if (session->unjournalled)
+        journal(session);
     if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
         session_prove(session);
     arm_heartbeat(session);

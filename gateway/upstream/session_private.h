@@ -15,10 +15,28 @@
 #define MISSED_HEARTBEATS_MAX  2 /* a server that takes connections and is silent is away, too */
 #define LOGINS_PER_SECOND_MAX  1000
 #define PARTING_MS             1000
+#define OVERLAP_MS             30000 /* a token that was replaced before its end is kept for so long */
 #define LEAVING_BACKOFF_MIN_MS 1000
 #define LEAVING_BACKOFF_MAX_MS 60000
 #define PROOF_BYTES            32
 #define SALT_BYTES             16
+
+#define JOURNAL_ID_BYTES 16
+
+/* Names a row of the journal, together with the user; "": not journalled. */
+struct journal_id {
+    char text[JOURNAL_ID_BYTES + 1];
+};
+
+/* A token that the journal knew at the start. */
+struct left_token {
+    struct left_token *next;
+    char *user, *domain, *token;
+    char *endpoint;   /* the name of the one that knows it */
+    int64_t since_ms; /* Unix */
+    json_t *note;     /* session_set_note's, or NULL */
+    struct journal_id id;
+};
 
 /* A place in the queue of logins: whatever logs in waits here until it may. */
 struct login_turn {
@@ -34,7 +52,13 @@ struct departure {
     struct departure *next, **at;
     struct sessions *all;
     char *user, *token;
-    enum departure_cause { DEPARTURE_REMOVED, DEPARTURE_DISCARDED, DEPARTURE_END } cause;
+    struct journal_id row;
+    enum departure_cause {
+        DEPARTURE_REMOVED,
+        DEPARTURE_DISCARDED,
+        DEPARTURE_LEFT,
+        DEPARTURE_END
+    } cause;
     size_t parting; /* calls that the logoff waits for */
     int failures;
     struct timer again;
@@ -69,6 +93,11 @@ struct session {
     int attempted;
     char *token;
     unsigned generation;         /* counts tokens */
+    struct journal_id row;       /* of the token */
+    int unjournalled;            /* the disk refused it */
+    int renewing;                /* a login is under way while the token still lives */
+    int adopted;                 /* the token is one that a crash has left, and not proven yet */
+    json_t *note, *left_note;    /* what goes with the token; what came with one that was adopted */
     int announced;               /* on_up has run, and on_down has not */
     int proving;                 /* a heartbeat is in flight */
     unsigned proof_generation;   /* of the token that it was sent with */
@@ -88,6 +117,7 @@ struct session {
     struct timer retry, heartbeat;
     struct pending_call *waiting, **waiting_end;
     struct login_turn login;
+    int64_t login_ms; /* how long the last one took */
 };
 
 struct sessions {
@@ -99,6 +129,7 @@ struct sessions {
     void (*on_down)(void *, struct session *, const char *);
     void (*on_parting)(void *, struct session *);
     void (*on_removed)(void *, uint32_t);
+    void (*on_renewed)(void *, struct session *);
     void *data;
     const struct contract_operation *login, *logoff, *heartbeat;
     struct session *first;
@@ -128,7 +159,10 @@ struct sessions {
     void (*logoff_done)(void *);
     void *logoff_data;
 
-    uint64_t logins, login_failures, losses, heartbeats;
+    struct journal *journal; /* NULL: nothing is written down */
+    struct left_token *left; /* until sessions_settle */
+
+    uint64_t logins, login_failures, losses, heartbeats, adoptions;
 };
 
 /* session_login.c */
@@ -166,8 +200,17 @@ int64_t login_backoff(int failures, int64_t min_ms, int64_t max_ms);
 /* session_leave.c: tokens that nobody wants any more */
 /* Lets others part, then logs its token off: the session has none afterwards. */
 void session_leave(struct session *session, enum departure_cause cause);
-void sessions_depart(struct sessions *sessions, const char *user, const char *token,
+/* `row` is taken and emptied; NULL: it is not journalled yet, and will be. */
+struct departing_token {
+    const char *user, *domain, *token;
+    struct journal_id *row;
+};
+void sessions_depart(struct sessions *sessions, const struct departing_token *token,
                      enum departure_cause cause);
+/* The same in a while: it is still told things by. */
+void session_depart_later(struct session *session);
+/* Its token may live, but is not used any more. */
+void session_abandon_token(struct session *session);
 void sessions_check_end(struct sessions *sessions);
 void sessions_free_departures(struct sessions *sessions);
 
@@ -178,6 +221,23 @@ void sessions_end_lines(struct sessions *sessions); /* the gateway ends: all are
 void sessions_free_lines(struct sessions *sessions);
 void session_on_linger(struct timer *timer);
 void session_linger(struct session *session); /* if nobody needs it */
+
+/* session_journal.c */
+struct journal_entry {
+    const char *user, *domain, *token;
+    json_t *note;          /* may be NULL */
+    struct journal_id *id; /* an empty one is filled in */
+};
+/* `on_done` gets a struct durable_done. Without a journal: nothing, and nobody is told. */
+void journal_put(struct sessions *sessions, const struct journal_entry *entry,
+                 void (*on_done)(struct message *), void *data);
+void journal_strike(struct sessions *sessions, const char *user, struct journal_id *id);
+/* The newest one of the user that was left (`domain` NULL: any), to be freed; NULL: none. */
+struct left_token *journal_take(struct sessions *sessions, const char *user, const char *domain);
+void left_token_free(struct left_token **left);
+void journal_free(struct journal **journal);
+/* The session has none yet: it is to be proven by session_connect. */
+void session_adopt(struct session *session, struct left_token *left);
 
 /* session_proof.c: the salted hash of a password that was taken */
 void session_prove_password(struct session *session);

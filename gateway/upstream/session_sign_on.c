@@ -178,8 +178,17 @@ static void answer_same(struct sign_on_line *line, const struct sign_on *tried,
     answer(last, outcome);
 }
 
+static void depart(struct sign_on_line *line, const char *token, enum departure_cause cause)
+{
+    const struct sign_on *tried = line->tried;
+    sessions_depart(line->all,
+                    &(struct departing_token){
+                        tried->user, tried->domain != NULL ? tried->domain : "", token, NULL},
+                    cause);
+}
+
 /* The password is right. What it gave is the session's, if that has none; then the line finds a session that takes the password. */
-static int take_in(struct sign_on_line *line, const char *token)
+static int take_in(struct sign_on_line *line, const char *token, int64_t login_ms)
 {
     struct sessions *sessions = line->all;
     struct session *session = sessions_find(sessions, line->number);
@@ -194,12 +203,13 @@ static int take_in(struct sign_on_line *line, const char *token)
     else if (session != NULL && !session_is_password(session, tried->password))
         rc = session_set_password(session, tried->password);
     if (session == NULL || rc != CG_OK || session->token != NULL || session->busy) {
-        sessions_depart(sessions, tried->user, token, DEPARTURE_DISCARDED);
+        depart(line, token, DEPARTURE_DISCARDED);
         if (session != NULL)
             session_prove_password(session);
         return rc;
     }
     session_prove_password(session);
+    session->login_ms = login_ms;
     session_arrive(session, token);
     return CG_OK;
 }
@@ -216,9 +226,9 @@ static void on_tried(struct message *message)
     if (call->rc == CG_OK && token == NULL)
         outcome.rc = CG_E_PROTOCOL;
     if (token != NULL && sessions->ending)
-        sessions_depart(sessions, tried->user, token, DEPARTURE_END);
+        depart(line, token, DEPARTURE_END);
     else if (token != NULL)
-        outcome.rc = take_in(line, token);
+        outcome.rc = take_in(line, token, call->elapsed_us / 1000);
     else if (login_is_denied(call->rc, &call->fault))
         outcome = (struct sign_on_outcome){.rc = CG_E_DENIED,
                                            .fault = call->rc == CG_E_FAULT ? &call->fault : NULL};

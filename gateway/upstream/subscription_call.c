@@ -238,6 +238,16 @@ static int take_user(struct subscription *subscription, json_t *result)
     return CG_OK;
 }
 
+/* After a crash it is known that this one was there. */
+static void keep_note(struct subscription *subscription)
+{
+    json_t *note = json_pack("{s:s, s:O}", "way", subscription->all->ways[subscription->way].name,
+                             "reference", subscription->reference);
+    if (note != NULL)
+        session_set_note(subscription->of->session, note);
+    json_decref(note);
+}
+
 static void activate(struct subscription *subscription)
 {
     struct subscriptions *all = subscription->all;
@@ -260,6 +270,7 @@ static void activate(struct subscription *subscription)
         take_end(subscription, subscription->until_ms + subscriber->skew_ms);
     else if (all->ways[subscription->way].renew != NULL)
         subscription_renew(subscription);
+    keep_note(subscription);
     unsubscribe_leftovers(subscriber);
     all->settings.on_subscribed(all->settings.data, subscriber->session);
     subscription_release_held(subscription, 1);
@@ -350,6 +361,7 @@ static struct subscription *subscription_new(struct subscriber *subscriber)
     subscription->all = all;
     subscription->of = subscriber;
     subscription->way = subscription_way(all);
+    subscription->generation = session_generation(subscriber->session);
     subscription->held_end = &subscription->held;
     if (consumer_make_secret(secret, subscription->digest) != CG_OK ||
         asprintf(&subscription->url, "%s/%s", consumer_url(all->settings.consumer), secret) < 0 ||

@@ -1,8 +1,8 @@
 /*
  * Upstream sessions: one per CCT user, shared by all clients of that user. The owner's thread only, but for the views.
  *
- * Life of a session. It exists because the configuration names it. LogIn is paced (never more than upstream.loginsPerSecond
- * in any second, over all sessions) and single-flight: every call that needs the session meanwhile waits for that one login.
+ * Life of a session. It exists because the configuration names it, or because its user signed on. LogIn is paced (evenly, never more than upstream.loginsPerSecond
+ * in any second, over all sessions and sign-ons) and single-flight: every call that needs the session meanwhile waits for that one login.
  * A failure backs off exponentially with jitter; until the next attempt calls are answered at once with the reason. A refused connection takes the
  * endpoint down: all its sessions turn stale at once, and one probe at a time, not one per session, finds out when it is back;
  * then each session proves its token by a real call or logs in anew. When a call is told that the session does not exist
@@ -24,6 +24,7 @@
 #include "cctgate/loop.h"
 #include "cctgate/upstream.h"
 
+struct durable;
 struct sessions;
 struct session;
 
@@ -60,6 +61,8 @@ struct sessions_settings {
     void (*on_parting)(void *data, struct session *session);
     /* A session that was signed on has lingered long enough and is gone for good: nothing of its user is live any more. NULL: nobody minds. */
     void (*on_removed)(void *data, uint32_t user);
+    /* session_renew has given it another token; the one before lives on for a moment. It is up all the while. NULL: nobody minds. */
+    void (*on_renewed)(void *data, struct session *session);
     void *data;
 };
 
@@ -78,6 +81,28 @@ int sessions_add(struct sessions *sessions, const struct config_session *config,
  * of the configured ones, or lives on as one that was signed on, since somebody is attached to it.
  */
 int sessions_remove(struct sessions *sessions, uint32_t user);
+
+/*
+ * The journal of tokens (DOMAIN rule 9): every token is written to DURABLE_SESSIONS, encrypted, before its session is announced, and
+ * struck out when it is over. Opened once, before the first session is added; `directory` holds the key's file. What a crash has left is read here:
+ * sessions_add takes up the token of its user, and proves it by a real call before it logs in anew. CG_E_IO, CG_E_NOMEM,
+ * CG_E_LIMIT (`error` says what).
+ */
+int sessions_open_journal(struct sessions *sessions, struct durable *durable, const char *directory,
+                          char *error, size_t error_size);
+/*
+ * The session of a user that the configuration may not name, for whom a bearer was found after a restart: the one that is there, or one with
+ * the token that a crash has left, which is proven first; attach to it. NULL: there is neither; the user must sign on again. Before sessions_settle.
+ */
+struct session *sessions_take_up(struct sessions *sessions, uint32_t number, const char *user);
+/* Whoever wants one of the tokens that were left has taken it: the others are logged off. */
+void sessions_settle(struct sessions *sessions);
+
+/* Something that is to be known after a crash, kept with the token, encrypted like it, and forgotten with it. Takes a reference. */
+void session_set_note(struct session *session, json_t *note);
+/* The note of the crashed process, once, in on_up. The reference is the caller's. NULL: there is none. */
+json_t *session_take_left_note(struct session *session);
+
 struct session *sessions_find(struct sessions *sessions, uint32_t user);
 struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
 /* Takes over pacing, heartbeat and time-outs of a new configuration. */
@@ -104,8 +129,8 @@ void sessions_sign_on(struct sessions *sessions, uint32_t number, const char *us
 
 /*
  * Whoever needs a session that the configuration does not name, attaches to it: a bearer that was signed on, one a restart has found
- * again. While nobody does for session.lingerMs, its heartbeat has stopped, and it is logged off and removed (settings.on_removed). Configured
- * sessions do not mind. session_attach cancels the lingering.
+ * again. When nobody has for session.lingerMs, its heartbeat stops: it is logged off and removed (settings.on_removed). Configured
+ * sessions do not mind. session_attach cancels the lingering. An attachment goes over to the session that takes this one's place.
  */
 void session_attach(struct session *session);
 void session_detach(struct session *session);
@@ -152,7 +177,13 @@ void session_discard(struct session *session, json_t *result);
 int session_is_up(const struct session *session);
 /* A small real call at once, as the heartbeat makes it: moves the upstream's timer, and finds out whether the session is there. */
 void session_prove(struct session *session);
-/* The upstream has told that the session has ended, or will in a moment: as if a call had been told so by a fault. */
+/*
+ * Its end is near and a call does not move it: logs in anew while the token still lives, and goes over to the new one (on_renewed). Where that comes to
+ * nothing, the end is a loss as any other.
+ */
+void session_renew(struct session *session);
+unsigned session_generation(const struct session *session); /* counts its tokens */
+/* The upstream has told that the session has ended: as if a call had been told so by a fault. */
 void session_ended(struct session *session);
 
 /* [{"user","domain","agent","state","endpoint","since","staleSince","shared","signedOn"}], for those of `users` (numbers; NULL: all). New reference. */
@@ -164,6 +195,7 @@ struct sessions_summary {
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     uint64_t logins, login_failures, losses, heartbeats;
+    uint64_t adoptions; /* sessions that a crash had left and that live on */
 };
 /* `unread` may be NULL. */
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,

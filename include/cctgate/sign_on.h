@@ -8,7 +8,7 @@
  * are on the disk, every front has the policy that knows it; only then it is answered.
  *
  * Life of a bearer. It ends when it was not used for session.bearerTtlMs, or session.bearerMaxMs after its making, when it signs off, or
- * when the session of its user is logged off for good. It is a client of the session (session_attach) while it is used: when it was not for
+ * when the session of its user is logged off for good. It survives a restart; where its session does not, what is known is still read, as stale. It is a client of the session (session_attach) while it is used: when it was not for
  * PRESENT_MS, and has no stream of events open, the session lingers.
  *
  * A user's number is its name's as long as the domain is the same: another person of that name in another domain gets another
@@ -83,6 +83,8 @@ void sign_ons_close(struct sign_ons *sign_ons);
 void sign_ons_free(struct sign_ons **sign_ons);
 void sign_ons_configure(struct sign_ons *sign_ons, struct config *config);
 
+/* The sessions that an earlier process has left are given to the bearers of their users: once, when those of the configuration are there. */
+void sign_ons_take_up(struct sign_ons *sign_ons);
 void sign_ons_ask(struct sign_ons *sign_ons, struct sign_ask *ask);
 /* The session of a user that had signed on has gone for good. */
 void sign_ons_session_removed(struct sign_ons *sign_ons, uint32_t user);
