@@ -225,6 +225,19 @@ class Life(Case):
         finally:
             gate.stop()
 
+    def test_session_survives_a_crash(self):
+        gate = Gateway(self.sim, session={"lingerMs": 600000})
+        try:
+            token = sign_on(gate.port, "agent2006").json["token"]
+            gate.kill()
+            logins = self.sim.calls(LOGIN)
+            gate.start()
+            answer = exchange(gate.port, "GET", "/v1/agents/2006", dict(bearer(token), **{"Cache-Control": "no-cache"}))
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(self.sim.calls(LOGIN), logins)
+        finally:
+            gate.stop()
+
     def test_lingers_after_the_last(self):
         token = sign_on(self.gate.port, "agent2004").json["token"]
         users = lambda: [s["user"] for s in self.gate.get("/v1/sessions", "operator").json["items"]]
@@ -357,7 +370,9 @@ class Jwt(unittest.TestCase):
         stranger = self.get(self.provider.token("one", cct_users=["nobody"]), "/v1/agents")
         self.assertEqual((stranger.status, stranger.json["items"]), (200, []))
         calls = self.sim.calls()
-        for wrong in (self.provider.token("two"), self.provider.token("one", aud="other"), token[:-2] + "AA",
+        text, signature = token.rsplit(".", 1)
+        forged = text + "." + ("B" if signature[0] == "A" else "A") + signature[1:]
+        for wrong in (self.provider.token("two"), self.provider.token("one", aud="other"), forged,
                       self.provider.token("one", life=-1), token + "x", "a.b.c"):
             answer = self.get(wrong)
             self.assertEqual(answer.status, 401, answer)
@@ -372,6 +387,7 @@ class Jwt(unittest.TestCase):
     def test_streams_and_expiry(self):
         token = self.provider.token("one", life=15)
         ticket = exchange(self.gate.port, "POST", "/v1/events/ticket", bearer(token)).json["ticket"]
+        self.assertEqual(self.get(token, "/v1/agents/2001").status, 200)
         clients = [WebSocket(self.gate.port, who=None, headers=bearer(token)),
                    WebSocket(self.gate.port, who=None, path="/v1/events?ticket=" + ticket),
                    WebSocket(self.gate.port, who=None, headers={
