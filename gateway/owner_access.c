@@ -24,8 +24,7 @@ static int publish(struct owner *owner, struct message *told)
 {
     size_t count;
     const struct policy_bearer *bearers = sign_ons_bearers(owner->sign_ons, &count);
-    struct policy *policy =
-        policy_with(owner->base, bearers, count, keyring_keys(owner->keyring));
+    struct policy *policy = policy_with(owner->base, bearers, count, keyring_keys(owner->keyring));
 
     if (policy == NULL)
         return CG_E_NOMEM;
@@ -89,7 +88,7 @@ int owner_make_access(struct owner *owner, char *error, size_t error_size)
                                          .publish = on_bearers,
                                          .data = owner};
     int rc = (owner->keyring = keyring_new()) != NULL ? sign_ons_new(&owner->sign_ons, &settings)
-                                                       : CG_E_NOMEM;
+                                                      : CG_E_NOMEM;
 
     if (rc != CG_OK)
         snprintf(error, error_size, "signing on: %s", cg_error_name(rc));

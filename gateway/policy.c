@@ -371,10 +371,10 @@ static int admit_users(struct policy *policy, const struct policy *parent,
         return -1;
     for (i = 0; i < claims->num_users; ++i) {
         struct access_user wanted = {0, claims->users[i]};
-        const struct access_user *user =
-            parent->num_known > 0 ? bsearch(&wanted, parent->known, parent->num_known,
-                                            sizeof(*parent->known), by_name)
-                                  : NULL;
+        const struct access_user *user = parent->num_known > 0
+                                             ? bsearch(&wanted, parent->known, parent->num_known,
+                                                       sizeof(*parent->known), by_name)
+                                             : NULL;
         if (user != NULL)
             policy->own[policy->access.num_users++] = *user;
     }

@@ -6,9 +6,9 @@
 #include "cctgate/log.h"
 #include "gateway/access/sign_private.h"
 
-#define SWEEP_MS   1000
-#define PRESENT_MS 10000 /* after its last use a bearer is still a client of the session */
-#define REWRITE_MS 60000 /* so often is a later expiry written down */
+#define SWEEP_MS    1000
+#define PRESENT_MS  10000 /* after its last use a bearer is still a client of the session */
+#define REWRITE_MS  60000 /* so often is a later expiry written down */
 #define COALESCE_MS 2
 
 struct bearer *bearer_find(struct sign_ons *all, const uint8_t *sha256)

@@ -66,9 +66,9 @@ static int may_verify(const json_t *jwk)
 
     if (operations == NULL)
         return 1;
-    json_array_foreach(operations, i, operation) if (json_is_string(operation) &&
-                                                     strcmp(json_string_value(operation),
-                                                            "verify") == 0) return 1;
+    json_array_foreach(operations, i,
+                       operation) if (json_is_string(operation) &&
+                                      strcmp(json_string_value(operation), "verify") == 0) return 1;
     return 0;
 }
 
@@ -282,10 +282,10 @@ int jwt_keys_are_for(const struct jwt_keys *keys, const struct jwt_settings *set
 int jwt_keys_still_hold(const struct jwt_keys *keys, const struct jwt_keys *other,
                         const uint8_t key[JWT_KEY_BYTES])
 {
-    struct jwt_settings settings = {other->issuer,          other->audience,
-                                    other->application_claim, other->users_claim,
-                                    other->roles_claim,     other->allow_every_user,
-                                    other->skew_ms};
+    struct jwt_settings settings = {
+        other->issuer,      other->audience,    other->application_claim,
+        other->users_claim, other->roles_claim, other->allow_every_user,
+        other->skew_ms};
     size_t i;
 
     if (!jwt_keys_are_for(keys, &settings))

@@ -135,8 +135,8 @@ static int fits(const struct jwt_key *key, int algorithm, const json_t *kid)
 {
     if ((int)key->algorithm != algorithm)
         return 0;
-    return kid == NULL ||
-           (key->kid != NULL && json_is_string(kid) && strcmp(key->kid, json_string_value(kid)) == 0);
+    return kid == NULL || (key->kid != NULL && json_is_string(kid) &&
+                           strcmp(key->kid, json_string_value(kid)) == 0);
 }
 
 /* ---- signature ---- */

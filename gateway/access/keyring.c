@@ -74,8 +74,7 @@ static int load(struct keyring *keyring, const struct config *config, struct jwt
     int rc = CG_E_NOMEM;
 
     *keys = NULL;
-    if (text != NULL &&
-        (rc = read_file(keyring, config->jwt.jwks_file, text, &length)) == CG_OK)
+    if (text != NULL && (rc = read_file(keyring, config->jwt.jwks_file, text, &length)) == CG_OK)
         rc = jwt_keys_new(keys, &settings, text, length, &passed_over, error, sizeof(error));
     free(text);
     if (rc == CG_OK)

@@ -17,7 +17,7 @@
 #include "gateway/access/sign_private.h"
 #include "gateway/rest/body.h"
 
-#define ADDRESS_PATIENCE 4 /* many users may be behind one address */
+#define ADDRESS_PATIENCE 4  /* many users may be behind one address */
 #define WAITING_MAX      16 /* attempts of one user */
 
 /* ---- asks ---- */
@@ -300,8 +300,7 @@ static void give_bearer(struct attempt *attempt, json_t *agents)
 /* What could not be read is not known: the bearer is good for all that. */
 static void on_user_read(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
 {
-    struct attempt *attempt =
-        (struct attempt *)((char *)waiter - offsetof(struct attempt, waiter));
+    struct attempt *attempt = (struct attempt *)((char *)waiter - offsetof(struct attempt, waiter));
     json_t *agents = NULL;
 
     (void)outcome;
@@ -317,8 +316,8 @@ static void on_user_read(struct fetch_waiter *waiter, struct fetch_outcome *outc
 static void welcome(struct attempt *attempt)
 {
     struct sign_ons *all = attempt->all;
-    json_t *agents = model_has_read(all->settings.model, attempt->number) ? agents_of(attempt)
-                                                                           : NULL;
+    json_t *agents =
+        model_has_read(all->settings.model, attempt->number) ? agents_of(attempt) : NULL;
 
     if (agents != NULL) {
         give_bearer(attempt, agents);

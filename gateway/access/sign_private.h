@@ -37,7 +37,7 @@ struct turnstile {
 };
 
 struct attempt {
-    struct attempt *next;         /* in its turnstile, or among those that await a publication */
+    struct attempt *next;          /* in its turnstile, or among those that await a publication */
     struct attempt *newer, *older; /* of all */
     struct sign_ons *all;
     struct sign_ask *ask;
@@ -84,7 +84,7 @@ void bearer_put(const struct sign_ons *all, struct durable_batch *batch, const u
                 const char *user, int64_t made_unix_ms, int64_t expires_unix_ms);
 int64_t bearer_first_expiry_ms(const struct sign_ons *all, int64_t made_unix_ms);
 void bearer_remove(struct sign_ons *all, struct bearer *bearer);
-void bearers_changed(struct sign_ons *all); /* a publication will begin */
+void bearers_changed(struct sign_ons *all);                        /* a publication will begin */
 void bearers_await(struct sign_ons *all, struct attempt *attempt); /* the next publication */
 void bearers_sweep(struct timer *timer);
 void bearers_publish(struct timer *timer);

@@ -118,9 +118,8 @@ static int spend_ticket(struct arrival *arrival)
     if (ticket_redeem(request->front->fronts->doorman, arrival->ticket, arrival->ticket_length,
                       clock_monotonic_ms(), arrival->sha256, &of_jwt) != CG_OK)
         return refuse_token(request);
-    rc = of_jwt != NULL
-             ? request_identify_jwt(request, of_jwt, arrival->sha256)
-             : request_identify(request, (h2o_iovec_t){NULL, 0}, arrival->sha256);
+    rc = of_jwt != NULL ? request_identify_jwt(request, of_jwt, arrival->sha256)
+                        : request_identify(request, (h2o_iovec_t){NULL, 0}, arrival->sha256);
     return rc == CG_OK ? check_roles(arrival) : refuse_token(request);
 }
 

@@ -9,9 +9,9 @@
 #include "gateway/events/client.h"
 #include "gateway/events/protocol.h"
 
-#define TICK_MS 100
+#define TICK_MS      100
 #define VIEWER_TICKS 10
-#define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
+#define READERS      (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
 
 /* ---- viewers ---- */
 

@@ -237,10 +237,10 @@ static json_t *sign_on_of(const struct route *route)
     static const int problems[] = {400, 401, 413, 415, 429, 502, 503, 504, 0};
     json_t *responses = json_object();
 
-    json_object_set_new(
-        responses, "201",
-        openapi_response("The password was taken: a bearer token for the user", "CacheControl",
-                         "application/json", SCHEMA("SignedOn"), openapi_example("SignedOn")));
+    json_object_set_new(responses, "201",
+                        openapi_response("The password was taken: a bearer token for the user",
+                                         "CacheControl", "application/json", SCHEMA("SignedOn"),
+                                         openapi_example("SignedOn")));
     openapi_add_problems(responses, problems);
     return json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:b, s:{s:{s:o}}}}", "operationId", "signOn",
                      "summary", "Signs a CCT user on", "tags", "Sessions", "security",

@@ -50,7 +50,8 @@ static const struct field {
     int is_required, is_secret;
 } fields[] = {
     {"username", "/username", offsetof(struct sign_ask, user), 1, CG_ID_BYTES_MAX, 1, 0},
-    {"password", "/password", offsetof(struct sign_ask, password), 1, SIGN_PASSWORD_BYTES_MAX, 1, 1},
+    {"password", "/password", offsetof(struct sign_ask, password), 1, SIGN_PASSWORD_BYTES_MAX, 1,
+     1},
     {"domain", "/domain", offsetof(struct sign_ask, domain), 0, CG_ID_BYTES_MAX, 0, 0},
 };
 #define NUM_FIELDS (sizeof(fields) / sizeof(fields[0]))

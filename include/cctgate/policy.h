@@ -38,7 +38,7 @@ struct access {
     const char *application;
     const char *subject;    /* of an application that many are behind: which; NULL: it is one */
     struct bearer_use *use; /* NULL: no bearer that was signed on */
-    unsigned roles; /* enum config_role, or'ed */
+    unsigned roles;         /* enum config_role, or'ed */
     int every_user;
     const struct access_user *users; /* ascending by number; for every_user: all configured users */
     size_t num_users;

@@ -107,9 +107,8 @@ static size_t sign(int key, const char *text, unsigned char *out, size_t size)
     unsigned char bytes[1024];
     size_t length = sizeof(bytes);
 
-    assert_int_equal(EVP_DigestSignInit(context, NULL, key == ED_KEY ? NULL : EVP_sha256(), NULL,
-                                        keys[key]),
-                     1);
+    assert_int_equal(
+        EVP_DigestSignInit(context, NULL, key == ED_KEY ? NULL : EVP_sha256(), NULL, keys[key]), 1);
     assert_int_equal(
         EVP_DigestSign(context, bytes, &length, (const unsigned char *)text, strlen(text)), 1);
     EVP_MD_CTX_free(context);
@@ -163,8 +162,8 @@ static char *make(int key, const char *header, const char *payload)
 
 /* ---- the keys ---- */
 
-static const struct jwt_settings settings = {"https://id.example", "cctgate", "azp", "cct_users",
-                                             "roles",              0,         30000};
+static const struct jwt_settings settings = {
+    "https://id.example", "cctgate", "azp", "cct_users", "roles", 0, 30000};
 
 static struct jwt_keys *load(json_t *list, const struct jwt_settings *with, int *rc, size_t *passed)
 {
@@ -246,41 +245,60 @@ static void test_refused(void **state)
         const char *header, *payload;
     } rows[] = {
         {"no algorithm", SIGN_NOTHING, "{\"alg\":\"none\"}", BASE_CLAIMS},
-        {"no algorithm, in another spelling", SIGN_NOTHING, "{\"alg\":\"nOnE\",\"kid\":\"r\"}", BASE_CLAIMS},
+        {"no algorithm, in another spelling", SIGN_NOTHING, "{\"alg\":\"nOnE\",\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"no algorithm, but signed", RSA_KEY, "{\"alg\":\"none\",\"kid\":\"r\"}", BASE_CLAIMS},
-        {"a public key as HMAC's secret", SIGN_HMAC, "{\"alg\":\"HS256\",\"kid\":\"r\"}", BASE_CLAIMS},
+        {"a public key as HMAC's secret", SIGN_HMAC, "{\"alg\":\"HS256\",\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"the same, said to be RS256", SIGN_HMAC, RS256, BASE_CLAIMS},
-        {"ES256 with the RSA key's name", P256_KEY, "{\"alg\":\"ES256\",\"kid\":\"r\"}", BASE_CLAIMS},
+        {"ES256 with the RSA key's name", P256_KEY, "{\"alg\":\"ES256\",\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"RS256 with the EC key's name", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"e\"}", BASE_CLAIMS},
         {"said ES256, signed with RSA", RSA_KEY, "{\"alg\":\"ES256\",\"kid\":\"e\"}", BASE_CLAIMS},
-        {"an algorithm that is not ours", RSA_KEY, "{\"alg\":\"PS256\",\"kid\":\"r\"}", BASE_CLAIMS},
+        {"an algorithm that is not ours", RSA_KEY, "{\"alg\":\"PS256\",\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"in lower case", RSA_KEY, "{\"alg\":\"rs256\",\"kid\":\"r\"}", BASE_CLAIMS},
         {"no algorithm at all", RSA_KEY, "{\"kid\":\"r\"}", BASE_CLAIMS},
-        {"an algorithm that is no text", RSA_KEY, "{\"alg\":[\"RS256\"],\"kid\":\"r\"}", BASE_CLAIMS},
+        {"an algorithm that is no text", RSA_KEY, "{\"alg\":[\"RS256\"],\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"an unknown key", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"x\"}", BASE_CLAIMS},
         {"a kid that is no text", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":1}", BASE_CLAIMS},
         {"another's signature", OTHER_RSA_KEY, RS256, BASE_CLAIMS},
         {"no signature", SIGN_NOTHING, RS256, BASE_CLAIMS},
-        {"crit", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r\",\"crit\":[\"exp\"],\"exp\":1}", BASE_CLAIMS},
+        {"crit", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r\",\"crit\":[\"exp\"],\"exp\":1}",
+         BASE_CLAIMS},
         {"b64", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r\",\"b64\":true}", BASE_CLAIMS},
-        {"a logout token", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r\",\"typ\":\"logout+jwt\"}", BASE_CLAIMS},
-        {"a member twice", RSA_KEY, "{\"alg\":\"RS256\",\"alg\":\"RS256\",\"kid\":\"r\"}", BASE_CLAIMS},
+        {"a logout token", RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r\",\"typ\":\"logout+jwt\"}",
+         BASE_CLAIMS},
+        {"a member twice", RSA_KEY, "{\"alg\":\"RS256\",\"alg\":\"RS256\",\"kid\":\"r\"}",
+         BASE_CLAIMS},
         {"a header that is no object", RSA_KEY, "[\"RS256\"]", BASE_CLAIMS},
         {"a payload that is none", RSA_KEY, RS256, "[]"},
         {"a claim twice", RSA_KEY, RS256, CLAIMS(",\"exp\":1900000300")},
         {"no issuer", RSA_KEY, RS256, "{\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\"}"},
-        {"another issuer", RSA_KEY, RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\"}"},
-        {"issuers", RSA_KEY, RS256, "{\"iss\":[\"https://id.example\"],\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\"}"},
-        {"no audience", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"exp\":1900000300,\"sub\":\"s\"}"},
-        {"other audiences", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":[\"a\",1,\"cctgat\"],\"exp\":1900000300,\"sub\":\"s\"}"},
-        {"no expiry", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"sub\":\"s\"}"},
-        {"an expiry in text", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":\"1900000300\",\"sub\":\"s\"}"},
-        {"an expiry beyond time", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1e300,\"sub\":\"s\"}"},
-        {"expired by the skew", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1899999970,\"sub\":\"s\"}"},
+        {"another issuer", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example/\",\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\"}"},
+        {"issuers", RSA_KEY, RS256,
+         "{\"iss\":[\"https://id.example\"],\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\"}"},
+        {"no audience", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example\",\"exp\":1900000300,\"sub\":\"s\"}"},
+        {"other audiences", RSA_KEY, RS256,
+         "{\"iss\":\"https://"
+         "id.example\",\"aud\":[\"a\",1,\"cctgat\"],\"exp\":1900000300,\"sub\":\"s\"}"},
+        {"no expiry", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"sub\":\"s\"}"},
+        {"an expiry in text", RSA_KEY, RS256,
+         "{\"iss\":\"https://"
+         "id.example\",\"aud\":\"cctgate\",\"exp\":\"1900000300\",\"sub\":\"s\"}"},
+        {"an expiry beyond time", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1e300,\"sub\":\"s\"}"},
+        {"expired by the skew", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1899999970,\"sub\":\"s\"}"},
         {"not yet", RSA_KEY, RS256, CLAIMS(",\"nbf\":1900000031")},
         {"nbf in text", RSA_KEY, RS256, CLAIMS(",\"nbf\":\"1\"")},
         {"from the future", RSA_KEY, RS256, CLAIMS(",\"iat\":1900000031")},
-        {"nobody's", RSA_KEY, RS256, "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1900000300}"},
+        {"nobody's", RSA_KEY, RS256,
+         "{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1900000300}"},
     };
     struct jwt_keys *with = ours(&settings);
     struct jwt_claims claims;
@@ -388,12 +406,19 @@ static void test_claims(void **state)
         unsigned roles;
     } rows[] = {
         {CLAIMS(""), "desk", 1, 0, ROLE_VIEWER},
-        {"{\"iss\":\"https://id.example\",\"aud\":[\"x\",\"cctgate\"],\"exp\":1900000300.5,\"client_id\":\"c\",\"sub\":\"s\","
-         "\"cct_users\":\"agent2001\",\"roles\":\"openid controller  operator root\",\"nbf\":1900000030,\"iat\":1900000029}",
+        {"{\"iss\":\"https://"
+         "id.example\",\"aud\":[\"x\",\"cctgate\"],\"exp\":1900000300.5,\"client_id\":\"c\","
+         "\"sub\":\"s\","
+         "\"cct_users\":\"agent2001\",\"roles\":\"openid controller  operator "
+         "root\",\"nbf\":1900000030,\"iat\":1900000029}",
          "c", 1, 0, ROLE_CONTROLLER | ROLE_OPERATOR},
-        {"{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\",\"cct_users\":[1,\"\",\"a\",\"*\",\"b\"],\"roles\":{}}",
+        {"{\"iss\":\"https://"
+         "id.example\",\"aud\":\"cctgate\",\"exp\":1900000300,\"sub\":\"s\",\"cct_users\":[1,\"\","
+         "\"a\",\"*\",\"b\"],\"roles\":{}}",
          "s", 2, 1, 0},
-        {"{\"iss\":\"https://id.example\",\"aud\":\"cctgate\",\"exp\":1899999971,\"azp\":7,\"sub\":\"s\"}", "s", 0, 0, 0},
+        {"{\"iss\":\"https://"
+         "id.example\",\"aud\":\"cctgate\",\"exp\":1899999971,\"azp\":7,\"sub\":\"s\"}",
+         "s", 0, 0, 0},
     };
     struct jwt_settings all = settings;
     struct jwt_keys *with = ours(&settings), *generous;
@@ -453,8 +478,8 @@ static void test_key_sets(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i) {
-        struct jwt_keys *with = load(json_pack("[o]", jwk(rows[i].key, rows[i].more)), &settings,
-                                     &rc, &passed);
+        struct jwt_keys *with =
+            load(json_pack("[o]", jwk(rows[i].key, rows[i].more)), &settings, &rc, &passed);
         if ((rc == CG_OK) != rows[i].is_good)
             fail_msg("key %zu", i);
         assert_int_equal(passed, !rows[i].is_good);
@@ -464,8 +489,8 @@ static void test_key_sets(void **state)
 
 static void test_broken_sets(void **state)
 {
-    static const char *const texts[] = {"", "[]", "{", "{}", "{\"keys\":{}}", "{\"keys\":[]}",
-                                        "{\"keys\":[1,null,\"x\",[]]}"};
+    static const char *const texts[] = {
+        "", "[]", "{", "{}", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[1,null,\"x\",[]]}"};
     struct jwt_keys *with;
     char error[256];
     size_t i, passed;
@@ -483,8 +508,8 @@ static void test_broken_sets(void **state)
 /* A rotation: while both keys are there, both sign; then the old one does not any more. */
 static void test_rotation(void **state)
 {
-    json_t *both = json_pack("[o,o]", jwk(RSA_KEY, "{\"kid\":\"r\"}"),
-                             jwk(OTHER_RSA_KEY, "{\"kid\":\"r2\"}"));
+    json_t *both =
+        json_pack("[o,o]", jwk(RSA_KEY, "{\"kid\":\"r\"}"), jwk(OTHER_RSA_KEY, "{\"kid\":\"r2\"}"));
     json_t *fresh = json_pack("[o]", jwk(OTHER_RSA_KEY, "{\"kid\":\"r2\"}"));
     char *old_token = make(RSA_KEY, RS256, BASE_CLAIMS);
     char *token = make(OTHER_RSA_KEY, "{\"alg\":\"RS256\",\"kid\":\"r2\"}", BASE_CLAIMS);
@@ -540,10 +565,10 @@ static int free_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_taken),         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_embedded_keys), cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_too_long),     cmocka_unit_test(test_claims),
-        cmocka_unit_test(test_key_sets),     cmocka_unit_test(test_broken_sets),
+        cmocka_unit_test(test_too_long),      cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_key_sets),      cmocka_unit_test(test_broken_sets),
         cmocka_unit_test(test_rotation),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
