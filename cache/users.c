@@ -48,6 +48,31 @@ int store_user_id(struct store_txn *txn, const char *user, uint32_t *id)
     return rc == CG_OK || rc == CG_E_NOTFOUND ? new_number(txn, &name, id) : rc;
 }
 
+int store_rename_user(struct store_txn *txn, const char *from, const char *to)
+{
+    MDB_val old = {.mv_size = strlen(from), .mv_data = (void *)from}, value;
+    MDB_val name = {.mv_size = strlen(to), .mv_data = (void *)to};
+    const void *content;
+    size_t length;
+    uint32_t number;
+    if (old.mv_size == 0 || old.mv_size > CG_ID_BYTES_MAX || name.mv_size == 0 ||
+        name.mv_size > CG_ID_BYTES_MAX)
+        return CG_E_INVALID;
+    int rc = txn_get(txn, DB_USERS, &old, &value);
+    if (rc != CG_OK)
+        return rc;
+    if (sealed_decode(&old, &value, &content, &length) != CG_OK || length != sizeof(number))
+        return CG_E_CORRUPT;
+    memcpy(&number, content, sizeof(number));
+    uint8_t sealed[SEALED_HEADER_BYTES + sizeof(number)];
+    value = (MDB_val){.mv_size = sizeof(sealed), .mv_data = sealed};
+    sealed_encode(&name, &number, sizeof(number), sealed);
+    rc = room_take(txn, DB_USERS, 1, name.mv_size + sizeof(sealed), 0);
+    if (rc == CG_OK)
+        rc = txn_delete(txn, DB_USERS, &old);
+    return rc == CG_OK ? txn_put(txn, DB_USERS, &name, &value, 0) : rc;
+}
+
 typedef int (*wanted_fn)(const MDB_val *key, const MDB_val *value, uint32_t user);
 
 static int is_record_of(const MDB_val *key, const MDB_val *value, uint32_t user)

@@ -182,7 +182,20 @@ static const struct config_row sessions[] = {
     END};
 
 static const struct config_row session[] = {
-    MILLISECONDS("lingerMs", 0, LONG_MS, "600000", AT(session_linger_ms)), END};
+    MILLISECONDS("lingerMs", 0, LONG_MS, "600000", AT(session_linger_ms)),
+    {.name = "roles",
+     .kind = CONFIG_CHOICES,
+     .minimum = 1,
+     .maximum = 6,
+     .choices = config_role_names,
+     .fallback = "[\"viewer\", \"controller\"]",
+     AT(session_roles)},
+    MILLISECONDS("bearerTtlMs", 1000, LONG_MS, "3600000", AT(bearers.ttl_ms)),
+    MILLISECONDS("bearerMaxMs", 1000, LONG_MS, "43200000", AT(bearers.max_ms)),
+    INTEGER("lockoutAfter", 1, 1000, "3", AT(bearers.lockout_after)),
+    MILLISECONDS("lockoutMs", 100, HOUR_MS, "1000", AT(bearers.lockout_ms)),
+    MILLISECONDS("lockoutMaxMs", 100, DAY_MS, "900000", AT(bearers.lockout_max_ms)),
+    END};
 
 static const struct config_row tokens[] = {
     NAME("application", IN(struct config_token, application), REQUIRED),
@@ -288,7 +301,13 @@ static const struct config_row presence[] = {
 
 static const struct config_row jwt[] = {
     NAME("issuer", AT(jwt.issuer), REQUIRED), NAME("audience", AT(jwt.audience), REQUIRED),
-    PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE), END};
+    PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE),
+    NAME("applicationClaim", AT(jwt.application_claim), .fallback = "\"azp\""),
+    NAME("usersClaim", AT(jwt.users_claim), .fallback = "\"cct_users\""),
+    NAME("rolesClaim", AT(jwt.roles_claim), .fallback = "\"roles\""),
+    BOOLEAN("allowEveryUser", "false", AT(jwt.allow_every_user)),
+    MILLISECONDS("clockSkewMs", 0, 300000, "30000", AT(jwt.clock_skew_ms)),
+    END};
 
 static const struct config_row log_rows[] = {
     CHOICE_INDEX("level", levels, "\"info\"", AT(log.level)),

@@ -18,6 +18,7 @@
 #include "cctgate/front.h"
 #include "cctgate/log.h"
 #include "cctgate/hub.h"
+#include "cctgate/jwt.h"
 #include "cctgate/loop.h"
 #include "cctgate/owner.h"
 #include "cctgate/service_manager.h"
@@ -97,9 +98,9 @@ static int open_store(struct gateway *gateway, struct store_opened *opened, char
     return CG_OK;
 }
 
-static void on_policy(void *data, struct policy *policy)
+static void on_policy(void *data, struct policy *policy, struct message *told, struct mailbox *to)
 {
-    fronts_set_policy(data, policy);
+    fronts_set_policy(data, policy, told, to);
 }
 
 static void on_events(void *data, struct event *const *events, size_t num_events)
@@ -294,6 +295,7 @@ int main(int argc, char **argv)
     json_object_seed(0);
     xml_init();
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    jwt_init();
     if (load_config(file, &gateway.config) != CG_OK)
         return EXIT_FAILURE;
     log_configure(gateway.config->log.level, gateway.config->log.format);

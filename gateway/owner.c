@@ -270,6 +270,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     describe_model(&m, metrics);
     owner_describe_commands(owner, metrics);
     owner_describe_load(owner, metrics);
+    owner_describe_access(owner, metrics);
     describe_events(owner, metrics);
     return metrics;
 }
@@ -326,10 +327,14 @@ static void on_session_renewed(void *data, struct session *session)
         subscriptions_session_renewed(owner->subscriptions, session);
 }
 
+/*
+ * Nobody may see any more what was read for the user: it stays as it is, for when the user comes back, and forgetting it would cost the
+ * user its number, of which there are few.
+ */
 static void on_session_removed(void *data, uint32_t user)
 {
     struct owner *owner = data;
-    model_forget_user(owner->model, user);
+    sign_ons_session_removed(owner->sign_ons, user);
 }
 
 /* ---- events ---- */
@@ -466,15 +471,14 @@ static void add_sessions(struct owner *owner, const struct config *config, const
 
 static int apply(struct owner *owner, struct config *config)
 {
-    struct policy *policy;
     uint32_t *numbers;
     int rc = number_users(owner, config, &numbers);
 
     if (rc != CG_OK)
         return rc;
-    if ((policy = policy_new(config, numbers)) == NULL) {
+    if ((rc = owner_configure_access(owner, config, numbers)) != CG_OK) {
         free(numbers);
-        return CG_E_NOMEM;
+        return rc;
     }
     sessions_configure(owner->sessions, config);
     model_configure(owner->model, config);
@@ -489,10 +493,7 @@ static int apply(struct owner *owner, struct config *config)
     config_ref(config);
     config_unref(&owner->config);
     owner->config = config;
-    policy_unref(&owner->policy);
-    owner->policy = policy;
-    owner->on_policy(owner->data, policy);
-    return CG_OK;
+    return owner_publish_access(owner);
 }
 
 struct reload {
@@ -587,13 +588,16 @@ static int build(struct owner *owner, char *error, size_t error_size)
     if ((rc = sessions_open_journal(owner->sessions, owner->durable, owner->config->data.directory,
                                     error, error_size)) != CG_OK)
         return rc;
-    if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK)
+    if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
+        (rc = owner_make_access(owner, error, error_size)) != CG_OK)
         return rc;
-    if ((rc = apply(owner, owner->config)) != CG_OK)
+    if ((rc = apply(owner, owner->config)) != CG_OK) {
         snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
-    else
-        sessions_settle(owner->sessions); /* everybody who may want one has taken it */
-    return rc;
+        return rc;
+    }
+    sign_ons_take_up(owner->sign_ons);
+    sessions_settle(owner->sessions); /* everybody who may want one has taken it */
+    return CG_OK;
 }
 
 static void on_pulse(struct timer *timer)
@@ -620,6 +624,7 @@ static void *owner_main(void *data)
 
 static void release(struct owner *owner)
 {
+    sign_ons_close(owner->sign_ons);
     if (owner->upstream != NULL)
         upstream_stop(&owner->upstream, 0);
     sessions_detach(owner->sessions);
@@ -632,7 +637,7 @@ static void release(struct owner *owner)
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     subscriptions_free(&owner->subscriptions);
-    policy_unref(&owner->policy);
+    owner_end_access(owner);
     config_unref(&owner->config);
     loop_release(&owner->loop);
     free(owner);

@@ -7,7 +7,9 @@
 #include "cctgate/durable.h"
 #include "cctgate/loop.h"
 #include "cctgate/owner.h"
+#include "cctgate/sign_on.h"
 #include "cctgate/subscription.h"
+#include "gateway/access/keyring.h"
 
 struct owner {
     struct loop loop;
@@ -24,8 +26,11 @@ struct owner {
     struct durable *durable;
     struct control *control;
     struct commands *commands;
-    struct policy *policy;
-    void (*on_policy)(void *, struct policy *);
+    struct sign_ons *sign_ons;
+    struct keyring *keyring;
+    struct timer keys_due;
+    struct policy *base, *policy; /* the configuration alone; what the fronts have */
+    void (*on_policy)(void *, struct policy *, struct message *, struct mailbox *);
     void (*on_reloaded)(void *, int);
     void (*on_events)(void *, struct event *const *, size_t);
     void *data;
@@ -41,5 +46,18 @@ void owner_describe_commands(struct owner *owner, json_t *metrics);
 /* owner_capacity.c */
 void owner_describe_load(struct owner *owner, json_t *metrics);
 void owner_configure_commands(struct owner *owner, struct config *config);
+
+/* owner_access.c: who may come in. After the sessions and what writes down. */
+struct owner_told { /* all fronts have a policy */
+    struct message message;
+    struct owner *owner;
+};
+int owner_make_access(struct owner *owner, char *error, size_t error_size);
+/* Takes over a configuration; owner_publish_access puts it in force. CG_E_NOMEM. */
+int owner_configure_access(struct owner *owner, struct config *config, const uint32_t *numbers);
+int owner_publish_access(struct owner *owner);
+/* Nothing else of the owner is there any more. */
+void owner_end_access(struct owner *owner);
+void owner_describe_access(struct owner *owner, json_t *metrics);
 
 #endif

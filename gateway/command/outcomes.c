@@ -77,6 +77,8 @@ static void digest_key(const struct command *command, uint8_t out[DIGEST_BYTES])
 {
     EVP_MD_CTX *context = digest_begin(command->commands);
     add_text(context, command->access->application);
+    if (command->access->subject != NULL) /* many may be behind one application */
+        add_text(context, command->access->subject);
     add_text(context, command->key);
     digest_end(context, out);
 }

@@ -108,6 +108,7 @@ struct hub {
     int turn_is_sent, stopping;
     h2o_timeout_t tick;
     h2o_timeout_entry_t tick_entry;
+    unsigned ticks;
     struct frame *heartbeat, *ping;
     uint64_t heartbeat_seq;
 };
@@ -120,8 +121,8 @@ void hub_policy_changed(struct hub *hub);
 void hub_stop(struct hub *hub);
 /* The client gets a turn: to be pulled for, or to be freed. */
 void hub_schedule(struct client *client);
-/* A reference to the token's viewer; NULL: the token is not known (any more), or may not read. */
-struct viewer *viewer_get(struct hub *hub, const uint8_t sha256[32]);
+/* A reference to the token's viewer, which is of the policy in force, or of the JWT's; NULL: the token is not known (any more), or may not read. */
+struct viewer *viewer_get(struct hub *hub, struct policy *policy, const uint8_t sha256[32]);
 void viewer_unref(struct hub *hub, struct viewer **viewer);
 
 /* ---- client.c ---- */

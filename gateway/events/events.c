@@ -68,17 +68,16 @@ static int has_authorization(const struct request *request)
 
 static int refuse_token(struct request *request)
 {
+    request->token_refused = has_authorization(request);
     respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
     return CG_E_DENIED;
 }
 
-/* The digest is of a token that is known and may read. */
-static int check_token(struct arrival *arrival)
+/* The token is known; may it read? */
+static int check_roles(struct arrival *arrival)
 {
     struct request *request = arrival->request;
 
-    if ((request->access = policy_find_digest(request->policy, arrival->sha256)) == NULL)
-        return refuse_token(request);
     if (request_check_certificate(request) != CG_OK)
         return CG_E_DENIED;
     if ((request->access->roles & request->route->roles) == 0) {
@@ -99,9 +98,10 @@ static int identify(struct arrival *arrival)
         token = h2o_iovec_init(arrival->protocols.token, arrival->protocols.token_length);
     if (token.len > 0 && token.len <= CG_TOKEN_BYTES_MAX) {
         arrival->has_token = 1;
-        if (!policy_digest(token.base, token.len, arrival->sha256))
+        if (!policy_digest(token.base, token.len, arrival->sha256) ||
+            request_identify(request, token, arrival->sha256) != CG_OK)
             return refuse_token(request);
-        return check_token(arrival);
+        return check_roles(arrival);
     }
     if (has_authorization(request) || arrival->protocols.tokens > 0 ||
         !query_find(query.base, query.len, "ticket", &arrival->ticket, &arrival->ticket_length))
@@ -111,12 +111,18 @@ static int identify(struct arrival *arrival)
 
 static int spend_ticket(struct arrival *arrival)
 {
+    struct request *request = arrival->request;
+    struct policy *of_jwt;
+    int rc;
+
     if (arrival->has_token)
         return CG_OK;
-    if (ticket_redeem(arrival->request->front->fronts->doorman, arrival->ticket,
-                      arrival->ticket_length, clock_monotonic_ms(), arrival->sha256) != CG_OK)
-        return refuse_token(arrival->request);
-    return check_token(arrival);
+    if (ticket_redeem(request->front->fronts->doorman, arrival->ticket, arrival->ticket_length,
+                      clock_monotonic_ms(), arrival->sha256, &of_jwt) != CG_OK)
+        return refuse_token(request);
+    rc = of_jwt != NULL ? request_identify_jwt(request, of_jwt, arrival->sha256)
+                        : request_identify(request, (h2o_iovec_t){NULL, 0}, arrival->sha256);
+    return rc == CG_OK ? check_roles(arrival) : refuse_token(request);
 }
 
 /* ---- from where ---- */
@@ -307,7 +313,7 @@ static void let_in(struct arrival *arrival)
     struct request *request = arrival->request;
     struct hub *hub = request->front->hub;
     struct client *client = client_new(hub, arrival->is_websocket ? CLIENT_WEBSOCKET : CLIENT_SSE,
-                                       viewer_get(hub, arrival->sha256));
+                                       viewer_get(hub, request->policy, arrival->sha256));
 
     if (arrival->is_websocket) {
         websocket_upgrade(request, client, arrival->key, arrival->protocols.ours);
@@ -339,8 +345,9 @@ void post_ticket(struct request *request)
     uint8_t sha256[32];
 
     if (!policy_digest(token.base, token.len, sha256) ||
-        ticket_issue(request->front->fronts->doorman, sha256, clock_monotonic_ms(), text) !=
-            CG_OK) {
+        ticket_issue(request->front->fronts->doorman, sha256,
+                     policy_is_of_jwt(request->policy) ? request->policy : NULL,
+                     clock_monotonic_ms(), text) != CG_OK) {
         respond_problem(request, PROBLEM_OVERLOADED, NULL, "too many tickets are open");
         return;
     }

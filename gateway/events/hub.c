@@ -9,27 +9,38 @@
 #include "gateway/events/client.h"
 #include "gateway/events/protocol.h"
 
-#define TICK_MS 100
-#define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
+#define TICK_MS      100
+#define VIEWER_TICKS 10
+#define READERS      (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
 
 /* ---- viewers ---- */
 
-static const struct access *access_of(const struct front *front, const uint8_t sha256[32])
+static const struct access *access_of(const struct policy *policy, const uint8_t sha256[32])
 {
-    const struct access *access =
-        front->policy != NULL ? policy_find_digest(front->policy, sha256) : NULL;
+    const struct access *access = policy != NULL ? policy_find_digest(policy, sha256) : NULL;
     return access != NULL && (access->roles & READERS) != 0 ? access : NULL;
 }
 
-struct viewer *viewer_get(struct hub *hub, const uint8_t sha256[32])
+/* Its token was gone, and has come back before the last of its clients was. */
+static void admit_again(struct viewer *viewer, struct policy *policy, const struct access *access)
 {
-    const struct access *access = access_of(hub->front, sha256);
+    policy_ref(policy);
+    policy_unref(&viewer->policy);
+    viewer->policy = policy;
+    viewer->access = access;
+}
+
+struct viewer *viewer_get(struct hub *hub, struct policy *policy, const uint8_t sha256[32])
+{
+    const struct access *access = access_of(policy, sha256);
     struct viewer *viewer;
 
     if (access == NULL)
         return NULL;
     for (viewer = hub->viewers; viewer != NULL; viewer = viewer->next)
         if (memcmp(viewer->sha256, sha256, 32) == 0) {
+            if (viewer->access == NULL)
+                admit_again(viewer, policy, access);
             ++viewer->references;
             return viewer;
         }
@@ -37,7 +48,7 @@ struct viewer *viewer_get(struct hub *hub, const uint8_t sha256[32])
         abort();
     viewer->references = 1;
     memcpy(viewer->sha256, sha256, 32);
-    viewer->policy = policy_ref(hub->front->policy);
+    viewer->policy = policy_ref(policy);
     viewer->access = access;
     viewer->next = hub->viewers;
     hub->viewers = viewer;
@@ -81,22 +92,55 @@ static const unsigned char *visible_to(struct viewer *viewer, const struct label
 
 static void follow_policy(struct hub *hub, struct viewer *viewer)
 {
-    viewer->access = access_of(hub->front, viewer->sha256);
+    struct policy *old = viewer->policy, *fresh = policy_is_of_jwt(old)
+                                                      ? policy_renew(old, hub->front->policy)
+                                                      : policy_ref(hub->front->policy);
+
+    viewer->access = access_of(fresh, viewer->sha256);
     viewer->batch = 0;
-    policy_unref(&viewer->policy);
-    viewer->policy = policy_ref(hub->front->policy);
+    if (fresh == NULL)
+        return;
+    viewer->policy = fresh;
+    policy_unref(&old);
+}
+
+static void close_strangers(struct hub *hub)
+{
+    struct client *client;
+    for (client = hub->clients; client != NULL; client = client->next)
+        if (client->viewer->access == NULL)
+            client_close(client, CG_CLOSE_UNAUTHORIZED, close_reason(CG_CLOSE_UNAUTHORIZED));
+}
+
+/* Who has a stream open uses its bearer; and a JWT comes to its end with its streams. */
+static void look_at_viewers(struct hub *hub)
+{
+    int64_t now_ms = clock_monotonic_ms(), now_unix_ms = clock_unix_ms();
+    struct viewer *viewer;
+    int ended = 0;
+
+    for (viewer = hub->viewers; viewer != NULL; viewer = viewer->next) {
+        if (viewer->access == NULL)
+            continue;
+        if (viewer->access->use != NULL)
+            bearer_use_tell(viewer->access->use, now_ms);
+        if (policy_expires_ms(viewer->policy) <= now_unix_ms) {
+            viewer->access = NULL;
+            viewer->batch = 0;
+            ended = 1;
+        }
+    }
+    if (ended)
+        close_strangers(hub);
 }
 
 void hub_policy_changed(struct hub *hub)
 {
     struct viewer *viewer;
-    struct client *client;
 
     for (viewer = hub->viewers; viewer != NULL; viewer = viewer->next)
         follow_policy(hub, viewer);
-    for (client = hub->clients; client != NULL; client = client->next)
-        if (client->viewer->access == NULL)
-            client_close(client, CG_CLOSE_UNAUTHORIZED, close_reason(CG_CLOSE_UNAUTHORIZED));
+    close_strangers(hub);
 }
 
 /* ---- publishing ---- */
@@ -241,6 +285,8 @@ static void on_tick(h2o_timeout_entry_t *entry)
     int64_t now_ms = clock_monotonic_ms();
 
     h2o_timeout_link(hub->front->loop, &hub->tick, &hub->tick_entry);
+    if (hub->ticks++ % VIEWER_TICKS == 0)
+        look_at_viewers(hub);
     for (client = hub->clients; client != NULL; client = next) {
         next = client->next;
         client_tick(client, now_ms);

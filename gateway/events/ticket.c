@@ -10,12 +10,14 @@
 
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
+#include "cctgate/policy.h"
 
 #define CHAINS 1024 /* what is hashed is uniform already */
 
 struct ticket {
     struct ticket *next;
     uint8_t sha256[32], token_sha256[32];
+    struct policy *of_jwt; /* NULL: the token is none */
     int64_t expires_at_ms;
 };
 
@@ -32,6 +34,12 @@ struct doorman {
     size_t num_tickets, num_streams;
     int64_t swept_at_ms;
 };
+
+static void ticket_free(struct ticket *ticket)
+{
+    policy_unref(&ticket->of_jwt);
+    free(ticket);
+}
 
 static size_t chain_of(const uint8_t *sha256)
 {
@@ -59,7 +67,7 @@ void doorman_free(struct doorman **in)
         struct presence *presence = doorman->present[i], *next_presence;
         for (; ticket != NULL; ticket = next_ticket) {
             next_ticket = ticket->next;
-            free(ticket);
+            ticket_free(ticket);
         }
         for (; presence != NULL; presence = next_presence) {
             next_presence = presence->next;
@@ -84,7 +92,7 @@ static void sweep(struct doorman *doorman, int64_t now_ms)
                 continue;
             }
             *link = ticket->next;
-            free(ticket);
+            ticket_free(ticket);
             --doorman->num_tickets;
         }
     }
@@ -123,8 +131,8 @@ static int remember(struct doorman *doorman, struct ticket *ticket, int64_t now_
     return rc;
 }
 
-int ticket_issue(struct doorman *doorman, const uint8_t token_sha256[32], int64_t now_ms,
-                 char text[TICKET_TEXT_BYTES + 1])
+int ticket_issue(struct doorman *doorman, const uint8_t token_sha256[32], struct policy *of_jwt,
+                 int64_t now_ms, char text[TICKET_TEXT_BYTES + 1])
 {
     struct ticket *ticket = calloc(1, sizeof(*ticket));
     uint8_t bytes[32];
@@ -136,21 +144,23 @@ int ticket_issue(struct doorman *doorman, const uint8_t token_sha256[32], int64_
         to_text(text, bytes);
         SHA256((const unsigned char *)text, TICKET_TEXT_BYTES, ticket->sha256);
         memcpy(ticket->token_sha256, token_sha256, 32);
+        ticket->of_jwt = of_jwt != NULL ? policy_ref(of_jwt) : NULL;
         ticket->expires_at_ms = now_ms + CG_TICKET_LIFE_MS;
         rc = remember(doorman, ticket, now_ms);
     }
     OPENSSL_cleanse(bytes, sizeof(bytes));
     if (rc != CG_OK)
-        free(ticket);
+        ticket_free(ticket);
     return rc;
 }
 
 int ticket_redeem(struct doorman *doorman, const char *text, size_t length, int64_t now_ms,
-                  uint8_t token_sha256[32])
+                  uint8_t token_sha256[32], struct policy **of_jwt)
 {
     struct ticket **link, *ticket;
     uint8_t sha256[32];
 
+    *of_jwt = NULL;
     if (length != TICKET_TEXT_BYTES)
         return CG_E_NOTFOUND;
     SHA256((const unsigned char *)text, length, sha256);
@@ -164,12 +174,13 @@ int ticket_redeem(struct doorman *doorman, const char *text, size_t length, int6
     }
     pthread_mutex_unlock(&doorman->mutex);
     if (ticket != NULL && ticket->expires_at_ms <= now_ms) {
-        free(ticket);
+        ticket_free(ticket);
         return CG_E_NOTFOUND;
     }
     if (ticket == NULL)
         return CG_E_NOTFOUND;
     memcpy(token_sha256, ticket->token_sha256, 32);
+    *of_jwt = ticket->of_jwt;
     free(ticket);
     return CG_OK;
 }

@@ -14,16 +14,17 @@
 #define TICKET_TEXT_BYTES 43 /* 256 bits in the URL's base64, without padding */
 
 struct doorman;
+struct policy;
 
 struct doorman *doorman_new(void); /* NULL without memory */
 void doorman_free(struct doorman **doorman);
 
-/* CG_OK, CG_E_BUSY (CG_TICKETS_MAX are open), CG_E_IO (no randomness). `text` is NUL-terminated. */
-int ticket_issue(struct doorman *doorman, const uint8_t token_sha256[32], int64_t now_ms,
-                 char text[TICKET_TEXT_BYTES + 1]);
-/* CG_OK: it was good, and is spent; CG_E_NOTFOUND. */
+/* `of_jwt` is the token's, where it is a JWT (policy.h), else NULL. CG_OK, CG_E_BUSY (CG_TICKETS_MAX are open), CG_E_IO (no randomness). `text` is NUL-terminated. */
+int ticket_issue(struct doorman *doorman, const uint8_t token_sha256[32], struct policy *of_jwt,
+                 int64_t now_ms, char text[TICKET_TEXT_BYTES + 1]);
+/* CG_OK: it was good, and is spent, and *of_jwt is a reference or NULL; CG_E_NOTFOUND. */
 int ticket_redeem(struct doorman *doorman, const char *text, size_t length, int64_t now_ms,
-                  uint8_t token_sha256[32]);
+                  uint8_t token_sha256[32], struct policy **of_jwt);
 
 /* One more stream. CG_OK; CG_E_LIMIT: the token has as many as it may; CG_E_BUSY: there are as many as there may be. */
 int doorman_enter(struct doorman *doorman, const uint8_t token_sha256[32], size_t per_token_max,

@@ -232,6 +232,37 @@ static json_t *ticket_of(const struct route *route)
                      "required", 0, "content", "application/json", "schema", "type", "object");
 }
 
+static json_t *sign_on_of(const struct route *route)
+{
+    static const int problems[] = {400, 401, 413, 415, 429, 502, 503, 504, 0};
+    json_t *responses = json_object();
+
+    json_object_set_new(responses, "201",
+                        openapi_response("The password was taken: a bearer token for the user",
+                                         "CacheControl", "application/json", SCHEMA("SignedOn"),
+                                         openapi_example("SignedOn")));
+    openapi_add_problems(responses, problems);
+    return json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:b, s:{s:{s:o}}}}", "operationId", "signOn",
+                     "summary", "Signs a CCT user on", "tags", "Sessions", "security",
+                     openapi_security(route_roles(route, "POST")), "responses", responses,
+                     "requestBody", "required", 1, "content", "application/json", "schema",
+                     SCHEMA("SignOn"));
+}
+
+static json_t *sign_off_of(const struct route *route)
+{
+    static const int problems[] = {400, 401, 403, 409, 503, 0};
+    json_t *responses = json_object();
+
+    json_object_set_new(
+        responses, "204",
+        openapi_response("The token is good for nothing any more", "", NULL, NULL, NULL));
+    openapi_add_problems(responses, problems);
+    return json_pack("{s:s, s:s, s:[s], s:o, s:o}", "operationId", "signOff", "summary",
+                     "Revokes the bearer token that asks", "tags", "Sessions", "security",
+                     openapi_security(route_roles(route, "DELETE")), "responses", responses);
+}
+
 /* ---- the document ---- */
 
 static json_t *make_paths(json_t *schemas, const struct contract *contract)
@@ -242,7 +273,10 @@ static json_t *make_paths(json_t *schemas, const struct contract *contract)
     for (i = 0; i < num_routes; ++i) {
         if (strncmp(routes[i].methods, "GET", 3) == 0)
             openapi_put(paths, routes[i].path, "GET", read_of(&routes[i]));
-        else if (routes[i].handler == post_ticket)
+        if (routes[i].handler == serve_sessions) {
+            openapi_put(paths, routes[i].path, "POST", sign_on_of(&routes[i]));
+            openapi_put(paths, routes[i].path, "DELETE", sign_off_of(&routes[i]));
+        } else if (routes[i].handler == post_ticket)
             openapi_put(paths, routes[i].path, "POST", ticket_of(&routes[i]));
     }
     openapi_add_commands(paths);

@@ -118,13 +118,21 @@ static const struct {
         "'reservation':" OR_NULL("{'type':'object','required':['application'],'properties':{'application':" TEXT ",'configured':{'type':'boolean'}}}") "}}", NULL},
     {"AuditEntry",
         "{'type':'object','required':['seq','time','what'],'properties':{'seq':{'type':'integer','minimum':1},'time':{'type':'string','format':'date-time'},'what':" TEXT ",'application':" TEXT ",'door':" TEXT ",'agent':" TEXT ","
-        "'user':" TEXT ",'command':" TEXT ",'object':" TEXT ",'service':" TEXT ",'operation':" TEXT ",'outcome':" REF("Outcome") ",'problem':" TEXT ",'fault':" TEXT ",'fence':" INT "}}", NULL},
+        "'user':" TEXT ",'command':" TEXT ",'object':" TEXT ",'service':" TEXT ",'operation':" TEXT ",'outcome':" REF("Outcome") ",'problem':" TEXT ",'fault':" TEXT ",'address':" TEXT ",'fence':" INT "}}", NULL},
     {"Audit", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("AuditEntry")) ",'next':{'type':['integer','null']}}}", NULL},
     {"Session",
         "{'type':'object','required':['user','state'],'properties':{'user':" TEXT ",'domain':" TEXT ",'state':" TEXT ",'since':" REF("Time") ",'staleSince':" REF("Time") ",'subscription':{}}}", NULL},
     {"Sessions", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("Session")) "}}", NULL},
     {"CapacityLevel", "{'type':'string','enum':['ok','warning','exhausted'],'description':'warning: within 15% of the limit'}", NULL},
     {"Gauge", "{'type':'object','required':['value','limit','warningAt','level'],'properties':{'value':" COUNT_ ",'limit':" COUNT_ ",'warningAt':" COUNT_ ",'percent':" COUNT_ ",'level':" REF("CapacityLevel") "}}", NULL},
+    {"SignOn",
+        "{'type':'object','required':['username','password'],'additionalProperties':false,'properties':{'username':{'type':'string','minLength':1,'maxLength':256},'password':{'type':'string','minLength':1,'maxLength':1024,'format':'password'},"
+        "'domain':{'type':['string','null'],'maxLength':256,'description':'Left out: the one of the session that the user has, else none'}}}",
+        "{'username':'agent2001','password':'correct-horse','domain':'CC'}"},
+    {"SignedOn",
+        "{'type':'object','required':['token','expiresAt','user','agents'],'properties':{'token':{'type':'string','pattern':'^[A-Za-z0-9_-]{43}$','description':'A secret: Authorization: Bearer <token>'},"
+        "'expiresAt':{'type':'string','format':'date-time','description':'If it is not used until then'},'user':" TEXT ",'agents':" REF("Names") "}}",
+        "{'token':'RjJWQnJ6T2tNVnF5WkhHYjBkS2Z3c1hVbzRlTnBpVXQ','expiresAt':'2030-01-01T09:00:00.000Z','user':'agent2001','agents':['2001']}"},
     {"Capacity",
         "{'type':'object','required':['topology','enforce','level','loggedInAgents','contactsPerHour'],'properties':{'topology':" OPEN("'SIP','CS1K'") ",'enforce':{'type':'boolean'},'level':" REF("CapacityLevel") ",'loggedInAgents':" REF("Gauge") ",'contactsPerHour':" REF("Gauge") ","
         "'observed':{'type':'object','properties':{'agents':" COUNT_ ",'contacts':" COUNT_ "}}}}",

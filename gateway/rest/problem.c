@@ -11,6 +11,16 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_UNAUTHORIZED] =
         {"unauthorized", "A valid bearer token is needed", 401,
          "Send `Authorization: Bearer <token>` with a token that this gateway knows."},
+    [PROBLEM_SIGN_ON_DENIED] = {"sign-on-denied", "Name or password are not right", 401,
+                                "The contact centre does not take them. Whether there is such a "
+                                "user is not told."},
+    [PROBLEM_SIGN_ON_LOCKED] =
+        {"sign-on-locked", "Too many sign-ons have failed", 429,
+         "The user, or the address that the request came from, has to wait: "
+         "`Retry-After` says for how long. The contact centre was not asked."},
+    [PROBLEM_NOT_SIGNED_ON] = {"not-signed-on", "The token was not signed on", 409,
+                               "Only a bearer token that POST /v1/sessions gave can be revoked "
+                               "here: others end where they were issued."},
     [PROBLEM_FORBIDDEN] = {"forbidden", "The token may not do this", 403,
                            "The token's roles or users do not cover it."},
     [PROBLEM_NOT_FOUND] =

@@ -293,6 +293,20 @@ static h2o_iovec_t dump_secret(h2o_req_t *req, const json_t *json)
     return h2o_iovec_init(wiped->bytes, length);
 }
 
+void respond_secret(struct request *request, int status, const char *location, const json_t *json)
+{
+    h2o_req_t *req = request->h2o;
+
+    req->res.status = status;
+    req->res.reason = reason_phrase(status);
+    add(req, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/json"));
+    add(req, H2O_TOKEN_CACHE_CONTROL, H2O_STRLIT("no-store"));
+    add(req, H2O_TOKEN_LOCATION, location, strlen(location));
+    if (request->front->fronts->log_access)
+        add_request_id(request);
+    send_body(request, dump_secret(req, json));
+}
+
 static void add_command_fields(struct request *request, const struct command *command)
 {
     h2o_req_t *req = request->h2o;
@@ -335,6 +349,21 @@ void respond_command(struct request *request, const struct command *command)
 
 /* ---- problems ---- */
 
+/* RFC 6750 section 3.1; without a token nothing is said to be wrong with it. */
+static void add_challenge(struct request *request, int status)
+{
+    h2o_req_t *req = request->h2o;
+
+    if (status == 401 && request->token_refused)
+        add(req, H2O_TOKEN_WWW_AUTHENTICATE,
+            H2O_STRLIT("Bearer realm=\"cctgate\", error=\"invalid_token\""));
+    else if (status == 401)
+        add(req, H2O_TOKEN_WWW_AUTHENTICATE, H2O_STRLIT("Bearer realm=\"cctgate\""));
+    else if (status == 403 && request->token_refused)
+        add(req, H2O_TOKEN_WWW_AUTHENTICATE,
+            H2O_STRLIT("Bearer realm=\"cctgate\", error=\"insufficient_scope\""));
+}
+
 static void send_problem(struct request *request, enum problem problem, json_t *json,
                          int64_t retry_after_ms)
 {
@@ -346,8 +375,7 @@ static void send_problem(struct request *request, enum problem problem, json_t *
     count_status(request, status);
     add(req, H2O_TOKEN_CONTENT_TYPE, H2O_STRLIT("application/problem+json"));
     add(req, H2O_TOKEN_CACHE_CONTROL, H2O_STRLIT("no-store"));
-    if (problem == PROBLEM_UNAUTHORIZED)
-        add(req, H2O_TOKEN_WWW_AUTHENTICATE, H2O_STRLIT("Bearer realm=\"cctgate\""));
+    add_challenge(request, status);
     if (problem == PROBLEM_METHOD_NOT_ALLOWED && request->route != NULL)
         add(req, H2O_TOKEN_ALLOW, request->route->methods, strlen(request->route->methods));
     if (status == 503 || status == 429) {

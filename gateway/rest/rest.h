@@ -28,6 +28,7 @@ struct front_counters {
         open_connections; /* open_connections goes down, too */
     _Atomic uint64_t event_clients, event_frames, events_coalesced, events_replayed, event_gaps,
         event_snapshots, event_clients_slow, event_overruns; /* event_clients goes down, too */
+    _Atomic uint64_t jwt_verified, jwt_refused;
 };
 
 /* When a refresh of a key was last asked for, so that a thousand readers of a stale record ask once. */
@@ -35,6 +36,16 @@ struct front_counters {
 struct refresh {
     uint64_t hash;
     int64_t asked_at_ms;
+};
+
+/* JWT that a front has verified, by their digest; of the policy that is in force. Zeroed: empty. */
+#define JWT_MEMO_SETS 256
+#define JWT_MEMO_WAYS 4
+struct jwt_memo {
+    struct jwt_memo_entry {
+        uint8_t sha256[32];
+        struct policy *policy; /* policy_of_jwt; NULL: free */
+    } entries[JWT_MEMO_SETS][JWT_MEMO_WAYS];
 };
 
 struct hub;
@@ -58,7 +69,8 @@ struct front {
     int wake_fd;
     struct store_reader *reader;
     struct policy *policy;
-    struct policy_memo memo; /* of `policy` */
+    struct policy_memo memo;  /* of `policy` */
+    struct jwt_memo jwt_memo; /* the same */
     struct owner *owner;
     struct front_counters counters;
     h2o_timeout_t request_timeout;
@@ -72,6 +84,7 @@ struct front {
     h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
+    int serving; /* its thread delivers what is sent to it */
     int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
 };
 
@@ -105,6 +118,7 @@ struct request {
     const struct access *access;
     struct policy *
         policy; /* borrowed: whoever sleeps takes a reference, so that `access` outlives a reload */
+    int token_refused; /* there was one, and it is none or may not do this: RFC 6750 section 3.1 */
     struct freshness_directives directives;
     int is_head;
     unsigned takes;                 /* enum route_takes, of this method */
@@ -168,11 +182,24 @@ void routes_build(void); /* before there are threads */
 void routes_release(void);
 /* NULL: nothing has that path. `ids` are the segments that stand for {…}, as they are. */
 const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[2]);
+/* Who may: any of these roles; 0: anybody, without a token. */
+unsigned route_roles(const struct route *route, const char *method);
 int route_has_method(const struct route *route, const char *method, size_t method_length);
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
 
 /* The client shows the certificate that the token wants, if it wants one: CG_OK, or a problem has been sent. */
 int request_check_certificate(struct request *request);
+/* identify.c */
+/*
+ * Whose token it is: sets the request's access and policy. `token` may be empty where only the digest is known. CG_OK; CG_E_DENIED,
+ * and no problem has been sent.
+ */
+int request_identify(struct request *request, h2o_iovec_t token, const uint8_t sha256[32]);
+/* The same without a digest at hand: a token that was seen lately costs none. */
+int request_recognise(struct request *request, h2o_iovec_t token);
+/* A ticket of a JWT was given: as request_identify; takes the reference. */
+int request_identify_jwt(struct request *request, struct policy *of_jwt, const uint8_t sha256[32]);
+void jwt_memo_forget(struct jwt_memo *memo);
 
 /* request.c: CG_OK, or a problem has been sent */
 int request_parse(struct request *request);
@@ -220,6 +247,8 @@ void respond_problem(struct request *request, enum problem problem, const char *
 /* The same with a Retry-After; 429 and 503 only. */
 void respond_problem_after(struct request *request, enum problem problem, int64_t retry_after_ms,
                            const char *format, ...);
+/* A body that holds a secret, kept by nobody: overwritten when the request is over. `location` is a literal. */
+void respond_secret(struct request *request, int status, const char *location, const json_t *json);
 json_t *outcome_json(const struct fetch_outcome *outcome); /* the problem document of a failure */
 void respond_outcome(struct request *request, const struct fetch_outcome *outcome);
 void respond_command(struct request *request, const struct command *command);
@@ -234,6 +263,11 @@ void get_health(struct request *request);
 void get_readiness(struct request *request);
 void get_metrics(struct request *request);
 void get_sessions(struct request *request);
+
+/* sign_on.c */
+void serve_sessions(struct request *request); /* GET lists, POST signs on, DELETE signs off */
+
+/* system.c */
 void get_capacity(struct request *request);
 void get_index(struct request *request);
 void get_problem(struct request *request);

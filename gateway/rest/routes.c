@@ -36,7 +36,7 @@ static const struct route own_routes[] = {
     {"/v1/calls/{contactId}/messages", GET, READERS, RECORD_CALL_MESSAGES, 0, read_one, "The call's instant messages"},
     {"/v1/users", GET, READERS, RECORD_USER, 1, read_list, "The CCT users that the token may act for"},
     {"/v1/users/{user}", GET, READERS, RECORD_USER, 0, read_one, "A CCT user: what it owns, and its session; `me` where the token has one"},
-    {"/v1/sessions", GET, READERS, 0, 0, get_sessions, "The upstream sessions of the token's users; all of them for an operator"},
+    {"/v1/sessions", GET ", " POST ", DELETE", READERS, 0, TAKES_EMPTY_BODY, serve_sessions, "The upstream sessions of the token's users; all of them for an operator; POST signs a user on, DELETE off"},
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
     {"/v1/services/{service}", GET, READERS, 0, 0, get_service, "A service's operations, with the JSON Schemas of what they take and give"},
@@ -53,6 +53,15 @@ static const struct route own_routes[] = {
     {"/", GET, 0, 0, 0, get_index, "Where to begin"},
 };
 /* clang-format on */
+
+/* Methods that ask for other roles than their row. */
+static const struct {
+    const char *method, *path;
+    unsigned roles; /* 0: no token needed */
+} exceptions[] = {
+    {"POST", "/v1/sessions", 0},
+    {"DELETE", "/v1/sessions", READERS | ROLE_CAMPAIGNER},
+};
 #define NUM_OWN_ROUTES (sizeof(own_routes) / sizeof(own_routes[0]))
 
 static struct route *table;
@@ -89,6 +98,16 @@ const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[
         if (fits(&routes[i], path, length, ids))
             return &routes[i];
     return NULL;
+}
+
+unsigned route_roles(const struct route *route, const char *method)
+{
+    size_t i;
+    for (i = 0; i < sizeof(exceptions) / sizeof(exceptions[0]); ++i)
+        if (strcmp(exceptions[i].method, method) == 0 &&
+            strcmp(exceptions[i].path, route->path) == 0)
+            return exceptions[i].roles;
+    return route->roles;
 }
 
 int route_has_method(const struct route *route, const char *method, size_t method_length)
@@ -214,13 +233,14 @@ int request_check_certificate(struct request *request)
 
 static int authorize(struct request *request)
 {
+    unsigned roles = route_roles(request->route, request->method);
     h2o_iovec_t token;
 
-    if (request->route->roles == 0)
+    if (roles == 0)
         return CG_OK;
     token = request_bearer(request);
-    if (token.len == 0 || (request->access = policy_recall(request->policy, &request->front->memo,
-                                                           token.base, token.len)) == NULL) {
+    if (token.len == 0 || request_recognise(request, token) != CG_OK) {
+        request->token_refused = token.len > 0;
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;
     }
@@ -228,7 +248,8 @@ static int authorize(struct request *request)
         return CG_E_BUSY;
     if (request_check_certificate(request) != CG_OK)
         return CG_E_DENIED;
-    if ((request->access->roles & request->route->roles) == 0) {
+    if ((request->access->roles & roles) == 0) {
+        request->token_refused = 1;
         respond_problem(request, PROBLEM_FORBIDDEN, NULL,
                         "the token's roles do not cover this resource");
         return CG_E_DENIED;

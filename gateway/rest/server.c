@@ -328,25 +328,65 @@ static void on_wake(h2o_socket_t *sock, const char *err)
         mailbox_deliver(&front->mailbox);
 }
 
+/* Who waits for all fronts to have a policy. */
+struct policy_news {
+    atomic_size_t fronts; /* that have not got it */
+    struct message *told;
+    struct mailbox *to;
+};
+
 struct policy_message {
     struct message message;
     struct front *front;
     struct policy *policy;
+    struct policy_news *news; /* NULL: nobody waits */
 };
+
+/* What is delivered when the threads have gone has nobody left to be told. */
+static void tell(const struct front *front, struct policy_news *news)
+{
+    if (news == NULL || atomic_fetch_sub(&news->fronts, 1) != 1)
+        return;
+    if (front->serving)
+        mailbox_send(news->to, news->told);
+    else
+        free(news->told);
+    free(news);
+}
 
 static void on_policy(struct message *message)
 {
     struct policy_message *set = (struct policy_message *)message;
     policy_memo_forget(&set->front->memo);
+    jwt_memo_forget(&set->front->jwt_memo);
     policy_unref(&set->front->policy);
     set->front->policy = set->policy;
     hub_policy_changed(set->front->hub);
+    tell(set->front, set->news);
     free(set);
 }
 
-void fronts_set_policy(struct fronts *fronts, struct policy *policy)
+static struct policy_news *news_new(const struct fronts *fronts, struct message *told,
+                                    struct mailbox *to)
 {
+    struct policy_news *news;
+
+    if (told == NULL)
+        return NULL;
+    if ((news = calloc(1, sizeof(*news))) == NULL)
+        abort();
+    atomic_init(&news->fronts, fronts->num_fronts);
+    news->told = told;
+    news->to = to;
+    return news;
+}
+
+void fronts_set_policy(struct fronts *fronts, struct policy *policy, struct message *told,
+                       struct mailbox *to)
+{
+    struct policy_news *news = news_new(fronts, told, to);
     size_t i;
+
     for (i = 0; i < fronts->num_fronts; ++i) {
         struct policy_message *set = calloc(1, sizeof(*set));
         if (set == NULL)
@@ -354,6 +394,7 @@ void fronts_set_policy(struct fronts *fronts, struct policy *policy)
         set->message.on_deliver = on_policy;
         set->front = &fronts->front[i];
         set->policy = policy_ref(policy);
+        set->news = news;
         mailbox_send(&fronts->front[i].mailbox, &set->message);
     }
 }
@@ -408,6 +449,7 @@ static void *front_main(void *data)
     struct front *front = data;
     pthread_setname_np(pthread_self(), "front");
     tls_serve(front);
+    front->serving = 1;
     mailbox_deliver(&front->mailbox);
     connections_listen(front);
     if (front->consumer != NULL)
@@ -418,6 +460,7 @@ static void *front_main(void *data)
     }
     drain(front);
     front->stopped = 1;
+    front->serving = 0;
     return NULL;
 }
 
@@ -547,6 +590,7 @@ static void front_release(struct front *front)
     mailbox_release(&front->mailbox);
     store_reader_free(&front->reader);
     policy_memo_forget(&front->memo);
+    jwt_memo_forget(&front->jwt_memo);
     policy_unref(&front->policy);
     for (i = 0; front->accept != NULL && i < front->fronts->num_listen; ++i)
         SSL_CTX_free(front->accept[i].ssl_ctx);

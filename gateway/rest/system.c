@@ -249,6 +249,8 @@ static const struct {
     {"client_errors_total", offsetof(struct front_counters, problems[4])},
     {"server_errors_total", offsetof(struct front_counters, problems[5])},
     {"requests_limited_total", offsetof(struct front_counters, requests_limited)},
+    {"jwt_verified_total", offsetof(struct front_counters, jwt_verified)},
+    {"jwt_refused_total", offsetof(struct front_counters, jwt_refused)},
     {"connections_total", offsetof(struct front_counters, connections)},
     {"connections_open", offsetof(struct front_counters, open_connections)},
     {"connections_refused_total", offsetof(struct front_counters, connections_refused)},

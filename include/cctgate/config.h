@@ -121,7 +121,11 @@ struct config {
     } consumer;
     struct config_session *sessions;
     size_t num_sessions;
-    unsigned session_linger_ms;
+    unsigned session_linger_ms, session_roles; /* enum config_role, or'ed: of who signs on */
+    struct {
+        unsigned ttl_ms, max_ms;
+        unsigned lockout_after, lockout_ms, lockout_max_ms;
+    } bearers;
     struct config_token *tokens;
     size_t num_tokens;
     struct {
@@ -167,6 +171,9 @@ struct config {
     } presence;
     struct {
         char *issuer, *audience, *jwks_file; /* issuer NULL: no JWT */
+        char *application_claim, *users_claim, *roles_claim;
+        int allow_every_user;
+        unsigned clock_skew_ms;
     } jwt;
     struct {
         enum log_level level;

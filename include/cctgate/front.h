@@ -28,8 +28,9 @@ int fronts_new(struct fronts **fronts, const struct fronts_settings *settings, c
 int fronts_prepare(struct fronts *fronts);
 /* Starts the threads. */
 int fronts_run(struct fronts *fronts, struct owner *owner);
-/* A new policy is in force for requests from now on; any thread. */
-void fronts_set_policy(struct fronts *fronts, struct policy *policy);
+/* A new policy is in force for requests from now on; any thread. `told` (malloc'ed; NULL: nobody waits) is sent to `to` when every front has it. */
+void fronts_set_policy(struct fronts *fronts, struct policy *policy, struct message *told,
+                       struct mailbox *to);
 /*
  * Reads the certificates, keys and authorities again, for connections from now on; open ones stay. CG_E_INVALID with `error`: nothing has changed.
  * The thread that calls fronts_stop.

@@ -28,7 +28,7 @@
 #define CG_LINGERING_MAX          64    /* connections of a front that are over and still read */
 #define CG_LINGER_MS              2000
 #define CG_LINGER_BYTES_MAX       (4u * 1024 * 1024)
-#define CG_TOKEN_BYTES_MAX        4096
+#define CG_TOKEN_BYTES_MAX        8208 /* of the header field: the largest JWT and "Bearer " */
 #define CG_ID_BYTES_MAX           256
 
 /* JSON in our own files */
@@ -37,6 +37,7 @@
 #define CG_SESSIONS_MAX     10000
 #define CG_TOKENS_MAX       10000
 #define CG_SIGN_ONS_MAX     10000 /* that have not been answered */
+#define CG_LOCKOUTS_MAX     65536 /* users, and addresses, that are remembered for wrong passwords */
 
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
 #define CG_COMMAND_WAIT_S_MAX     30    /* Prefer: wait */

@@ -24,8 +24,11 @@ struct owner_settings {
     struct store *store;
     struct store_opened opened;
     struct consumer *consumer; /* bound; NULL: no events are taken. Outlives the owner */
-    /* A new policy (tokens and what they may see) is in force. Owner's thread; takes a reference if it keeps it. */
-    void (*on_policy)(void *data, struct policy *policy);
+    /*
+     * A new policy (tokens and what they may see) is in force. Owner's thread; takes a reference if it keeps it. `told` is to be sent to
+     * `to` when it is in force everywhere.
+     */
+    void (*on_policy)(void *data, struct policy *policy, struct message *told, struct mailbox *to);
     /* A configuration that owner_reload gave is in force, or (not CG_OK) the one before it still is. Owner's thread; NULL: nobody minds. */
     void (*on_reloaded)(void *data, int rc);
     /* Events that were committed, in order; borrowed. Owner's thread. */

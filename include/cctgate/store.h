@@ -191,6 +191,8 @@ int store_set_owned(struct store_txn *txn, enum record_kind kind, uint32_t user,
  * never given to another name. A new name gets a new number. CG_E_INVALID: an empty name. CG_E_LIMIT: over CG_ID_BYTES_MAX.
  */
 int store_user_id(struct store_txn *txn, const char *user, uint32_t *id);
+/* The number of `from` is that of `to` from now on, and the one `to` had is nobody's. CG_E_NOTFOUND: `from` has none. */
+int store_rename_user(struct store_txn *txn, const char *from, const char *to);
 
 /*
  * Erases every record that was read through a user's session, every index entry and the number of a user who is no longer

@@ -288,7 +288,7 @@ static void start_gateway(struct gateway *g)
     g->port = ntohs(sin.sin_port);
     if (fronts_prepare(g->fronts) != CG_OK)
         die("fronts_prepare");
-    fronts_set_policy(g->fronts, g->policy);
+    fronts_set_policy(g->fronts, g->policy, NULL, NULL);
     if (fronts_run(g->fronts, NULL) != CG_OK)
         die("fronts_run");
 }

@@ -126,7 +126,7 @@ static void start(struct fixture *f, unsigned threads, const char *events)
     assert_int_equal(getsockname(f->fronts->listen_fds[0], (struct sockaddr *)&sin, &length), 0);
     f->port = ntohs(sin.sin_port);
     assert_int_equal(fronts_prepare(f->fronts), CG_OK);
-    fronts_set_policy(f->fronts, f->policy);
+    fronts_set_policy(f->fronts, f->policy, NULL, NULL);
     assert_int_equal(fronts_run(f->fronts, NULL), CG_OK);
 }
 

@@ -329,23 +329,24 @@ static void test_tickets(void **state)
     struct doorman *doorman = doorman_new();
     char text[TICKET_TEXT_BYTES + 1], other[TICKET_TEXT_BYTES + 1];
     uint8_t token[32] = {1, 2, 3}, found[32];
+    struct policy *of_jwt;
     (void)state;
 
-    assert_int_equal(ticket_issue(doorman, token, 1000, text), CG_OK);
+    assert_int_equal(ticket_issue(doorman, token, NULL, 1000, text), CG_OK);
     assert_int_equal(strlen(text), TICKET_TEXT_BYTES);
-    assert_int_equal(ticket_issue(doorman, token, 1000, other), CG_OK);
+    assert_int_equal(ticket_issue(doorman, token, NULL, 1000, other), CG_OK);
     assert_string_not_equal(text, other);
-    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES - 1, 1000, found),
+    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES - 1, 1000, found, &of_jwt),
                      CG_E_NOTFOUND);
     assert_int_equal(
-        ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS - 1, found),
+        ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS - 1, found, &of_jwt),
         CG_OK);
     assert_memory_equal(found, token, 32);
-    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000, found), CG_E_NOTFOUND);
+    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000, found, &of_jwt), CG_E_NOTFOUND);
     assert_int_equal(
-        ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS, found),
+        ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS, found, &of_jwt),
         CG_E_NOTFOUND);
-    assert_int_equal(ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000, found), CG_E_NOTFOUND);
+    assert_int_equal(ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000, found, &of_jwt), CG_E_NOTFOUND);
     doorman_free(&doorman);
 }
 
@@ -358,9 +359,9 @@ static void test_tickets_are_bounded(void **state)
     (void)state;
 
     for (i = 0; i < CG_TICKETS_MAX; ++i)
-        assert_int_equal(ticket_issue(doorman, token, 100000, text), CG_OK);
-    assert_int_equal(ticket_issue(doorman, token, 100000, text), CG_E_BUSY);
-    assert_int_equal(ticket_issue(doorman, token, 100000 + CG_TICKET_LIFE_MS, text), CG_OK);
+        assert_int_equal(ticket_issue(doorman, token, NULL, 100000, text), CG_OK);
+    assert_int_equal(ticket_issue(doorman, token, NULL, 100000, text), CG_E_BUSY);
+    assert_int_equal(ticket_issue(doorman, token, NULL, 100000 + CG_TICKET_LIFE_MS, text), CG_OK);
     doorman_free(&doorman);
 }
 
