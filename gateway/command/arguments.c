@@ -36,19 +36,10 @@ static json_t *missing(struct execution *execution, const char *what)
 
 static json_t *resolved(struct execution *execution, const char *name)
 {
-    static const struct {
-        const char *name;
-        enum entity entity;
-    } names[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
-                 {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
-                 {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
-    const struct node *node;
-    size_t i;
+    const struct node *node = scene_node(execution, entity_named(name, strlen(name)));
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); ++i)
-        if (strcmp(names[i].name, name) == 0 &&
-            (node = scene_node(execution, names[i].entity)) != NULL && node->handle != NULL)
-            return json_incref(node->handle);
+    if (node != NULL && node->handle != NULL)
+        return json_incref(node->handle);
     return missing(execution, name);
 }
 
@@ -71,7 +62,7 @@ static int is_in_call(const struct execution *execution, const struct node *cont
     if (presence.agent[0] == '\0' ||
         json_object_size(json_object_get(contact->facts, "connections")) == 0)
         return 1;
-    foreach_agent_of_call(execution->commands->settings.model, contact, on_agent, &presence);
+    foreach_agent_of_call(model_of(execution), contact, on_agent, &presence);
     return presence.seen;
 }
 
@@ -79,7 +70,7 @@ static int is_in_call(const struct execution *execution, const struct node *cont
 static json_t *named(struct execution *execution, const char *member, enum entity kind)
 {
     const char *id = body_text(execution, member);
-    struct model *model = execution->commands->settings.model;
+    struct model *model = model_of(execution);
     const struct node *node = model_find(model, kind, id), *place = node;
 
     if (kind == ENTITY_TERMINAL_CONNECTION && node != NULL)
@@ -101,7 +92,7 @@ static json_t *named(struct execution *execution, const char *member, enum entit
 /* One that we do not know is outside; it is written like one that we do. */
 static json_t *address_named(struct execution *execution, const char *member)
 {
-    struct model *model = execution->commands->settings.model;
+    struct model *model = model_of(execution);
     const char *name = body_text(execution, member);
     const struct node *node = model_find(model, ENTITY_ADDRESS, name), *like;
     json_t *handle;
@@ -123,7 +114,7 @@ static json_t *address_named(struct execution *execution, const char *member)
 
 static json_t *address_of_terminal(struct execution *execution, const char *member)
 {
-    struct model *model = execution->commands->settings.model;
+    struct model *model = model_of(execution);
     const struct node *terminal = model_find(model, ENTITY_TERMINAL, body_text(execution, member));
     struct node *address;
 
@@ -137,25 +128,36 @@ static json_t *address_of_terminal(struct execution *execution, const char *memb
     return missing(execution, "other party's address");
 }
 
-static json_t *terminal_named(struct execution *execution, const char *member)
+static const char *terminal_of_workstation(const struct execution *execution)
 {
     const struct config *config = execution->commands->settings.config;
     const char *workstation = body_text(execution, "workstation");
-    const struct node *node;
     size_t i;
 
-    if (body_text(execution, member) != NULL || workstation == NULL)
-        return named(execution, member, ENTITY_TERMINAL);
-    for (i = 0; i < config->num_workstations; ++i) {
-        if (strcmp(config->workstations[i].name, workstation) != 0)
-            continue;
-        node = model_find(execution->commands->settings.model, ENTITY_TERMINAL,
-                          config->workstations[i].terminal);
-        if (node != NULL && node->handle != NULL && scene_sees(execution, node))
-            return json_incref(node->handle);
-    }
-    refuse(execution, PROBLEM_CONFLICT, "the workstation has no terminal that the token may use");
+    for (i = 0; workstation != NULL && i < config->num_workstations; ++i)
+        if (strcmp(config->workstations[i].name, workstation) == 0)
+            return config->workstations[i].terminal;
     return NULL;
+}
+
+static json_t *terminal_named(struct execution *execution, const char *member)
+{
+    const char *name = body_text(execution, member);
+    const struct node *node;
+
+    if (name == NULL)
+        name = terminal_of_workstation(execution);
+    node = model_find(model_of(execution), ENTITY_TERMINAL, name);
+    if (node == NULL || node->handle == NULL || !scene_sees(execution, node)) {
+        if (body_text(execution, member) != NULL)
+            refuse(execution, PROBLEM_NOT_FOUND, "%s", "");
+        else
+            refuse(execution, PROBLEM_CONFLICT,
+                   "the workstation has no terminal that the token may use");
+        return NULL;
+    }
+    snprintf(execution->scene.desk, sizeof(execution->scene.desk), "%s", name);
+    return json_incref(node->handle);
 }
 
 static json_t *value_of(struct execution *execution, const char *name)

@@ -74,7 +74,7 @@ static json_t *make_value(struct execution *execution)
 /* The leg that rings at the terminal that the body names. */
 static json_t *make_ringing(struct execution *execution)
 {
-    struct model *model = execution->commands->settings.model;
+    struct model *model = model_of(execution);
     const struct node *terminal = model_find(model, ENTITY_TERMINAL, body_text(execution, "from"));
     struct node *tc, *found = NULL;
 

@@ -22,6 +22,7 @@ struct scene {
     char ids[ENTITIES][CG_ID_BYTES_MAX + 1]; /* "": not part of it */
     char consult[CG_ID_BYTES_MAX + 1];       /* the contact that came out of it, or went into it */
     char agent[CG_ID_BYTES_MAX + 1]; /* who acts: whose control is asked for; "": nobody is known */
+    char desk[CG_ID_BYTES_MAX + 1];  /* the terminal that the body names, or its workstation */
     char lease_agent[CG_ID_BYTES_MAX + 1]; /* whose control it was that let it pass */
     int needs_lease; /* 0: it touches no agent (a route point), or it is a recorder's */
     uint32_t user;   /* in whose session; 0: not known yet */
@@ -85,6 +86,11 @@ struct commands {
     int closing;
 };
 
+static inline struct model *model_of(const struct execution *execution)
+{
+    return execution->commands->settings.model;
+}
+
 /* commands.c: the stages */
 void execution_resolve(struct execution *execution); /* again, after a read */
 /* Once it may: the row's own way, or its form. */
@@ -125,6 +131,8 @@ int scene_look(struct execution *execution, enum entity kind, const char *id, st
 int scene_user_of(struct execution *execution, const struct node *place); /* in whose session */
 int scene_act_as(struct execution *execution, const struct node *place);  /* the agent there acts */
 int scene_read_login(struct execution *execution, const struct node *place);
+/* What the table calls "agent", "terminal", "address", "contact", "connection", "leg"; ENTITY_NONE: nothing. */
+enum entity entity_named(const char *name, size_t length);
 struct node *scene_node(const struct execution *execution,
                         enum entity kind); /* NULL: not part of it */
 void scene_set(struct execution *execution, const struct node *node);

@@ -7,6 +7,7 @@
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "gateway/command/command_private.h"
+#include "gateway/rest/body.h"
 
 const char *const command_outcome_names[] = {"done", "notDone", "unknown"};
 
@@ -21,20 +22,6 @@ struct command *command_new(void)
 }
 
 /* Passwords and digits do not stay in memory for longer than the command. */
-static void wipe(json_t *body)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(body, name, value)
-    {
-        if (json_is_string(value))
-            explicit_bzero((char *)json_string_value(value), json_string_length(value));
-        else if (json_is_object(value))
-            wipe(value);
-    }
-}
-
 void command_free(struct command **in)
 {
     struct command *command = *in;
@@ -43,7 +30,7 @@ void command_free(struct command **in)
     if (command == NULL)
         return;
     if (command->body != NULL && command->body->refcount == 1)
-        wipe(command->body);
+        body_wipe_json(command->body);
     json_decref(command->body);
     json_decref(command->answer);
     policy_unref(&command->policy);
@@ -420,7 +407,7 @@ int execution_read(struct execution *execution, enum record_kind kind, const cha
     json_object_set_new(execution->read, key, json_true());
     execution->on_read = then != NULL ? then : execution_resolve;
     execution->waiter.on_done = on_read;
-    model_fetch(execution->commands->settings.model,
+    model_fetch(model_of(execution),
                 &(struct model_wanted){kind, id, strlen(id), anew ? FETCH_FROM_NOW : 0,
                                        execution->command->traceparent},
                 &execution->waiter);
@@ -467,7 +454,7 @@ void execution_call(struct execution *execution, const struct contract_operation
     execution->on_reply = on_reply;
     if (gate_pass(execution) == CG_OK && (session = execution_session(execution)) != NULL) {
         execution->called = 1;
-        execution->since = live_clock(execution->commands->settings.model);
+        execution->since = live_clock(model_of(execution));
         ++execution->commands->stats.upstream_calls;
         session_command(session, op, arguments, execution->not_after_ms,
                         execution->command->traceparent, on_called, execution);
@@ -495,9 +482,8 @@ static json_t *answer_of(struct execution *execution, const json_t *result)
             return NULL;
         if (i == 0) {
             snprintf(execution->scene.consult, sizeof(execution->scene.consult), "%s", id);
-            model_introduce(execution->commands->settings.model,
-                            json_object_get(result, ids[i].member), execution->scene.user,
-                            execution->since);
+            model_introduce(model_of(execution), json_object_get(result, ids[i].member),
+                            execution->scene.user, execution->since);
         }
         return json_pack("{s:s}", ids[i].name, id);
     }

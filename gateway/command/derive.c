@@ -82,11 +82,6 @@ static const struct object *actor_of(const struct objects *objects)
 
 /* ---- legs ---- */
 
-static struct model *model_of(const struct execution *execution)
-{
-    return execution->commands->settings.model;
-}
-
 static int unknown(struct execution *execution)
 {
     return refuse(execution, PROBLEM_NOT_FOUND, "%s", "");

@@ -5,18 +5,6 @@
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
 
-static struct model *model_of(const struct execution *execution)
-{
-    return execution->commands->settings.model;
-}
-
-static const struct {
-    const char *name;
-    enum entity entity;
-} names[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
-             {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
-             {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
-
 struct effect {
     int is_none; /* nothing that is known of */
     int is_new;  /* "+contact" */
@@ -28,7 +16,7 @@ struct effect {
 
 static int parse(const char *text, struct effect *effect)
 {
-    size_t length, i;
+    size_t length;
 
     memset(effect, 0, sizeof(*effect));
     if (text == NULL)
@@ -41,9 +29,7 @@ static int parse(const char *text, struct effect *effect)
     if ((effect->consult = strncmp(text, "consult", 7) == 0))
         return 1;
     length = strcspn(text, ".=");
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); ++i)
-        if (strlen(names[i].name) == length && memcmp(names[i].name, text, length) == 0)
-            effect->entity = names[i].entity;
+    effect->entity = entity_named(text, length);
     effect->value = strchr(text, '=') + 1;
     if (text[length] == '.') {
         size_t field = strcspn(text + length + 1, "=");
@@ -177,6 +163,18 @@ static int is_followed_by_events(struct execution *execution)
     return 0;
 }
 
+/* A login has put the agent there: nothing that is read of the agent says so. What events tell since then counts more. */
+static void note_desk(struct execution *execution)
+{
+    static const char login[] = "agent.loggedIn=true";
+    const struct command_row *row = execution->command->row;
+    struct node *desk = model_find(model_of(execution), ENTITY_TERMINAL, execution->scene.desk);
+
+    if (execution->outcome == OUTCOME_DONE && desk != NULL && row != NULL && row->effect != NULL &&
+        strcmp(row->effect, login) == 0)
+        model_tell(model_of(execution), desk, "loginId", json_string(execution->scene.agent));
+}
+
 static void read_again(struct execution *execution);
 
 void effect_touch(struct execution *execution)
@@ -192,6 +190,7 @@ void effect_touch(struct execution *execution)
     } else {
         touch_all(execution);
     }
+    note_desk(execution);
     model_calls_touched(model_of(execution), execution->scene.user);
     model_commit_touched(model_of(execution));
     if (execution->outcome == OUTCOME_UNKNOWN)

@@ -147,7 +147,7 @@ static int spares_others(struct execution *execution)
 
     if (!drops_call(execution) || contact == NULL)
         return CG_OK;
-    foreach_agent_of_call(execution->commands->settings.model, contact, look_at_other, &others);
+    foreach_agent_of_call(model_of(execution), contact, look_at_other, &others);
     if (others.agent[0] == '\0')
         return CG_OK;
     snprintf(execution->scene.agent, sizeof(execution->scene.agent), "%s", others.agent);
@@ -168,22 +168,6 @@ int gate_pass(struct execution *execution)
 
 /* ---- capabilities ---- */
 
-static const struct {
-    const char *name;
-    enum entity entity;
-} entities[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
-                {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
-                {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
-
-static struct node *capable_node(const struct execution *execution, const char *capability)
-{
-    size_t length = strcspn(capability, "."), i;
-    for (i = 0; i < sizeof(entities) / sizeof(entities[0]); ++i)
-        if (strlen(entities[i].name) == length && memcmp(entities[i].name, capability, length) == 0)
-            return scene_node(execution, entities[i].entity);
-    return NULL;
-}
-
 enum right { RIGHT_UNKNOWN, RIGHT_NO, RIGHT_LIVE_NO };
 
 /* What is known of the row's capability: one block that says yes is enough. */
@@ -197,7 +181,7 @@ static enum right right_of(const struct execution *execution, const struct node 
 
     for (i = 0; i < sizeof(blocks) / sizeof(blocks[0]); ++i) {
         const json_t *value = json_object_get(json_object_get(node->facts, blocks[i]), flag);
-        int live = model_fact_is_live(execution->commands->settings.model, node, blocks[i]);
+        int live = model_fact_is_live(model_of(execution), node, blocks[i]);
         if (json_is_true(value))
             return RIGHT_UNKNOWN;
         if (json_is_false(value) && right != RIGHT_NO)
@@ -209,11 +193,13 @@ static enum right right_of(const struct execution *execution, const struct node 
 static const struct node *capable(const struct execution *execution, const char **flag)
 {
     const struct command_row *row = execution->command->row;
+    const char *name;
 
     if (row == NULL || row->capability == NULL)
         return NULL;
     *flag = strchr(row->capability, '.') + 1;
-    return capable_node(execution, row->capability + (row->capability[0] == '!'));
+    name = row->capability + (row->capability[0] == '!');
+    return scene_node(execution, entity_named(name, strcspn(name, ".")));
 }
 
 /*

@@ -17,11 +17,6 @@ struct legs {
     struct execution *execution;
 };
 
-static struct model *model_of(const struct execution *execution)
-{
-    return execution->commands->settings.model;
-}
-
 static int is_in_state(const struct node *node, const char *state)
 {
     const char *now = node_state(node);

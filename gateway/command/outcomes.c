@@ -232,9 +232,12 @@ static void sweep(struct timer *timer)
     struct outcome_entry *entry, *next;
     int64_t now_ms = clock_unix_ms();
 
-    HASH_ITER(hh, commands->outcomes, entry, next)
+    HASH_ITER(hh, commands->outcomes, entry,
+              next) /* in order of age: as a rule the first says it all */
     {
-        if (entry->state != ENTRY_ENDED || entry->expires_ms > now_ms || entry->waiting != NULL)
+        if (entry->expires_ms > now_ms)
+            break;
+        if (entry->state != ENTRY_ENDED)
             continue;
         durable_delete(batch, DURABLE_OUTCOMES, entry->key, sizeof(entry->key));
         entry_free(commands, entry);
@@ -246,6 +249,11 @@ static void sweep(struct timer *timer)
     timer_arm(commands->settings.loop, &commands->outcomes_timer, SWEEP_MS);
 }
 
+static int by_age(const struct outcome_entry *a, const struct outcome_entry *b)
+{
+    return (a->expires_ms > b->expires_ms) - (a->expires_ms < b->expires_ms);
+}
+
 int outcomes_new(struct commands *commands)
 {
     int rc = read_secret(commands);
@@ -254,6 +262,7 @@ int outcomes_new(struct commands *commands)
         rc = durable_walk(commands->settings.durable, DURABLE_OUTCOMES, on_row, commands);
     if (rc != CG_OK)
         return rc;
+    HASH_SORT(commands->outcomes, by_age); /* the disk has them in order of their digests */
     commands->outcomes_timer.on_due = sweep;
     timer_arm(commands->settings.loop, &commands->outcomes_timer, SWEEP_MS);
     return CG_OK;

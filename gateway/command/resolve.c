@@ -5,11 +5,6 @@
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
 
-static struct model *model_of(const struct execution *execution)
-{
-    return execution->commands->settings.model;
-}
-
 static int needs(const struct execution *execution, const char *source)
 {
     return execution->form != NULL && strstr(execution->form->arguments, source) != NULL;
@@ -193,22 +188,40 @@ static int check_use(struct execution *execution, const struct node *terminal, c
     return refuse(execution, PROBLEM_CONFLICT, "the agent does not work at that terminal");
 }
 
-/* Hot desking: where the agent is logged in need not be one of its own. */
-static void find_desk(struct execution *execution, const char *agent, struct places *places)
+static int is_among(const struct places *places, const struct node *node)
+{
+    size_t i;
+    for (i = 0; i < places->count; ++i)
+        if (places->nodes[i] == node)
+            return 1;
+    return 0;
+}
+
+/*
+ * Hot desking: where the agent is logged in need not be one of its own. When another's terminal says so, all that say so are asked again
+ * unless they are live, for a login may be over by now, here or there.
+ */
+static int find_desk(struct execution *execution, const char *agent, struct places *places)
 {
     struct model *model = model_of(execution);
     json_t *names = holdings_of(model, execution->scene.user)->terminals, *name;
     struct places found = {{NULL}, 0};
-    size_t i;
+    size_t i, foreign = 0;
 
     json_array_foreach(names, i, name)
     {
         struct node *terminal = model_find(model, ENTITY_TERMINAL, json_string_value(name));
-        if (terminal != NULL && is_logged_in_at(terminal, agent) && found.count < PLACES_MAX)
-            found.nodes[found.count++] = terminal;
+        if (terminal == NULL || !is_logged_in_at(terminal, agent) || found.count == PLACES_MAX)
+            continue;
+        foreign += !is_among(places, terminal);
+        found.nodes[found.count++] = terminal;
     }
-    if (found.count > 0)
+    for (i = 0; foreign > 0 && i < found.count; ++i)
+        if (scene_read_login(execution, found.nodes[i]) != CG_OK)
+            return CG_E_BUSY;
+    if (foreign > 0)
         *places = found;
+    return CG_OK;
 }
 
 int scene_place_of_agent(struct execution *execution, struct node *agent)
@@ -231,9 +244,9 @@ int scene_place_of_agent(struct execution *execution, struct node *agent)
         execution_read(execution, RECORD_AGENT, agent->id, 0, NULL) == CG_E_BUSY)
         return CG_E_BUSY;
     collect(execution, agent, "terminals", ENTITY_TERMINAL, &places);
+    if (find_desk(execution, agent->id, &places) != CG_OK)
+        return CG_E_BUSY;
     keep(&places, is_login_place, agent->id);
-    if (places.count == 0 || !is_logged_in_at(places.nodes[0], agent->id))
-        find_desk(execution, agent->id, &places);
     if (places.count > 1 && at_voice != NULL)
         keep(&places, is_named, at_voice);
     if (places.count > 1)

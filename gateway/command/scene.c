@@ -5,9 +5,20 @@
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
 
-static struct model *model_of(const struct execution *execution)
+enum entity entity_named(const char *name, size_t length)
 {
-    return execution->commands->settings.model;
+    static const struct {
+        const char *name;
+        enum entity entity;
+    } rows[] = {{"agent", ENTITY_AGENT},           {"terminal", ENTITY_TERMINAL},
+                {"address", ENTITY_ADDRESS},       {"contact", ENTITY_CONTACT},
+                {"connection", ENTITY_CONNECTION}, {"leg", ENTITY_TERMINAL_CONNECTION}};
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
+        if (strlen(rows[i].name) == length && memcmp(rows[i].name, name, length) == 0)
+            return rows[i].entity;
+    return ENTITY_NONE;
 }
 
 void scene_set(struct execution *execution, const struct node *node)
@@ -17,7 +28,8 @@ void scene_set(struct execution *execution, const struct node *node)
 
 struct node *scene_node(const struct execution *execution, enum entity kind)
 {
-    return model_find(model_of(execution), kind, execution->scene.ids[kind]);
+    return kind != ENTITY_NONE ? model_find(model_of(execution), kind, execution->scene.ids[kind])
+                               : NULL;
 }
 
 struct node *node_fact(const struct execution *execution, const struct node *node,

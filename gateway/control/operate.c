@@ -132,32 +132,44 @@ static const char *why_not(const struct control *control, const struct agent *ag
     return NULL;
 }
 
-void control_transfer(struct control *control, const struct control_ask *ask,
-                      const char *application, const char *reason)
+/* The beginning of what keeps an agent for an application; NULL: refused already. */
+static struct op *begin_claim(struct control *control, const struct control_ask *ask,
+                              const char *application, const char *reason, enum claim_kind kind,
+                              struct claim **claim)
 {
     struct op *op = begin(control, ask, reason);
-    struct agent *agent;
-    struct claim *claim;
+    const struct agent *agent;
     const char *why;
 
     if (op == NULL)
-        return;
+        return NULL;
     agent = agent_find(control, op->agent);
-    if ((why = why_not(control, agent, application)) == NULL && agent != NULL &&
-        agent->claim != NULL && agent->claim->kind == CLAIM_RESERVATION)
+    if ((why = why_not(control, agent, application)) == NULL && kind == CLAIM_TRANSFER &&
+        agent != NULL && agent->claim != NULL && agent->claim->kind == CLAIM_RESERVATION)
         why = "the agent is reserved";
     if (why != NULL) {
         ask_refuse(op, CONTROL_CONFLICT, why);
-        return;
+        return NULL;
     }
-    op->act = CONTROL_TRANSFERRED;
     op->to = must(strdup(application));
-    claim = claim_new(CLAIM_TRANSFER, application);
-    claim->since_ms = control->clock.unix_ms();
-    claim->expires_ms = control_now(control) + control->config->control.ttl_ms;
-    claim->expires_at_ms = claim->since_ms + control->config->control.ttl_ms;
     op->outcome.body = must(json_object());
     json_set_text(op->outcome.body, "application", application);
+    *claim = claim_new(kind, application);
+    (*claim)->since_ms = control->clock.unix_ms();
+    return op;
+}
+
+void control_transfer(struct control *control, const struct control_ask *ask,
+                      const char *application, const char *reason)
+{
+    struct claim *claim;
+    struct op *op = begin_claim(control, ask, application, reason, CLAIM_TRANSFER, &claim);
+
+    if (op == NULL)
+        return;
+    op->act = CONTROL_TRANSFERRED;
+    claim->expires_ms = control_now(control) + control->config->control.ttl_ms;
+    claim->expires_at_ms = claim->since_ms + control->config->control.ttl_ms;
     json_set(op->outcome.body, "expiresAt", time_json(claim->expires_at_ms));
     claim_submit(op, agent_get(control, op->agent), claim);
 }
@@ -165,25 +177,13 @@ void control_transfer(struct control *control, const struct control_ask *ask,
 void control_reserve(struct control *control, const struct control_ask *ask,
                      const char *application, const char *reason)
 {
-    struct op *op = begin(control, ask, reason);
-    struct agent *agent;
     struct claim *claim;
-    const char *why;
+    struct op *op = begin_claim(control, ask, application, reason, CLAIM_RESERVATION, &claim);
 
     if (op == NULL)
         return;
-    agent = agent_find(control, op->agent);
-    if ((why = why_not(control, agent, application)) != NULL) {
-        ask_refuse(op, CONTROL_CONFLICT, why);
-        return;
-    }
     op->act = CONTROL_RESERVED;
-    op->to = must(strdup(application));
     op->application = must(strdup(application));
-    claim = claim_new(CLAIM_RESERVATION, application);
-    claim->since_ms = control->clock.unix_ms();
-    op->outcome.body = must(json_object());
-    json_set_text(op->outcome.body, "application", application);
     claim_submit(op, agent_get(control, op->agent), claim);
 }
 

@@ -143,6 +143,15 @@ void model_commit_touched(struct model *model)
 
 /* ---- what the gateway itself knows ---- */
 
+void model_tell(struct model *model, struct node *node, const char *field, json_t *value)
+{
+    uint64_t stamp = live_tick(model);
+
+    node_tell(node, field, value, stamp);
+    node_dirty(node, field, stamp); /* until the contact centre has said so, too */
+    touch(model, node);
+}
+
 void model_set_controller(struct model *model, json_t *(*describe)(void *data, const char *agent),
                           void *data)
 {

@@ -35,6 +35,9 @@ void model_commit_touched(struct model *model);
 json_t *model_recall(struct model *model, uint32_t user, const struct contract_operation *op,
                      const json_t *arguments);
 
+/* What a command has made of a fact, in the meantime: it is read again before it is served. Takes the reference. */
+void model_tell(struct model *model, struct node *node, const char *field, json_t *value);
+
 /* Who controls an agent is asked when its resource is rendered. */
 void model_set_controller(struct model *model, json_t *(*describe)(void *data, const char *agent),
                           void *data);

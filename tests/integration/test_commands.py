@@ -702,6 +702,75 @@ class Data(Floor):
                 self.assertEqual(self.call(self.number)["data"], {"case": "2"})
 
 
+class Apart(Floor):
+    """What one application controls is not another's to use or to end, and an agent is where it is logged in."""
+    gateway_options = dict(Floor.gateway_options, workstations=[{"name": "pc-8", "terminal": line("2008")}])
+
+    def setUp(self):
+        super().setUp()
+        self.no_control()
+
+    def test_a_lease_in_other_hands(self):
+        lease = self.attach(WHO)["lease"]
+        before = self.commands()
+        for who in ("floor2", "boss"):
+            self.assert_problem(self.send("PUT", AGENT + "/readiness", {"ready": False}, who, lease=lease), 409, "control-held")
+            self.assertEqual(self.send("PUT", control_of(WHO), {"profile": "FullControl"}, who, lease=lease).status, 409)
+            self.assertEqual(self.send("DELETE", control_of(WHO), None, who, lease=lease).status, 409)
+        self.assertEqual(self.commands(), before)
+        self.assert_done(self.send("PUT", AGENT + "/readiness", {"ready": False}, lease=lease))
+
+    def test_a_call_of_two(self):
+        lease, other = self.attach(WHO)["lease"], self.attach(OTHER, "floor2")["lease"]
+        call = self.incoming(OTHER, **{"from": position(WHO), "answer": True})
+        before = self.commands()
+        problem = self.assert_problem(self.send("DELETE", "/v1/calls/" + call, None, lease=lease), 409, "control-held").json
+        self.assertEqual((problem["agent"], problem["holder"]["application"]), (OTHER, "floor2"))
+        body = self.gate.get("/v1/services/ContactService/Drop", "floor").json["examples"]["input"]
+        body["contact"]["contactId"] = call
+        self.assert_problem(self.send("POST", "/v1/services/ContactService/Drop", body, lease=lease), 409, "control-held")
+        self.assertEqual(self.commands(), before)
+        self.release(OTHER, other, "floor2")
+        self.assert_done(self.send("DELETE", "/v1/calls/" + call, None, lease=lease))
+        self.assertIsNone(self.call(call))
+
+    def test_a_consult_of_others(self):
+        lease = self.attach(WHO)["lease"]
+        mine, theirs = self.incoming(WHO, answer=True), self.incoming("2005", answer=True)
+        before = self.commands()
+        for what in ("transfer/complete", "conference/complete"):
+            self.assertEqual(self.send("POST", "/v1/calls/%s/%s" % (mine, what), {"consultContactId": theirs}, lease=lease).status, 409)
+        self.assertEqual(self.commands(), before)
+
+    def test_from_the_desk(self):
+        lease = self.attach(WHO)["lease"]
+        for agent in (WHO, "2008"):
+            self.sim.admin("POST", "/agents/" + agent, {"loggedIn": False})
+        self.settle()
+        self.assert_done(self.send("POST", AGENT + "/login", {"workstation": "pc-8", "password": PASSWORD}, lease=lease))
+        for _ in range(2):  # before the events of the login, and after them
+            made = self.send("POST", "/v1/calls", {"from": {"agent": WHO}, "to": OUTSIDE}, lease=lease)
+            self.assertEqual(made.status, 200, made)
+            self.assertIsNotNone(self.connection(made.json["contactId"], position("2008")))
+            self.sim.admin("POST", "/calls/%s/end" % made.json["contactId"])
+            self.settle()
+        self.assert_done(self.send("POST", AGENT + "/logout", None, lease=lease))
+        self.settle()
+        self.assert_done(self.send("POST", AGENT + "/login", {"terminal": line(WHO), "password": PASSWORD}, lease=lease))
+        made = self.send("POST", "/v1/calls", {"from": {"agent": WHO}, "to": OUTSIDE}, lease=lease)
+        self.assertIsNotNone(self.connection(made.json["contactId"], position(WHO)), made)
+
+    def test_emergency_in_the_active_call(self):
+        lease = self.attach(WHO)["lease"]
+        call = self.incoming(WHO, answer=True)
+        self.assert_done(self.send("POST", "/v1/calls/%s/consult" % call, {"to": OUTSIDE}, lease=lease))
+        self.settle()
+        before = self.sim.calls("AgentTerminalConnectionService.EmergencyKey")
+        answer = self.send("POST", AGENT + "/emergency", {}, lease=lease)
+        self.assertNotEqual(answer.json["type"] if answer.body else None, "/problems/ambiguous", answer)
+        self.assertEqual(self.sim.calls("AgentTerminalConnectionService.EmergencyKey") - before, 1, answer)
+
+
 class Again(Floor):
     """Idempotency-Key: one key, one act."""
     gateway_options = dict(Floor.gateway_options, upstream={"reconcileMs": 3600000, "timeoutMs": 2000})
@@ -718,6 +787,16 @@ class Again(Floor):
     def same(self, first, again):
         self.assertEqual((again.status, again.body), (first.status, first.body))
         self.assertEqual(again.headers.get("idempotency-replayed"), "true", again)
+
+    def test_refused_first(self):
+        """Who comes without control takes the key from nobody: nothing was done under it."""
+        for i in range(5):
+            before = self.sim.calls("TerminalService.Originate")
+            answers = together(6, lambda n, i=i: self.originate("first-%d" % i, **({} if n % 2 else {"lease": None})))
+            self.assertEqual({a.status for a in answers[1::2]}, {200}, answers)
+            self.assertEqual(len({a.body for a in answers[1::2]}), 1)
+            self.assertEqual(self.sim.calls("TerminalService.Originate") - before, 1)
+            self.rest()
 
     def restart(self):
         self.gate.kill()
