@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cctgate/limits.h"
+#include "cctgate/timestamp.h"
 
 #define FORMATTED_BYTES 2048
 
@@ -111,26 +112,10 @@ void text_format(char *out, size_t size, const char *format, ...)
     text_clean(out, size, formatted);
 }
 
-void time_format(char out[RFC3339_BYTES], int64_t unix_ms)
-{
-    time_t seconds;
-    struct tm tm;
-    char when[96];
-
-    if (unix_ms < 0)
-        unix_ms = 0;
-    seconds = (time_t)(unix_ms / 1000);
-    memset(&tm, 0, sizeof(tm));
-    gmtime_r(&seconds, &tm);
-    snprintf(when, sizeof(when), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
-    text_clean(out, RFC3339_BYTES, when);
-}
-
 json_t *time_json(int64_t unix_ms)
 {
-    char when[RFC3339_BYTES];
-    time_format(when, unix_ms);
+    char when[TIMESTAMP_BYTES];
+    timestamp_print(when, unix_ms);
     return json_string(when);
 }
 

@@ -7,8 +7,6 @@
 
 #include <jansson.h>
 
-#define RFC3339_BYTES 40
-
 /*
  * Copies as much as fits into `size` bytes with the NUL, whole characters only; control characters and what is not UTF-8 are left
  * out. Returns the bytes written, without the NUL.
@@ -21,7 +19,6 @@ char *text_keep(const char *in, size_t max_bytes);
 void text_format(char *out, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-void time_format(char out[RFC3339_BYTES], int64_t unix_ms);
 json_t *time_json(int64_t unix_ms);
 
 /* Sets a member unless `value` is NULL; cleaned. */

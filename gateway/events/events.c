@@ -5,6 +5,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/loop.h"
+#include "cctgate/timestamp.h"
 #include "gateway/events/client.h"
 #include "gateway/events/handshake.h"
 
@@ -332,7 +333,7 @@ void get_events(struct request *request)
 void post_ticket(struct request *request)
 {
     h2o_iovec_t token = request_bearer(request);
-    char text[TICKET_TEXT_BYTES + 1], expires[32];
+    char text[TICKET_TEXT_BYTES + 1], expires[TIMESTAMP_BYTES];
     uint8_t sha256[32];
 
     if (!policy_digest(token.base, token.len, sha256) ||
@@ -341,6 +342,6 @@ void post_ticket(struct request *request)
         respond_problem(request, PROBLEM_OVERLOADED, NULL, "too many tickets are open");
         return;
     }
-    iso8601(expires, sizeof(expires), clock_unix_ms() + CG_TICKET_LIFE_MS);
+    timestamp_print(expires, clock_unix_ms() + CG_TICKET_LIFE_MS);
     respond_json(request, 201, json_pack("{s:s, s:s}", "ticket", text, "expiresAt", expires));
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cctgate/log.h"
+#include "cctgate/timestamp.h"
 #include "gateway/model/live.h"
 
 static const char *const collections[ENTITIES] = {
@@ -220,23 +221,14 @@ void pending_free(struct pending_event *pending)
     free(pending);
 }
 
-static void format_time(char *out, size_t size, int64_t unix_ms)
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
-}
-
 static char *cloud_event(const struct pending_event *pending, uint64_t epoch, uint64_t seq)
 {
-    char id[48], when[96];
+    char id[48], when[TIMESTAMP_BYTES];
     json_t *json;
     char *text;
 
     snprintf(id, sizeof(id), "%" PRIu64 "-%" PRIu64, epoch, seq);
-    format_time(when, sizeof(when), pending->time_ms);
+    timestamp_print(when, pending->time_ms);
     if (pending->derived)
         json_object_set_new(pending->data, "derived", json_true());
     json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "specversion", "1.0", "id", id,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cctgate/error.h"
+#include "cctgate/timestamp.h"
 #include "gateway/model/live.h"
 
 static const struct payload_member members[] = {
@@ -58,28 +59,10 @@ int payload_key(const char *name, char *key, size_t size)
 
 /* ---- time ---- */
 
-static int64_t zone_ms(const char *text)
-{
-    int64_t minutes = 0;
-    if ((*text == '+' || *text == '-') && strlen(text) >= 6)
-        minutes =
-            ((text[1] - '0') * 10 + (text[2] - '0')) * 60 + (text[4] - '0') * 10 + (text[5] - '0');
-    return (*text == '-' ? -minutes : minutes) * 60000;
-}
-
 int64_t payload_time_ms(const char *text)
 {
-    struct tm tm = {0};
-    const char *rest = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    int64_t ms, unit = 100;
-
-    if (rest == NULL)
-        return 0;
-    ms = (int64_t)timegm(&tm) * 1000;
-    if (*rest == '.')
-        for (++rest; isdigit((unsigned char)*rest); ++rest, unit /= 10)
-            ms += (*rest - '0') * unit;
-    return ms - zone_ms(rest);
+    int64_t ms;
+    return text != NULL && timestamp_parse(text, TIMESTAMP_DATE_TIME, &ms) == CG_OK ? ms : 0;
 }
 
 /* ---- taking apart ---- */

@@ -2,23 +2,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cctgate/durable.h"
 #include "cctgate/error.h"
 #include "cctgate/owner.h"
+#include "cctgate/timestamp.h"
 #include "gateway/events/text.h"
 #include "gateway/rest/reading.h"
-
-#define TIME_BYTES 32
 
 /* Which entries are asked for; "": any. */
 struct audit_filter {
     uint64_t before;
     unsigned limit;
     char agent[CG_ID_BYTES_MAX + 1], application[CG_ID_BYTES_MAX + 1], what[CG_ID_BYTES_MAX + 1];
-    char since[TIME_BYTES],
-        until[TIME_BYTES]; /* in the form that entries have: they compare as text */
+    char since[TIMESTAMP_BYTES],
+        until[TIMESTAMP_BYTES]; /* in the form that entries have: they compare as text */
 };
 
 struct audit_query {
@@ -26,88 +24,18 @@ struct audit_query {
     struct audit_filter filter;
 };
 
-/* ---- times ---- */
+/* ---- the query ---- */
 
-static int take_digits(const char **at, unsigned count, int *number)
+/* In the form that entries have, so that they compare as text. */
+static int take_time(const char *text, char out[TIMESTAMP_BYTES])
 {
-    for (*number = 0; count > 0; --count, ++*at) {
-        if (**at < '0' || **at > '9')
-            return CG_E_INVALID;
-        *number = *number * 10 + (**at - '0');
-    }
-    return CG_OK;
-}
-
-/* By a pattern of digits and what is between them: "4-2-2". */
-static int take_fields(const char **at, const char *pattern, int *numbers)
-{
-    for (; *pattern != '\0'; ++pattern) {
-        if (*pattern >= '1' && *pattern <= '9') {
-            if (take_digits(at, (unsigned)(*pattern - '0'), numbers++) != CG_OK)
-                return CG_E_INVALID;
-        } else if ((*(*at)++ | 0x20) != (*pattern | 0x20)) {
-            return CG_E_INVALID;
-        }
-    }
-    return CG_OK;
-}
-
-static int take_fraction(const char **at, int *ms)
-{
-    int unit = 100;
-
-    *ms = 0;
-    if (**at != '.')
-        return CG_OK;
-    if (*++*at < '0' || **at > '9')
-        return CG_E_INVALID;
-    for (; **at >= '0' && **at <= '9'; ++*at, unit /= 10)
-        *ms += (**at - '0') * unit;
-    return CG_OK;
-}
-
-static int take_zone(const char **at, int *minutes)
-{
-    int zone[2], sign = **at == '-' ? -1 : 1;
-
-    *minutes = 0;
-    if (**at == 'Z' || **at == 'z') {
-        ++*at;
-        return CG_OK;
-    }
-    if (**at != '+' && **at != '-')
-        return CG_E_INVALID;
-    ++*at;
-    if (take_fields(at, "2:2", zone) != CG_OK || zone[0] > 23 || zone[1] > 59)
-        return CG_E_INVALID;
-    *minutes = sign * (zone[0] * 60 + zone[1]);
-    return CG_OK;
-}
-
-/* RFC 3339 section 5.6. CG_OK, CG_E_INVALID. */
-static int take_time(const char *text, char out[TIME_BYTES])
-{
-    int f[6], ms, zone;
-    struct tm tm = {0};
     int64_t unix_ms;
 
-    if (take_fields(&text, "4-2-2T2:2:2", f) != CG_OK || take_fraction(&text, &ms) != CG_OK ||
-        take_zone(&text, &zone) != CG_OK || *text != '\0')
+    if (timestamp_parse(text, TIMESTAMP_RFC3339, &unix_ms) != CG_OK)
         return CG_E_INVALID;
-    tm = (struct tm){.tm_year = f[0] - 1900,
-                     .tm_mon = f[1] - 1,
-                     .tm_mday = f[2],
-                     .tm_hour = f[3],
-                     .tm_min = f[4],
-                     .tm_sec = f[5]};
-    unix_ms = ((int64_t)timegm(&tm) - zone * 60) * 1000 + ms;
-    if (f[0] < 1970 || f[1] < 1 || f[1] > 12 || f[2] < 1 || tm.tm_mday != f[2] || f[3] > 23 ||
-        f[4] > 59 || f[5] > 60 || unix_ms < 0)
-        return CG_E_INVALID;
-    return iso8601(out, TIME_BYTES, unix_ms) > 0 ? CG_OK : CG_E_INVALID;
+    timestamp_print(out, unix_ms);
+    return CG_OK;
 }
-
-/* ---- the query ---- */
 
 static int take_number(const char *text, uint64_t max, uint64_t *number)
 {

@@ -4,6 +4,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/loop.h"
+#include "cctgate/timestamp.h"
 #include "gateway/rest/reading.h"
 
 static void step(struct reading *reading);
@@ -23,7 +24,7 @@ static char *put_session(char *at, uint32_t user)
     at = put_text(at, session_state_name((enum session_state)atomic_load(&view->state)));
     at = put_text(at, since != 0 ? "\",\"since\":\"" : "\",\"since\":null");
     if (since != 0) {
-        at += iso8601(at, 32, since);
+        at += timestamp_print(at, since);
         at = put_text(at, "\"");
     }
     return put_text(at, "}");
@@ -89,7 +90,7 @@ static void put_sync_header(struct representation *r, const struct freshness *f)
     char *at = put_text(r->sync, sync_label_name(f->label));
     if (f->label == SYNC_STALE) {
         at = put_text(at, "; since=");
-        at += iso8601(at, 32, f->stale_since_ms);
+        at += timestamp_print(at, f->stale_since_ms);
     }
     *at = '\0';
 }

@@ -5,6 +5,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/loop.h"
+#include "cctgate/timestamp.h"
 
 /* ---- text ---- */
 
@@ -65,7 +66,7 @@ char *put_sync(char *at, const struct freshness *f, int empty)
     if (f->label != SYNC_STALE)
         return put_text(at, "\",\"staleSince\":null}");
     at = put_text(at, "\",\"staleSince\":\"");
-    at += iso8601(at, 32, f->stale_since_ms);
+    at += timestamp_print(at, f->stale_since_ms);
     return put_text(at, "\"}");
 }
 

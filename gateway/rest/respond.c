@@ -14,19 +14,6 @@
 
 static h2o_generator_t nothing_more;
 
-size_t iso8601(char *out, size_t size, int64_t unix_ms)
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    int length;
-
-    gmtime_r(&seconds, &tm);
-    length =
-        snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
-    return length > 0 && (size_t)length < size ? (size_t)length : 0;
-}
-
 static void add(h2o_req_t *req, const h2o_token_t *token, const char *value, size_t length)
 {
     h2o_add_header(&req->pool, &req->res.headers, token, NULL, value, length);

@@ -198,7 +198,6 @@ void respond_outcome(struct request *request, const struct fetch_outcome *outcom
 void respond_command(struct request *request, const struct command *command);
 void problem_filter_register(
     h2o_pathconf_t *pathconf); /* h2o's own error pages become problem documents */
-size_t iso8601(char *out, size_t size, int64_t unix_ms);
 
 /* access.c */
 void access_log_register(h2o_pathconf_t *pathconf);

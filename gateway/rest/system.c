@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cctgate/loop.h"
+#include "cctgate/timestamp.h"
 #include "cctgate/version.h"
 #include "gateway/rest/rest.h"
 
@@ -113,11 +114,11 @@ static struct request *take_answer(struct message *message, json_t **result)
 static void to_time(json_t *object, const char *from, const char *to)
 {
     json_t *ms = json_object_get(object, from);
-    char text[32];
-    if (json_is_integer(ms) && iso8601(text, sizeof(text), json_integer_value(ms)) > 0)
-        json_object_set_new(object, to, json_string(text));
-    else
-        json_object_set_new(object, to, json_null());
+    char text[TIMESTAMP_BYTES];
+
+    if (json_is_integer(ms))
+        timestamp_print(text, json_integer_value(ms));
+    json_object_set_new(object, to, json_is_integer(ms) ? json_string(text) : json_null());
     json_object_del(object, from);
 }
 

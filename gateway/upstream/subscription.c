@@ -9,6 +9,7 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
+#include "cctgate/timestamp.h"
 #include "gateway/upstream/subscription_names.h"
 #include "gateway/upstream/subscription_private.h"
 
@@ -377,9 +378,9 @@ void subscriptions_detach(struct subscriptions *all)
 
 static void set_time(json_t *object, const char *name, int64_t unix_ms)
 {
-    char text[TERMS_TIME_BYTES];
+    char text[TIMESTAMP_BYTES];
     if (unix_ms != 0)
-        terms_print_time(text, unix_ms);
+        timestamp_print(text, unix_ms);
     json_object_set_new(object, name, unix_ms != 0 ? json_string(text) : json_null());
 }
 

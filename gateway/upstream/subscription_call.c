@@ -5,6 +5,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
+#include "cctgate/timestamp.h"
 #include "gateway/upstream/subscription_names.h"
 #include "gateway/upstream/subscription_private.h"
 
@@ -31,7 +32,7 @@ static int64_t member_time(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
     int64_t ms;
-    return text != NULL && terms_parse_time(text, &ms) == CG_OK ? ms : 0;
+    return text != NULL && timestamp_parse(text, TIMESTAMP_DATE_TIME, &ms) == CG_OK ? ms : 0;
 }
 
 static int64_t wanted_end(const struct subscriber *subscriber)
@@ -177,14 +178,14 @@ void subscription_renew(struct subscription *subscription)
     struct subscriptions *all = subscription->all;
     struct subscriber *subscriber = subscription->of;
     const struct contract_operation *renew = all->ways[subscription->way].renew;
-    char end[TERMS_TIME_BYTES];
+    char end[TIMESTAMP_BYTES];
     json_t *arguments;
 
     if (renew == NULL) {
         replace(subscription);
         return;
     }
-    terms_print_time(end, wanted_end(subscriber));
+    timestamp_print(end, wanted_end(subscriber));
     if ((arguments = json_copy(subscription->reference)) == NULL)
         abort();
     json_object_set_new(arguments, NAME_END, json_string(end));
@@ -324,7 +325,7 @@ static json_t *producer_arguments(struct subscription *subscription)
     struct subscriber *subscriber = subscription->of;
     const struct way_row *row = &subscription->all->ways[WAY_PRODUCER];
     json_t *arguments = json_copy(row->template);
-    char end[TERMS_TIME_BYTES];
+    char end[TIMESTAMP_BYTES];
 
     json_object_set_new(
         arguments, NAME_CONSUMER_REFERENCE,
@@ -332,7 +333,7 @@ static json_t *producer_arguments(struct subscription *subscription)
     /* every second failure in a row is tried without an end: clocks that differ by more than a lease would never agree on one */
     if (!terms_has(row->schema, NAME_FIRST_END) || subscriber->failures % 2 == 1)
         return arguments;
-    terms_print_time(end, wanted_end(subscriber));
+    timestamp_print(end, wanted_end(subscriber));
     subscription->until_ms = wanted_end(subscriber) - subscriber->skew_ms;
     json_object_set_new(arguments, NAME_FIRST_END, json_string(end));
     return arguments;

@@ -1,9 +1,7 @@
 #include "gateway/upstream/subscription_terms.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cctgate/error.h"
 #include "gateway/upstream/subscription_names.h"
@@ -25,53 +23,6 @@ const char *terms_id(const char *reference, const char *url)
 }
 
 /* ---- times ---- */
-
-static int parse_fraction(const char **at, int64_t *ms)
-{
-    int scale = 100;
-    if (**at != '.')
-        return CG_OK;
-    for (++*at; **at >= '0' && **at <= '9'; ++*at, scale /= 10)
-        *ms += (**at - '0') * scale;
-    return CG_OK;
-}
-
-/* "Z", "+02:00", "-05:30" or nothing. */
-static int parse_zone(const char *at, int64_t *ms)
-{
-    int hours, minutes, sign = *at == '-' ? -1 : 1, used = 0;
-    if (*at == '\0' || strcmp(at, "Z") == 0)
-        return CG_OK;
-    if ((*at != '+' && *at != '-') || strspn(at + 1, "0123456789:") != strlen(at + 1) ||
-        strlen(at) != 6 || sscanf(at + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
-        return CG_E_INVALID;
-    *ms -= sign * (hours * 60 + minutes) * (int64_t)60000;
-    return CG_OK;
-}
-
-int terms_parse_time(const char *text, int64_t *unix_ms)
-{
-    struct tm tm = {0};
-    const char *at = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-
-    if (at == NULL)
-        return CG_E_INVALID;
-    *unix_ms = (int64_t)timegm(&tm) * 1000;
-    parse_fraction(&at, unix_ms);
-    return parse_zone(at, unix_ms);
-}
-
-void terms_print_time(char out[TERMS_TIME_BYTES], int64_t unix_ms)
-{
-    time_t seconds = (time_t)(unix_ms / 1000);
-    struct tm tm;
-    char whole[24];
-
-    if (gmtime_r(&seconds, &tm) == NULL ||
-        strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        whole[0] = '\0';
-    snprintf(out, TERMS_TIME_BYTES, "%s.%03dZ", whole, (int)(unix_ms % 1000));
-}
 
 int64_t terms_end(int64_t now_ms, int64_t skew_ms, int64_t lease_ms,
                   const struct terms_bounds *bounds)

@@ -13,11 +13,6 @@
  */
 const char *terms_id(const char *reference, const char *url);
 
-/* xs:dateTime; without a zone it is taken as UTC. CG_OK or CG_E_INVALID. */
-int terms_parse_time(const char *text, int64_t *unix_ms);
-#define TERMS_TIME_BYTES 32
-void terms_print_time(char out[TERMS_TIME_BYTES], int64_t unix_ms);
-
 /* How long a lease has to be and may be, as far as it was told; 0: not. */
 struct terms_bounds {
     int64_t minimum_ms, maximum_ms;

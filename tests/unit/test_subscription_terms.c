@@ -1,4 +1,4 @@
-/* References, times, leases and topics of subscriptions. */
+/* References, leases and topics of subscriptions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,41 +28,6 @@ static void test_reference_is_cut_behind_our_own_url(void **state)
     assert_null(terms_id("", URL));
     assert_null(terms_id(URL ":", URL));
     assert_null(terms_id("http://host/path", URL));
-}
-
-static void expect_time(const char *text, int64_t ms)
-{
-    int64_t found = -1;
-    assert_int_equal(terms_parse_time(text, &found), CG_OK);
-    assert_int_equal(found, ms);
-}
-
-static void test_times(void **state)
-{
-    static const char *const bad[] = {"",
-                                      "now",
-                                      "2030-01-01",
-                                      "2030-01-01T00:00",
-                                      "2030-01-01T00:00:00X",
-                                      "2030-01-01T00:00:00+2:00",
-                                      "2030-01-01T00:00:00+0200",
-                                      "2030-01-01T00:00:00+02:00Z",
-                                      "2030-01-01T00:00:00Z "};
-    char text[TERMS_TIME_BYTES];
-    int64_t ms;
-    size_t i;
-
-    (void)state;
-    expect_time("1970-01-01T00:00:00Z", 0);
-    expect_time("2030-01-01T00:00:00", INT64_C(1893456000000));
-    expect_time("2030-01-01T00:00:00.25Z", INT64_C(1893456000250));
-    expect_time("2030-01-01T00:00:00.123456789Z", INT64_C(1893456000123));
-    expect_time("2030-01-01T02:00:00+02:00", INT64_C(1893456000000));
-    expect_time("2029-12-31T18:30:00.5-05:30", INT64_C(1893456000500));
-    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); ++i)
-        assert_int_equal(terms_parse_time(bad[i], &ms), CG_E_INVALID);
-    terms_print_time(text, INT64_C(1893456000007));
-    assert_string_equal(text, "2030-01-01T00:00:00.007Z");
 }
 
 static void test_lease(void **state)
@@ -160,7 +125,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_is_cut_behind_our_own_url),
-        cmocka_unit_test(test_times),
         cmocka_unit_test(test_lease),
         cmocka_unit_test(test_every_listener_and_flag_of_the_contract),
         cmocka_unit_test(test_listeners_of_another_release),
