@@ -19,7 +19,7 @@ MAKEFLAGS += --no-print-directory
 
 # pkg-config is asked while the file is read. On a machine that lacks the libraries that gives nothing, which is why `run` and
 # `test` install first and then call make again.
-PACKAGES := libh2o-evloop lmdb jansson libxml-2.0 libcurl
+PACKAGES := libh2o-evloop lmdb jansson libxml-2.0 libcurl librhonabwy libsystemd
 CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE -DH2O_USE_LIBUV=0 $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null))
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion -Wno-sign-conversion -Werror
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE

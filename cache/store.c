@@ -54,20 +54,21 @@ static const struct environment_layout cache_layout = {
     .former_databases = DB_LOG,
     .check = log_check};
 
-#define DURABLE_FORMAT_1                                                                           \
-    "cctgate durable, 64 bits, byte order of the machine. state: as in the cache."
+#define DURABLE_FORMAT_2                                                                           \
+    "cctgate durable, 64 bits, byte order of the machine. state: as in the cache. state also: "    \
+    "audit -> sealed last number. audit: number, highest byte first -> {format 1, 0, checksum} "   \
+    "JSON. leases, reservations, values, outcomes: key -> sealed bytes."
 
 /* In the order of enum durable_database, durable_private.h. */
 static const struct environment_layout durable_layout = {
     .name = "durable",
-    .format = 2,
-    .description = DURABLE_FORMAT_1
-    " state also: audit -> sealed last number. audit: number, highest byte first -> {format 1, 0, "
-    "checksum} JSON. leases, reservations, values, outcomes: key -> sealed bytes." BYTE_ORDER_NOTE,
+    .format = 3,
+    .description = DURABLE_FORMAT_2 " bearers, sessions: the same." BYTE_ORDER_NOTE,
     .flags = MDB_NOTLS,
-    .databases = {"state", "audit", "leases", "reservations", "values", "outcomes"},
-    .former_description = DURABLE_FORMAT_1 BYTE_ORDER_NOTE,
-    .former_databases = DURABLE_DB_AUDIT};
+    .databases = {"state", "audit", "leases", "reservations", "values", "outcomes", "bearers",
+                  "sessions"},
+    .former_description = DURABLE_FORMAT_2 BYTE_ORDER_NOTE,
+    .former_databases = 6};
 
 struct opening {
     struct store *store;

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 BUILD_PACKAGES=(gcc libc6-dev make pkg-config libh2o-evloop-dev liblmdb-dev libjansson-dev libxml2-dev
-    libcurl4-openssl-dev libwslay-dev libssl-dev uthash-dev)
+    libcurl4-openssl-dev libwslay-dev libssl-dev uthash-dev librhonabwy-dev libsystemd-dev)
 RUN_PACKAGES=(ca-certificates curl openssl)
 # The browser is 140 MB to fetch; it is there because nothing else shows what a page may do.
 TEST_PACKAGES=(libcmocka-dev python3 python3-jsonschema mypy libxml2-utils chromium-headless-shell)

@@ -58,6 +58,8 @@ struct sessions_settings {
      * said in it before that is said by session_part from within. NULL: nothing is.
      */
     void (*on_parting)(void *data, struct session *session);
+    /* A session that was signed on has lingered long enough and is gone for good: nothing of its user is live any more. NULL: nobody minds. */
+    void (*on_removed)(void *data, uint32_t user);
     void *data;
 };
 
@@ -74,6 +76,34 @@ struct session *sessions_find(struct sessions *sessions, uint32_t user);
 struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
 /* Takes over pacing, heartbeat and time-outs of a new configuration. */
 void sessions_configure(struct sessions *sessions, struct config *config);
+
+/*
+ * Signing on (DESIGN.md section 4): a user who brings its own password. There is one session per CCT user, whatever made it: the
+ * first sign-on logs it in (paced and single-flight as any login), a later one of a user whose session exists is verified, never assumed:
+ * against a salted hash of the password that the live session was logged in with, or, where that does not fit, against the
+ * contact centre by a login of its own that is discarded. `number` is the user's (store_user_id). Strings are borrowed; copies are wiped.
+ * `done` runs exactly once, later, on the owner's loop, never from within this call. CG_OK: the session is up, and has one attachment more, which is
+ * the caller's to give back by session_detach. CG_E_DENIED: the contact centre does not take this password. CG_E_LIMIT: no more sessions
+ * are allowed. Else why the contact centre could not be asked (CG_E_REFUSED, CG_E_TIMEOUT, CG_E_SHUTDOWN...).
+ */
+struct sign_on_outcome {
+    int rc;
+    struct session *session;         /* CG_OK */
+    const struct codec_fault *fault; /* CG_E_DENIED, may be NULL */
+    int64_t retry_after_ms;          /* > 0: when it is worth asking again */
+};
+typedef void (*sign_on_done)(void *data, const struct sign_on_outcome *outcome);
+void sessions_sign_on(struct sessions *sessions, uint32_t number, const char *user,
+                      const char *domain, const char *password, sign_on_done done, void *data);
+
+/*
+ * Whoever needs a session that the configuration does not name, attaches to it: a bearer that was signed on, one a restart has found
+ * again. While nobody does for session.lingerMs, its heartbeat has stopped, and it is logged off and removed (settings.on_removed). Configured
+ * sessions do not mind. session_attach cancels the lingering.
+ */
+void session_attach(struct session *session);
+void session_detach(struct session *session);
+int session_is_configured(const struct session *session);
 
 const char *session_user(const struct session *session);
 const char *session_domain(const struct session *session);

@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define FORMER_DESCRIPTION 0xbc3336e2u /* as the durable environments of format 1 have it */
+#define FORMER_DESCRIPTION 0xc21c769au /* as the durable environments of format 2 have it */
 
 enum { THREADS = 4, BATCHES_EACH = 100 };
 
@@ -525,17 +525,16 @@ static void damage(void **state)
     assert_page(page_of(t, 0, 1, 2, NULL), 1, 4, 4, 4);
 }
 
-/* Makes the environment one of format 1, as it was when it held the epoch alone. */
+/* Makes the environment one of format 2, as it was before anybody signed on. */
 static void make_former(MDB_txn *txn)
 {
-    static const char *const later[] = {"audit", "leases", "reservations", "values", "outcomes"};
+    static const char *const later[] = {"bearers", "sessions"};
     MDB_dbi dbi = database(txn, "state");
-    MDB_val key = {11, "environment"}, value, audit = {5, "audit"};
+    MDB_val key = {11, "environment"}, value;
     char content[64], sealed[64];
-    const uint32_t format = 1, description = FORMER_DESCRIPTION;
+    const uint32_t format = 2, description = FORMER_DESCRIPTION;
     for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
         assert_int_equal(mdb_drop(txn, database(txn, later[i]), 1), 0);
-    assert_int_equal(mdb_del(txn, dbi, &audit, NULL), 0);
     assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
     size_t length = value.mv_size - SEALED_HEADER_BYTES;
     assert_in_range(length, 12, sizeof(content) - SEALED_HEADER_BYTES);
@@ -567,15 +566,15 @@ static void an_environment_of_the_former_format(void **state)
     remove_all(t, "lock");
     open_again(t);
     assert_int_equal(t->f->opened.epoch, epoch + 1);
-    assert_int_equal(stats_now(t).audit_last, 0);
+    assert_int_equal(stats_now(t).audit_last, 1);
     struct durable_batch *batch = durable_batch_new();
-    put_text(batch, DURABLE_OUTCOMES, "a", "1");
-    append_number(batch, 1);
+    put_text(batch, DURABLE_BEARERS, "a", "1");
+    append_number(batch, 2);
     assert_int_equal(give_and_wait(t, batch), CG_OK);
     restart(t);
     assert_int_equal(t->f->opened.epoch, epoch + 2);
-    assert_rows(t, DURABLE_OUTCOMES, "a=1;");
-    assert_no_holes(t, 1, 0);
+    assert_rows(t, DURABLE_BEARERS, "a=1;");
+    assert_no_holes(t, 2, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
