@@ -24,6 +24,7 @@ struct owner {
     struct durable *durable;
     struct control *control;
     struct commands *commands;
+    unsigned wanted_endpoint; /* that the last failover asked for */
     struct policy *policy;
     void (*on_policy)(void *, struct policy *);
     void (*on_events)(void *, struct event *const *, size_t);
@@ -38,5 +39,11 @@ int owner_make_commands(struct owner *owner, char *error, size_t error_size);
 void owner_end_commands(struct owner *owner);
 void owner_describe_commands(struct owner *owner, json_t *metrics);
 void owner_configure_commands(struct owner *owner, struct config *config);
+
+/* owner_failover.c: which endpoint is in use, over restarts. After owner_make_commands, before there are sessions. */
+int owner_recall_endpoint(struct owner *owner, char *error, size_t error_size);
+void owner_on_elsewhere(void *data, unsigned endpoint);
+void owner_sum_upstream(struct owner *owner, struct upstream_stats *sum);
+json_t *owner_describe_endpoints(struct owner *owner); /* with their counters: for metrics */
 
 #endif

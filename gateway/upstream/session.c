@@ -72,11 +72,12 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->on_parting = settings->on_parting;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
+    sessions->on_elsewhere = settings->on_elsewhere;
     sessions->login_timer.on_due = sessions_on_login_timer;
-    sessions->probe.on_due = sessions_on_probe;
     sessions->by_number = calloc(SESSION_VIEWS_MAX, sizeof(*sessions->by_number));
-    if (sessions->by_number == NULL || (rc = resolve(sessions, error, error_size)) != CG_OK) {
-        rc = sessions->by_number == NULL ? CG_E_NOMEM : CG_E_INVALID;
+    if (sessions->by_number == NULL || endpoints_init(sessions) != CG_OK ||
+        (rc = resolve(sessions, error, error_size)) != CG_OK) {
+        rc = sessions->by_number == NULL || sessions->breakers == NULL ? CG_E_NOMEM : CG_E_INVALID;
         sessions_free(&sessions);
         return rc;
     }
@@ -142,7 +143,7 @@ void sessions_free(struct sessions **in)
         return;
     *in = NULL;
     timer_disarm(sessions->loop, &sessions->login_timer);
-    timer_disarm(sessions->loop, &sessions->probe);
+    endpoints_release(sessions);
     timer_disarm(sessions->loop, &sessions->logoff_timer);
     for (session = sessions->first; session != NULL; session = next) {
         next = session->next;
@@ -293,6 +294,7 @@ void sessions_configure(struct sessions *sessions, struct config *config)
     config_ref(config);
     config_unref(&sessions->config);
     sessions->config = config;
+    endpoints_configure(sessions);
 }
 
 const char *session_user(const struct session *session)
@@ -315,6 +317,21 @@ uint32_t session_number(const struct session *session)
     return session->number;
 }
 
+const char *session_endpoint(const struct session *session)
+{
+    return session->all->config->upstream.endpoints[session->all->endpoint].name;
+}
+
+unsigned session_generation(const struct session *session)
+{
+    return session->generation;
+}
+
+int session_has_token(const struct session *session)
+{
+    return session->token != NULL;
+}
+
 int session_is_shared(const struct session *session)
 {
     return session->shared;
@@ -329,10 +346,10 @@ static json_t *describe_one(const struct session *session)
 {
     const struct session_view *view = &session_views[session->number];
     int64_t since = atomic_load(&view->healthy_since_ms);
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain", session->domain,
-        "agent", session->agent, "state", session_state_name(session->state), "endpoint",
-        config_campus(session->all->config)->name, "shared", session->shared);
+    json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain",
+                               session->domain, "agent", session->agent, "state",
+                               session_state_name(session->state), "endpoint",
+                               session_endpoint(session), "shared", session->shared);
     if (object == NULL)
         return NULL;
     json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
@@ -380,6 +397,8 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     for (session = sessions->first; unread != NULL && session != NULL; session = session->next)
         summary->unread += session->state == SESSION_UP && unread(data, session->number);
     summary->endpoint_down = sessions->endpoint_down;
+    summary->endpoint = sessions->config->upstream.endpoints[sessions->endpoint].name;
+    summary->moves = sessions->moves;
     summary->logins = sessions->logins;
     summary->login_failures = sessions->login_failures;
     summary->losses = sessions->losses;

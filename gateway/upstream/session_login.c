@@ -15,7 +15,7 @@ static int64_t jittered(int64_t ms)
     return ms - (int64_t)(random % (uint64_t)(ms / 4 + 1));
 }
 
-static int64_t backoff(int failures, int64_t min_ms, int64_t max_ms)
+int64_t session_backoff(int failures, int64_t min_ms, int64_t max_ms)
 {
     int64_t ms = min_ms;
     while (--failures > 0 && ms < max_ms)
@@ -39,7 +39,7 @@ static void publish_healthy(struct session *session)
         atomic_store_explicit(&view->healthy_since_ms, clock_unix_ms(), memory_order_release);
 }
 
-static void publish_lost(struct session *session)
+void session_publish_lost(struct session *session)
 {
     struct session_view *view = &session_views[session->number];
     if (atomic_load(&view->healthy_since_ms) == 0)
@@ -48,7 +48,7 @@ static void publish_lost(struct session *session)
     atomic_store_explicit(&view->healthy_since_ms, 0, memory_order_release);
 }
 
-static void remember_failure(struct session *session, int rc, struct codec_fault *fault)
+void session_remember_failure(struct session *session, int rc, struct codec_fault *fault)
 {
     session->last_rc = rc;
     if (session->last_fault != NULL)
@@ -84,13 +84,15 @@ static int64_t login_wait_ms(const struct sessions *sessions)
 static void on_login(struct message *message);
 static void on_verified(struct message *message);
 
-static void submit(struct session *session, const struct contract_operation *op, json_t *arguments,
-                   const char *token, void (*on_deliver)(struct message *))
+static void submit_at(struct session *session, const struct contract_operation *op,
+                      json_t *arguments, const char *token, void (*on_deliver)(struct message *),
+                      unsigned endpoint)
 {
     struct upstream_call *call =
         session_new_call(session->all, op, on_deliver, session_hold(session));
     if (call == NULL)
         abort();
+    call->endpoint = endpoint;
     call->command = op == session->all->login;
     call->rc =
         codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
@@ -100,6 +102,12 @@ static void submit(struct session *session, const struct contract_operation *op,
         mailbox_send(call->reply_to, &call->message);
     else
         upstream_submit(session->all->upstream, call);
+}
+
+static void submit(struct session *session, const struct contract_operation *op, json_t *arguments,
+                   const char *token, void (*on_deliver)(struct message *))
+{
+    submit_at(session, op, arguments, token, on_deliver, session->all->endpoint);
 }
 
 static void wipe_string(json_t *string)
@@ -188,7 +196,7 @@ static void came_up(struct session *session)
     session->up_since_ms = sessions->loop->now_ms;
     session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
-    remember_failure(session, CG_OK, NULL);
+    session_remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
     publish_healthy(session);
     arm_heartbeat(session);
@@ -214,13 +222,15 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
 
     session->busy = 0;
     session->attempted = 1;
-    publish_lost(session);
+    session_publish_lost(session);
     ++session->failed_attempts;
     ++sessions->login_failures;
-    remember_failure(session, denied ? CG_E_DENIED : rc, fault);
+    session_remember_failure(session, denied ? CG_E_DENIED : rc, fault);
     session_set_state(session, denied ? SESSION_DENIED : SESSION_DOWN);
-    wait = denied ? backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS, DENIED_BACKOFF_MAX_MS)
-                  : backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS, LOGIN_BACKOFF_MAX_MS);
+    wait = denied ? session_backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS,
+                                    DENIED_BACKOFF_MAX_MS)
+                  : session_backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS,
+                                    LOGIN_BACKOFF_MAX_MS);
     session->retry_at_ms = sessions->loop->now_ms + wait;
     log_write(LOG_LEVEL_WARNING, "loginFailed", "Could not log in to the contact centre",
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(session->last_rc)),
@@ -261,20 +271,30 @@ static void on_left(struct message *message)
     end_call((struct upstream_call *)message);
 }
 
-void session_discard(struct session *session, json_t *result)
+void session_log_off_at(struct session *session, const char *token, unsigned endpoint)
+{
+    submit_at(session, session->all->logoff, NULL, token, on_left, endpoint);
+}
+
+static void discard_at(struct session *session, json_t *result, unsigned endpoint)
 {
     const char *token =
         json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
     if (token != NULL)
-        submit(session, session->all->logoff, NULL, token, on_left);
+        session_log_off_at(session, token, endpoint);
     json_object_del(result, "ssoToken");
 }
 
-/* The login came too late, for a session that is no longer wanted: it must not live on upstream. */
+void session_discard(struct session *session, json_t *result)
+{
+    discard_at(session, result, session->all->endpoint);
+}
+
+/* The login came too late, for a session that is no longer wanted there: it must not live on upstream. */
 static void leave(struct upstream_call *call)
 {
     if (call->rc == CG_OK)
-        session_discard(call->data, call->result);
+        discard_at(call->data, call->result, call->endpoint);
 }
 
 static void logoff_finished(struct sessions *sessions);
@@ -295,7 +315,8 @@ static void on_login(struct message *message)
     struct session *session = session_of(call);
     int rc = call->rc;
 
-    if (session == NULL) {
+    endpoints_observe(((struct session *)call->data)->all, call);
+    if (session == NULL || endpoints_is_left(session->all, call)) {
         leave(call);
         end_call(call);
         return;
@@ -310,15 +331,12 @@ static void on_login(struct message *message)
                   LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
         came_up(session);
     } else {
-        if (rc == CG_E_REFUSED)
-            sessions_endpoint_lost(session->all);
         attempt_failed(session, rc, call->rc == CG_E_FAULT ? &call->fault : NULL);
     }
     end_call(call);
 }
 
-/* No answer, as opposed to one that is of no use. */
-static int is_away(int rc)
+int session_is_away(int rc)
 {
     return rc == CG_E_REFUSED || rc == CG_E_TIMEOUT || rc == CG_E_TLS || rc == CG_E_RESET ||
            rc == CG_E_SHUTDOWN;
@@ -329,17 +347,16 @@ static void on_verified(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct session *session = session_of(call);
 
-    if (session != NULL) {
+    endpoints_observe(((struct session *)call->data)->all, call);
+    if (session != NULL && !endpoints_is_left(session->all, call)) {
         ++session->all->heartbeats;
         session->busy = 0;
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
-        } else if (call->rc == CG_E_FAULT || !is_away(call->rc)) {
+        } else if (call->rc == CG_E_FAULT || !session_is_away(call->rc)) {
             session_lose(session,
                          CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
         } else {
-            if (call->rc == CG_E_REFUSED)
-                sessions_endpoint_lost(session->all);
             attempt_failed(session, call->rc, NULL);
         }
     }
@@ -358,11 +375,11 @@ void session_lose(struct session *session, int rc)
     ++session->all->losses;
     log_write(LOG_LEVEL_WARNING, "sessionLost", "The upstream session is gone; logging in again",
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
-    publish_lost(session);
+    session_publish_lost(session);
     session_forget_token(session);
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
-    remember_failure(session, rc, NULL);
+    session_remember_failure(session, rc, NULL);
     session_announce_down(session, "session lost");
     if (session->all->loop->now_ms - session->up_since_ms >= STABLE_MS)
         session->losses = 0;
@@ -372,6 +389,7 @@ void session_lose(struct session *session, int rc)
         session->failed_attempts = session->losses - FREE_LOSSES - 1;
         attempt_failed(session, rc, NULL);
     }
+    endpoints_session_lost(session->all);
 }
 
 /* ---- heartbeat ---- */
@@ -381,15 +399,16 @@ static void on_heartbeat_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct session *session = session_of(call);
 
-    if (session != NULL)
+    endpoints_observe(((struct session *)call->data)->all, call);
+    if (session != NULL && !endpoints_is_left(session->all, call))
         session->proving = 0;
     if (session != NULL && session->state == SESSION_UP &&
         session->proof_generation == session->generation) {
         ++session->all->heartbeats;
-        session->missed_heartbeats = is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
+        session->missed_heartbeats = session_is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
         if (call->rc == CG_E_FAULT && call->fault.session_lost)
             session_lose(session, CG_E_SESSION);
-        else if (call->rc == CG_E_REFUSED || session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
+        else if (session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
             sessions_endpoint_lost(session->all);
     }
     end_call(call);
@@ -422,92 +441,6 @@ void session_on_heartbeat(struct timer *timer)
     if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
         session_prove(session);
     arm_heartbeat(session);
-}
-
-/* ---- the endpoint ---- */
-
-void sessions_endpoint_lost(struct sessions *sessions)
-{
-    struct session *session;
-
-    if (sessions->endpoint_down)
-        return;
-    sessions->endpoint_down = 1;
-    sessions->endpoint_down_since_ms = clock_unix_ms();
-    sessions->probe_failures = 0;
-    log_write(LOG_LEVEL_ERROR, "endpointLost",
-              "The contact centre refuses connections; serving stale",
-              LOG_S("endpoint", config_campus(sessions->config)->name));
-    for (session = sessions->first; session != NULL; session = session->next) {
-        publish_lost(session);
-        timer_disarm(sessions->loop, &session->retry);
-        timer_disarm(sessions->loop, &session->heartbeat);
-        if (session->state == SESSION_UP) {
-            session_set_state(session, SESSION_DOWN);
-            remember_failure(session, CG_E_REFUSED, NULL);
-        }
-        session_announce_down(session, "contact centre not reachable");
-    }
-    timer_arm(sessions->loop, &sessions->probe, jittered(PROBE_BACKOFF_MIN_MS));
-}
-
-/* Without a session there is nothing to be stale, and nobody to probe with. */
-void sessions_endpoint_refused(struct sessions *sessions)
-{
-    if (sessions->first != NULL)
-        sessions_endpoint_lost(sessions);
-}
-
-static void endpoint_back(struct sessions *sessions)
-{
-    struct session *session;
-
-    sessions->endpoint_down = 0;
-    log_write(LOG_LEVEL_INFO, "endpointBack", "The contact centre accepts connections again",
-              LOG_S("endpoint", config_campus(sessions->config)->name),
-              LOG_I("downMs", clock_unix_ms() - sessions->endpoint_down_since_ms));
-    for (session = sessions->first; session != NULL; session = session->next)
-        if (session->state == SESSION_DENIED)
-            timer_arm(sessions->loop, &session->retry,
-                      session->retry_at_ms - sessions->loop->now_ms);
-        else if (session->state != SESSION_UP)
-            session_connect(session);
-}
-
-static void on_probed(struct message *message)
-{
-    struct upstream_call *call = (struct upstream_call *)message;
-    struct sessions *sessions = ((struct session *)call->data)->all;
-    int away = is_away(call->rc);
-
-    sessions->probing = 0;
-    if (call->rc != CG_E_SHUTDOWN && sessions->endpoint_down) {
-        if (away)
-            timer_arm(
-                sessions->loop, &sessions->probe,
-                backoff(++sessions->probe_failures, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
-        else
-            endpoint_back(sessions);
-    }
-    end_call(call);
-}
-
-/* Any answer will do, so the probe needs neither a token that lives nor a login: an empty token is a well-formed request. */
-void sessions_on_probe(struct timer *timer)
-{
-    struct sessions *sessions =
-        (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
-    struct session *session = sessions->first;
-
-    if (session == NULL) {
-        sessions->endpoint_down = 0; /* nobody needs it; whoever does next finds out */
-        return;
-    }
-    if (sessions->probing)
-        return;
-    sessions->probing = 1;
-    submit(session, sessions->heartbeat, NULL, session->token != NULL ? session->token : "none",
-           on_probed);
 }
 
 /* ---- the end ---- */
@@ -601,7 +534,7 @@ void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*don
     sessions->logoffs_left = 1;
     sessions->logoff_timer.on_due = on_logoff_timer;
     timer_arm(sessions->loop, &sessions->logoff_timer, timeout_ms);
-    timer_disarm(sessions->loop, &sessions->probe);
+    endpoints_stop(sessions);
     timer_disarm(sessions->loop, &sessions->login_timer);
     for (session = sessions->first; session != NULL; session = session->next) {
         session->logging_off = 1;

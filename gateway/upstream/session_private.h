@@ -3,6 +3,7 @@
 #define CCTGATE_SESSION_PRIVATE_H
 
 #include "cctgate/session.h"
+#include "gateway/upstream/breaker.h"
 
 #define LOGIN_BACKOFF_MIN_MS  500
 #define LOGIN_BACKOFF_MAX_MS  30000
@@ -81,11 +82,24 @@ struct sessions {
     struct session *login_first, **login_end;
     struct timer login_timer;
 
-    /* the endpoint */
-    int endpoint_down, probing;
-    int probe_failures;
-    int64_t endpoint_down_since_ms; /* Unix */
-    struct timer probe;
+    /* the endpoints: endpoints.c */
+    void (*on_elsewhere)(void *, unsigned);
+    struct breaker *breakers; /* as many as the configuration has endpoints */
+    size_t num_endpoints;
+    unsigned endpoint; /* the one in use */
+    int endpoint_down; /* its breaker is not closed */
+    int suspecting;    /* a probe finds out whether it is to be opened */
+    int looking;       /* a probe of another endpoint is in flight */
+    int look_failures;
+    unsigned look_at;         /* the other endpoint that was tried last */
+    int64_t down_ms;          /* monotonic: since when it is */
+    int64_t proved_all_ms;    /* monotonic: when a loss made all be proven */
+    int64_t other_loss_ms;    /* monotonic: the last loss before that */
+    uint32_t polled;          /* the user's number whose session was polled last */
+    struct timer probe, look; /* of the endpoint in use, of others */
+    struct timer poll;
+    int stopping;
+    uint64_t moves;
 
     /* shutting down */
     size_t logoffs_left;
@@ -105,11 +119,30 @@ void session_leave(struct session *session);
 void session_forget_token(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
 void sessions_run_logins(struct sessions *sessions);
-void sessions_endpoint_lost(struct sessions *sessions);
 void sessions_on_login_timer(struct timer *timer);
-void sessions_on_probe(struct timer *timer);
+int64_t session_backoff(int failures, int64_t min_ms, int64_t max_ms);
+/* What is on the screen changes: nothing that was read so far is covered. */
+void session_publish_lost(struct session *session);
+void session_remember_failure(struct session *session, int rc, struct codec_fault *fault);
+/* No answer, as opposed to one that is of no use. */
+int session_is_away(int rc);
+/* Ends a token at an endpoint that is not in use any more. */
+void session_log_off_at(struct session *session, const char *token, unsigned endpoint);
 void session_on_retry(struct timer *timer);
 void session_on_heartbeat(struct timer *timer);
+
+/* endpoints.c */
+int endpoints_init(struct sessions *sessions); /* CG_E_NOMEM */
+void endpoints_release(struct sessions *sessions);
+void endpoints_configure(struct sessions *sessions);
+/* What a call has come to says of its endpoint. Before anything else is made of it. */
+void endpoints_observe(struct sessions *sessions, const struct upstream_call *call);
+void sessions_endpoint_lost(struct sessions *sessions);
+/* A session was found void: others may be as well. */
+void endpoints_session_lost(struct sessions *sessions);
+/* The call went to an endpoint that has been left. */
+int endpoints_is_left(const struct sessions *sessions, const struct upstream_call *call);
+void endpoints_stop(struct sessions *sessions);
 
 /* session.c */
 struct session *session_hold(struct session *session);
