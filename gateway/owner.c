@@ -256,10 +256,12 @@ static void describe_events(struct owner *owner, json_t *metrics)
     subscriptions_get_stats(owner->subscriptions, &s);
     consumer_get_stats(owner->consumer, &c);
     more = json_pack(
-        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, "
+        "s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
         "subscriptions_active", I(s.active), "subscribes_total", I(s.subscribes), "renewals_total",
         I(s.renewals), "unsubscribes_total", I(s.unsubscribes), "subscription_failures_total",
-        I(s.failures), //
+        I(s.failures), "subscriptions_kept_total", I(s.kept), "switch_listeners_total",
+        I(s.ha_listeners), "switch_notices_total", I(s.ha_notices), //
         "notifies_total", I(s.notifies), "notify_messages_total", I(s.messages),
         "notify_undecodable_total", I(s.undecodable), "notify_unknown_total", I(s.unknown),
         "notify_retired_total", I(s.retired), "notify_foreign_session_total", I(s.foreign_session),

@@ -322,6 +322,11 @@ const char *session_endpoint(const struct session *session)
     return session->all->config->upstream.endpoints[session->all->endpoint].name;
 }
 
+unsigned session_endpoint_index(const struct session *session)
+{
+    return session->all->endpoint;
+}
+
 unsigned session_generation(const struct session *session)
 {
     return session->generation;

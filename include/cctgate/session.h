@@ -116,6 +116,7 @@ const char *session_agent(const struct session *session); /* NULL: not configure
 uint32_t session_number(const struct session *session);
 int session_is_shared(const struct session *session);
 const char *session_endpoint(const struct session *session); /* the name of the one in use */
+unsigned session_endpoint_index(const struct session *session);
 unsigned session_generation(const struct session *session);  /* counts its tokens */
 int session_has_token(const struct session *session); /* down, it may come up with the same one */
 
