@@ -149,7 +149,7 @@ static const struct config_row upstream[] = {
     MILLISECONDS("timeoutMs", 10, 600000, "10000", AT(upstream.timeout_ms)),
     INTEGER("maxConcurrent", 1, 1024, "32", AT(upstream.max_concurrent)),
     MILLISECONDS("heartbeatMs", 100, HOUR_MS, "60000", AT(upstream.heartbeat_ms)),
-    INTEGER("loginsPerSecond", 1, 10000, "10", AT(upstream.logins_per_second)),
+    INTEGER("loginsPerSecond", 1, 10000, "25", AT(upstream.logins_per_second)),
     MILLISECONDS("reconcileMs", 100, DAY_MS, "300000", AT(upstream.reconcile_ms)),
     MILLISECONDS("rgnAfterMs", 0, DAY_MS, "0", AT(upstream.rgn_after_ms)),
     MILLISECONDS("pollMs", 0, HOUR_MS, "5000", AT(upstream.poll_ms)),

@@ -288,12 +288,13 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     store_get_stats(owner->store, &t);
     owner_sum_upstream(owner, &u);
     metrics = json_pack(
-        "{s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "{s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-        "sessions", I(s.total), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
+        "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_up", I(s.up),
+        "sessions_denied", I(s.denied), //
         "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
         "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats),
-        "session_failovers_total", I(s.moves), //
+        "session_adoptions_total", I(s.adoptions), "session_failovers_total", I(s.moves), //
         "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed),
         "fetch_failures_total", I(m.failures), "fetch_calls_total", I(m.calls),
         "fetches_in_progress", I(m.fetching), //
@@ -354,6 +355,19 @@ static void on_session_parting(void *data, struct session *session)
     struct owner *owner = data;
     if (owner->subscriptions != NULL)
         subscriptions_session_parting(owner->subscriptions, session);
+}
+
+static void on_session_renewed(void *data, struct session *session)
+{
+    struct owner *owner = data;
+    if (owner->subscriptions != NULL)
+        subscriptions_session_renewed(owner->subscriptions, session);
+}
+
+static void on_session_removed(void *data, uint32_t user)
+{
+    struct owner *owner = data;
+    model_forget_user(owner->model, user);
 }
 
 /* ---- events ---- */
@@ -452,10 +466,9 @@ static void remove_sessions(struct owner *owner, const struct config *config,
         struct session *session =
             sessions_find_by_name(owner->sessions, owner->config->sessions[i].user);
         uint32_t number = session != NULL ? session_number(session) : 0;
-        if (number != 0 && !is_configured(number, numbers, config->num_sessions)) {
-            sessions_remove(owner->sessions, number);
+        if (number != 0 && !is_configured(number, numbers, config->num_sessions) &&
+            sessions_remove(owner->sessions, number))
             model_forget_user(owner->model, number);
-        }
     }
 }
 
@@ -479,13 +492,10 @@ static void add_sessions(struct owner *owner, const struct config *config, const
     for (i = 0; i < config->num_sessions; ++i) {
         const struct config_session *fresh = &config->sessions[i];
         const struct config_session *old = find_session(owner->config, fresh->user);
-        if (sessions_find(owner->sessions, numbers[i]) != NULL) {
-            if (old != NULL && same(old->password, fresh->password) &&
-                same(old->domain, fresh->domain) && same(old->agent, fresh->agent) &&
-                old->shared == fresh->shared)
-                continue;
-            sessions_remove(owner->sessions, numbers[i]);
-        }
+        if (sessions_find(owner->sessions, numbers[i]) != NULL && old != NULL &&
+            same(old->password, fresh->password) && same(old->domain, fresh->domain) &&
+            same(old->agent, fresh->agent) && old->shared == fresh->shared)
+            continue;
         if (sessions_add(owner->sessions, fresh, numbers[i]) != CG_OK)
             log_write(LOG_LEVEL_ERROR, "sessionNotAdded", "A session could not be added",
                       LOG_S("user", fresh->user));
@@ -598,6 +608,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
                                          .on_elsewhere = owner_on_elsewhere,
+                                         .on_removed = on_session_removed,
+                                         .on_renewed = on_session_renewed,
                                          .data = owner};
     struct model_settings model = {&owner->loop,        owner->store,
                                    owner->contract,     owner->config,
@@ -620,10 +632,15 @@ static int build(struct owner *owner, char *error, size_t error_size)
         return rc;
     if ((rc = owner_recall_endpoint(owner, error, error_size)) != CG_OK)
         return rc;
+    if ((rc = sessions_open_journal(owner->sessions, owner->durable, owner->config->data.directory,
+                                    error, error_size)) != CG_OK)
+        return rc;
     if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK)
         return rc;
     if ((rc = apply(owner, owner->config)) != CG_OK)
         snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
+    else
+        sessions_settle(owner->sessions); /* everybody who may want one has taken it */
     return rc;
 }
 

@@ -88,7 +88,7 @@ static void on_suspected(struct message *message)
         sessions->suspecting = 0;
     if (call->rc == CG_E_SHUTDOWN)
         ;
-    else if (!session_is_away(call->rc))
+    else if (!login_is_away(call->rc))
         breaker_answered(&sessions->breakers[call->endpoint], clock_monotonic_ms());
     else if (!left)
         sessions_endpoint_lost(sessions);
@@ -134,7 +134,7 @@ void endpoints_observe(struct sessions *sessions, const struct upstream_call *ca
         return; /* there was no exchange */
     if (is_answer(call->rc)) {
         breaker_answered(breaker, now_ms);
-    } else if (has_only_waited(call) || !session_is_away(call->rc) || call->rc == CG_E_SHUTDOWN ||
+    } else if (has_only_waited(call) || !login_is_away(call->rc) || call->rc == CG_E_SHUTDOWN ||
                endpoints_is_left(sessions, call)) {
         ;
     } else if (call->rc == CG_E_REFUSED) {
@@ -226,8 +226,8 @@ static int64_t look_in_ms(const struct sessions *sessions)
 
     for (i = 0; i < sessions->num_endpoints; ++i) {
         if (is_candidate(sessions, i))
-            return session_backoff(sessions->look_failures + 1, PROBE_BACKOFF_MIN_MS,
-                                   PROBE_BACKOFF_MAX_MS);
+            return login_backoff(sessions->look_failures + 1, PROBE_BACKOFF_MIN_MS,
+                                 PROBE_BACKOFF_MAX_MS);
         if (settings_of(sessions, i)->is_rgn && after_ms != 0 &&
             !settings_of(sessions, sessions->endpoint)->is_rgn)
             in_ms = sessions->down_ms + after_ms - sessions->loop->now_ms;
@@ -252,7 +252,7 @@ static void on_looked(struct message *message)
     if (call->rc == CG_E_SHUTDOWN || !sessions->endpoint_down ||
         !is_candidate(sessions, call->endpoint)) {
         ;
-    } else if (session_is_away(call->rc)) {
+    } else if (login_is_away(call->rc)) {
         ++sessions->look_failures;
         arm_look(sessions);
     } else if (sessions->on_elsewhere != NULL) {
@@ -287,12 +287,15 @@ static void go_down(struct session *session)
 {
     struct sessions *sessions = session->all;
 
+    if (sessions_unqueue_login(sessions, &session->login))
+        session->renewing = session->busy = 0; /* it is begun with anew when the endpoint is back */
     session_publish_lost(session);
     timer_disarm(sessions->loop, &session->retry);
     timer_disarm(sessions->loop, &session->heartbeat);
-    if (session->state == SESSION_UP) {
+    if (session->state == SESSION_UP || (session->state == SESSION_CONNECTING && !session->busy)) {
         session_set_state(session, SESSION_DOWN);
         session_remember_failure(session, CG_E_REFUSED, NULL);
+        session_fail_waiting(session, CG_E_REFUSED, NULL);
     }
     session_announce_down(session, "contact centre not reachable");
 }
@@ -314,7 +317,7 @@ void sessions_endpoint_lost(struct sessions *sessions)
     for (session = sessions->first; session != NULL; session = session->next)
         go_down(session);
     timer_arm(sessions->loop, &sessions->probe,
-              session_backoff(1, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
+              login_backoff(1, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
     arm_look(sessions);
 }
 
@@ -355,13 +358,13 @@ static void on_probed(struct message *message)
 
     if (call->rc == CG_E_SHUTDOWN)
         ;
-    else if (breaker_tried(breaker, !session_is_away(call->rc), clock_monotonic_ms())) {
+    else if (breaker_tried(breaker, !login_is_away(call->rc), clock_monotonic_ms())) {
         if (!endpoints_is_left(sessions, call))
             endpoint_back(sessions);
     } else if (!endpoints_is_left(sessions, call) && sessions->endpoint_down) {
         timer_arm(
             sessions->loop, &sessions->probe,
-            session_backoff(breaker->failed_probes, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
+            login_backoff(breaker->failed_probes, PROBE_BACKOFF_MIN_MS, PROBE_BACKOFF_MAX_MS));
     }
     end_probe(call);
 }
@@ -382,51 +385,60 @@ static void on_probe(struct timer *timer)
 
 /* ---- moving ---- */
 
-/* It is as if it had never been: nothing of the endpoint that is left is valid here. */
-static void move_session(struct session *session, unsigned from, int was_away, const char *why)
+/* What is left behind: the token, which is logged off where it is of, as soon as that answers. */
+static void leave_behind(struct session *session)
 {
     struct sessions *sessions = session->all;
-    int queued = session->busy && !session->login_in_flight && session->token == NULL;
 
     session_publish_lost(session);
     timer_disarm(sessions->loop, &session->retry);
     timer_disarm(sessions->loop, &session->heartbeat);
-    if (session->token != NULL && !was_away)
-        session_log_off_at(session, session->token, from);
-    session_forget_token(session);
-    session->proving = session->login_in_flight = session->missed_heartbeats = 0;
-    session->failed_attempts = session->losses = 0;
+    session_abandon_token(session);
+    json_decref(session->note);
+    json_decref(session->left_note);
+    session->note = session->left_note = NULL;
+}
+
+/* It is as if it had never been: nothing of the endpoint that is left is valid here. */
+static void move_session(struct session *session, const char *why)
+{
+    sessions_unqueue_login(session->all, &session->login);
+    session->busy = session->renewing = session->adopted = session->proving = 0;
+    session->missed_heartbeats = session->failed_attempts = session->losses = 0;
+    session_set_state(session, SESSION_DOWN);
     session_remember_failure(session, CG_E_SESSION, NULL);
     session_announce_down(session, why);
     session_fail_waiting(session, CG_E_SESSION, NULL);
-    if (queued)
-        return;
-    session->busy = 0;
     session_connect(session);
 }
 
-void sessions_move(struct sessions *sessions, unsigned endpoint, const char *why)
+static void use(struct sessions *sessions, unsigned endpoint)
 {
-    unsigned from = sessions->endpoint;
-    int was_away = sessions->endpoint_down;
-    struct session *session;
-
-    if (endpoint == from || endpoint >= sessions->num_endpoints || sessions->stopping)
-        return;
-    log_write(LOG_LEVEL_WARNING, "failover", "The sessions move to another endpoint",
-              LOG_S("from", name_of(sessions, from)), LOG_S("to", name_of(sessions, endpoint)),
-              LOG_S("reason", why));
     ++sessions->moves;
     sessions->endpoint = endpoint;
     sessions->endpoint_down = sessions->suspecting = 0;
     breaker_reset(&sessions->breakers[endpoint]);
     timer_disarm(sessions->loop, &sessions->probe);
     timer_disarm(sessions->loop, &sessions->look);
+}
+
+void sessions_move(struct sessions *sessions, unsigned endpoint, const char *why)
+{
+    unsigned from = sessions->endpoint;
+    struct session *session;
+
+    if (endpoint == from || endpoint >= sessions->num_endpoints || sessions->ending)
+        return;
+    log_write(LOG_LEVEL_WARNING, "failover", "The sessions move to another endpoint",
+              LOG_S("from", name_of(sessions, from)), LOG_S("to", name_of(sessions, endpoint)),
+              LOG_S("reason", why));
     if (sessions->upstream != NULL)
         upstream_turn_away(sessions->upstream, from);
     for (session = sessions->first; session != NULL; session = session->next)
-        if (!session->logging_off)
-            move_session(session, from, was_away, why);
+        leave_behind(session);
+    use(sessions, endpoint);
+    for (session = sessions->first; session != NULL; session = session->next)
+        move_session(session, why);
 }
 
 unsigned sessions_endpoint(const struct sessions *sessions)
@@ -483,7 +495,6 @@ void endpoints_configure(struct sessions *sessions)
 
 void endpoints_stop(struct sessions *sessions)
 {
-    sessions->stopping = 1;
     timer_disarm(sessions->loop, &sessions->probe);
     timer_disarm(sessions->loop, &sessions->look);
     timer_disarm(sessions->loop, &sessions->poll);

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cctgate/error.h"
+#include "cctgate/limits.h"
 #include "cctgate/log.h"
+#include "cctgate/secret.h"
 #include "gateway/upstream/session_private.h"
 
 struct session_view session_views[SESSION_VIEWS_MAX];
@@ -70,6 +73,8 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->on_up = settings->on_up;
     sessions->on_down = settings->on_down;
     sessions->on_parting = settings->on_parting;
+    sessions->on_removed = settings->on_removed;
+    sessions->on_renewed = settings->on_renewed;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
     sessions->on_elsewhere = settings->on_elsewhere;
@@ -85,17 +90,9 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     return CG_OK;
 }
 
-static void wipe_free(char **secret)
-{
-    if (*secret != NULL)
-        explicit_bzero(*secret, strlen(*secret));
-    free(*secret);
-    *secret = NULL;
-}
-
 void session_forget_token(struct session *session)
 {
-    wipe_free(&session->token);
+    secret_wipe(&session->token);
 }
 
 static void session_free(struct session *session)
@@ -103,11 +100,15 @@ static void session_free(struct session *session)
     if (session->last_fault != NULL)
         codec_fault_release(session->last_fault);
     free(session->last_fault);
-    wipe_free(&session->token);
-    wipe_free(&session->password);
+    secret_wipe(&session->token);
+    secret_wipe(&session->password);
     free(session->user);
     free(session->domain);
     free(session->agent);
+    json_decref(session->note);
+    json_decref(session->left_note);
+    if (session->heir != NULL)
+        session_drop(session->heir);
     free(session);
 }
 
@@ -116,6 +117,7 @@ static void retire(struct session *session)
 {
     timer_disarm(session->all->loop, &session->retry);
     timer_disarm(session->all->loop, &session->heartbeat);
+    timer_disarm(session->all->loop, &session->linger);
     session->removed = 1;
     session->state = SESSION_DOWN;
     if (session->references == 0)
@@ -134,6 +136,15 @@ void session_drop(struct session *session)
         session_free(session);
 }
 
+static void free_left(struct sessions *sessions)
+{
+    struct left_token *left;
+    while ((left = sessions->left) != NULL) {
+        sessions->left = left->next;
+        left_token_free(&left);
+    }
+}
+
 void sessions_free(struct sessions **in)
 {
     struct sessions *sessions = *in;
@@ -145,6 +156,8 @@ void sessions_free(struct sessions **in)
     timer_disarm(sessions->loop, &sessions->login_timer);
     endpoints_release(sessions);
     timer_disarm(sessions->loop, &sessions->logoff_timer);
+    sessions_free_lines(sessions);
+    sessions_free_departures(sessions);
     for (session = sessions->first; session != NULL; session = next) {
         next = session->next;
         session_hold(session);
@@ -152,57 +165,57 @@ void sessions_free(struct sessions **in)
         session_drop(session);
         retire(session);
     }
+    free_left(sessions);
+    journal_free(&sessions->journal);
     free(sessions->by_number);
     config_unref(&sessions->config);
     free(sessions);
 }
 
-static struct session *session_new(struct sessions *sessions, const struct config_session *config,
-                                   uint32_t number)
+static struct session *session_new(struct sessions *sessions,
+                                   const struct login_credentials *credentials, uint32_t number)
 {
     struct session *session = calloc(1, sizeof(*session));
     if (session == NULL)
         return NULL;
     session->all = sessions;
     session->number = number;
-    session->shared = config->shared;
     session->waiting_end = &session->waiting;
     session->retry.on_due = session_on_retry;
     session->heartbeat.on_due = session_on_heartbeat;
-    session->user = strdup(config->user);
-    session->domain = strdup(config->domain != NULL ? config->domain : "");
-    session->password = strdup(config->password);
-    session->agent = config->agent != NULL ? strdup(config->agent) : NULL;
-    if (session->user == NULL || session->domain == NULL || session->password == NULL ||
-        (config->agent != NULL && session->agent == NULL)) {
+    session->linger.on_due = session_on_linger;
+    session->login.on_turn = session_on_login_turn;
+    session->user = strdup(credentials->user);
+    session->domain = strdup(credentials->domain);
+    if (session->user == NULL || session->domain == NULL ||
+        (credentials->password != NULL &&
+         session_set_password(session, credentials->password) != CG_OK)) {
         session_free(session);
         return NULL;
     }
     return session;
 }
 
-int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t number)
+struct session *sessions_insert(struct sessions *sessions,
+                                const struct login_credentials *credentials, uint32_t number,
+                                int *rc)
 {
     struct session *session;
-    struct session_view *view;
+    struct session_view *view = &session_views[number];
 
-    if (number == 0 || number >= SESSION_VIEWS_MAX)
-        return CG_E_LIMIT;
-    if (sessions->by_number[number] != NULL)
-        return CG_E_INVALID;
-    if ((session = session_new(sessions, config, number)) == NULL)
-        return CG_E_NOMEM;
+    if ((session = session_new(sessions, credentials, number)) == NULL) {
+        *rc = CG_E_NOMEM;
+        return NULL;
+    }
     session->next = sessions->first;
     sessions->first = session;
     sessions->by_number[number] = session;
     ++sessions->total;
-    view = &session_views[number];
     atomic_store(&view->healthy_since_ms, 0);
     atomic_store(&view->lost_at_ms, clock_unix_ms());
     atomic_store(&view->configured, 1);
     session_set_state(session, SESSION_CONNECTING);
-    session_connect(session);
-    return CG_OK;
+    return session;
 }
 
 static void unlink_session(struct session *session)
@@ -211,62 +224,119 @@ static void unlink_session(struct session *session)
     for (at = &session->all->first; *at != session; at = &(*at)->next)
         ;
     *at = session->next;
-    for (at = &session->all->login_first; *at != NULL && *at != session; at = &(*at)->login_next)
-        ;
-    if (*at == session) {
-        *at = session->login_next;
-        if (session->login_next == NULL)
-            session->all->login_end = at;
-    }
+    sessions_unqueue_login(session->all, &session->login);
     session->all->by_number[session->number] = NULL;
     --session->all->total;
 }
 
-static void on_farewell(struct message *message)
-{
-    struct upstream_call *call = (struct upstream_call *)message;
-    struct session *session = call->data;
-    log_write(LOG_LEVEL_INFO, "sessionRemoved", "Logged off a session that is no longer configured",
-              LOG_S("user", session->user), LOG_S("result", cg_error_name(call->rc)));
-    session_drop(session);
-    upstream_call_free(&call);
-}
-
-void session_say_farewell(struct session *session)
+void session_remove(struct session *session, const char *why)
 {
     struct sessions *sessions = session->all;
-    struct codec_error error;
-    struct upstream_call *call;
+    uint32_t number = session->number;
 
-    if (session->token == NULL || sessions->upstream == NULL)
-        return;
-    call = session_new_call(sessions, sessions->logoff, on_farewell, session);
-    if (call != NULL && codec_encode_request(call->op, call->version, NULL, session->token,
-                                             &call->request, &error) == CG_OK) {
-        session_hold(session);
-        upstream_submit(sessions->upstream, call);
-    } else {
-        upstream_call_free(&call);
-    }
-}
-
-void sessions_remove(struct sessions *sessions, uint32_t number)
-{
-    struct session *session = sessions_find(sessions, number);
-
-    if (session == NULL)
-        return;
     session_hold(session);
-    session_announce_down(session, "session removed");
+    session_announce_down(session, why);
     session->removed = 1;
     session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
-    session_leave(session);
+    session_leave(session, DEPARTURE_REMOVED);
     atomic_store(&session_views[number].configured, 0);
     atomic_store(&session_views[number].healthy_since_ms, 0);
     atomic_store(&session_views[number].lost_at_ms, clock_unix_ms());
     unlink_session(session);
     retire(session);
     session_drop(session);
+    sessions_settled(sessions, number);
+}
+
+/* ---- what the configuration names ---- */
+
+static int configure(struct session *session, const struct config_session *config)
+{
+    char *agent = config->agent != NULL ? strdup(config->agent) : NULL;
+
+    if (config->agent != NULL && agent == NULL)
+        return CG_E_NOMEM;
+    free(session->agent);
+    session->agent = agent;
+    session->shared = config->shared;
+    session->configured = 1;
+    timer_disarm(session->all->loop, &session->linger);
+    return CG_OK;
+}
+
+/* It goes on living with the token it has; its next login is made with the configured password. */
+static int take_over(struct session *session, const struct config_session *config)
+{
+    int rc = configure(session, config);
+
+    if (rc == CG_OK && !session_is_password(session, config->password))
+        rc = session_set_password(session, config->password);
+    if (rc == CG_OK && session->state != SESSION_UP)
+        session_connect(session);
+    return rc;
+}
+
+static struct session *make_anew(struct sessions *sessions, struct session *old,
+                                 const struct login_credentials *credentials, uint32_t number)
+{
+    struct session *session;
+    int rc;
+
+    if (old != NULL) {
+        session_hold(old);
+        session_remove(old, "session configured anew");
+    }
+    session = sessions_insert(sessions, credentials, number, &rc);
+    if (session != NULL && old != NULL) {
+        old->heir = session_hold(session);
+        session->attachments = old->attachments;
+        old->attachments = 0;
+    }
+    if (old != NULL)
+        session_drop(old);
+    return session;
+}
+
+int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t number)
+{
+    struct login_credentials credentials = {
+        config->user, config->domain != NULL ? config->domain : "", config->password};
+    struct left_token *left;
+    struct session *session;
+
+    if (number == 0 || number >= SESSION_VIEWS_MAX)
+        return CG_E_LIMIT;
+    session = sessions->by_number[number];
+    if (session != NULL && !session->configured &&
+        strcasecmp(session->domain, credentials.domain) == 0)
+        return take_over(session, config);
+    if ((session = make_anew(sessions, session, &credentials, number)) == NULL)
+        return CG_E_NOMEM;
+    if (configure(session, config) != CG_OK) {
+        session_remove(session, "no memory");
+        return CG_E_NOMEM;
+    }
+    if ((left = journal_take(sessions, credentials.user, credentials.domain)) != NULL)
+        session_adopt(session, left);
+    left_token_free(&left);
+    session_connect(session);
+    return CG_OK;
+}
+
+int sessions_remove(struct sessions *sessions, uint32_t number)
+{
+    struct session *session = sessions_find(sessions, number);
+
+    if (session == NULL || !session->configured)
+        return 0;
+    if (session->attachments > 0) {
+        session->configured = session->shared = 0;
+        free(session->agent);
+        session->agent = NULL;
+        return 0;
+    }
+    session_remove(session, "session removed");
+    return 1;
 }
 
 void sessions_detach(struct sessions *sessions)
@@ -351,10 +421,10 @@ static json_t *describe_one(const struct session *session)
 {
     const struct session_view *view = &session_views[session->number];
     int64_t since = atomic_load(&view->healthy_since_ms);
-    json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b}", "user", session->user, "domain",
-                               session->domain, "agent", session->agent, "state",
-                               session_state_name(session->state), "endpoint",
-                               session_endpoint(session), "shared", session->shared);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s?, s:s, s:s, s:b, s:b}", "user", session->user, "domain", session->domain,
+        "agent", session->agent, "state", session_state_name(session->state), "endpoint",
+        session_endpoint(session), "shared", session->shared, "signedOn", !session->configured);
     if (object == NULL)
         return NULL;
     json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
@@ -398,6 +468,7 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
         summary->up += session->state == SESSION_UP;
         summary->denied += session->state == SESSION_DENIED;
         summary->attempted += session->attempted != 0;
+        summary->signed_on += !session->configured;
     }
     for (session = sessions->first; unread != NULL && session != NULL; session = session->next)
         summary->unread += session->state == SESSION_UP && unread(data, session->number);
@@ -408,4 +479,5 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     summary->login_failures = sessions->login_failures;
     summary->losses = sessions->losses;
     summary->heartbeats = sessions->heartbeats;
+    summary->adoptions = sessions->adoptions;
 }

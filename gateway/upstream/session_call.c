@@ -130,7 +130,7 @@ void session_call(struct session *session, const struct contract_operation *op, 
 }
 
 /* The session is away: the sooner of the two things that may bring it back. */
-static int64_t retry_after_ms(const struct session *session)
+int64_t session_retry_after_ms(const struct session *session)
 {
     int64_t at = session->all->endpoint_down ? session->all->probe.due_ms : session->retry_at_ms;
     int64_t wait = at - session->all->loop->now_ms;
@@ -186,7 +186,7 @@ static void on_reply(struct message *message)
         outcome.rc = CG_E_SESSION;
     if (outcome.rc == CG_E_REFUSED || outcome.rc == CG_E_SESSION || outcome.rc == CG_E_DENIED ||
         call->http_status == -1)
-        outcome.retry_after_ms = retry_after_ms(session);
+        outcome.retry_after_ms = session_retry_after_ms(session);
     if (call->http_status == -1 && session->last_fault != NULL)
         outcome.fault = session->last_fault;
     finish(pending, &outcome);
@@ -213,7 +213,8 @@ void session_release_waiting(struct session *session)
 void session_fail_waiting(struct session *session, int rc, const struct codec_fault *fault)
 {
     struct pending_call *pending = take_waiting(session), *next;
-    struct session_outcome outcome = {rc, NULL, NULL, fault, NULL, retry_after_ms(session), 0};
+    struct session_outcome outcome = {rc, NULL, NULL, fault, NULL, session_retry_after_ms(session),
+                                      0};
     for (; pending != NULL; pending = next) {
         next = pending->next;
         outcome.op = pending->op;

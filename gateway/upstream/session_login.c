@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cctgate/durable.h"
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "gateway/upstream/session_private.h"
@@ -15,7 +16,7 @@ static int64_t jittered(int64_t ms)
     return ms - (int64_t)(random % (uint64_t)(ms / 4 + 1));
 }
 
-int64_t session_backoff(int failures, int64_t min_ms, int64_t max_ms)
+int64_t login_backoff(int failures, int64_t min_ms, int64_t max_ms)
 {
     int64_t ms = min_ms;
     while (--failures > 0 && ms < max_ms)
@@ -72,42 +73,42 @@ static unsigned cap(const struct sessions *sessions)
     return n < 1 ? 1 : n > LOGINS_PER_SECOND_MAX ? LOGINS_PER_SECOND_MAX : n;
 }
 
-/* The login that is `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too. */
+/*
+ * A login reaches the server at some moment between its start and its end, since it may wait for a connection. So what is under way
+ * and what has ended within the last second are fewer than the cap when one more begins: then no second at the server has more. The
+ * 5 ms keep the promise on its clock, too. Negative: not before one has ended.
+ */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
-    unsigned back =
-        (sessions->login_at + LOGINS_PER_SECOND_MAX - cap(sessions)) % LOGINS_PER_SECOND_MAX;
-    int64_t then = sessions->login_ring[back];
-    return then == 0 ? 0 : then + 1005 - clock_monotonic_ms();
+    unsigned most = cap(sessions), back;
+    int64_t then;
+
+    if (sessions->logins_in_flight >= most)
+        return -1;
+    back = most - (unsigned)sessions->logins_in_flight;
+    then = sessions->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) %
+                                LOGINS_PER_SECOND_MAX];
+    if (then == 0 || (then += 1005 - clock_monotonic_ms()) < 0)
+        return 0;
+    return then;
 }
 
-static void on_login(struct message *message);
 static void on_verified(struct message *message);
 
-static void submit_at(struct session *session, const struct contract_operation *op,
-                      json_t *arguments, const char *token, void (*on_deliver)(struct message *),
-                      unsigned endpoint)
+static void submit(struct session *session, const struct contract_operation *op, const char *token,
+                   void (*on_deliver)(struct message *))
 {
     struct upstream_call *call =
         session_new_call(session->all, op, on_deliver, session_hold(session));
     if (call == NULL)
         abort();
-    call->endpoint = endpoint;
-    call->command = op == session->all->login;
-    call->rc =
-        codec_encode_request(op, call->version, arguments, token, &call->request, &call->error);
+    call->rc = codec_encode_request(op, call->version, NULL, token, &call->request, &call->error);
     if (call->rc == CG_OK && session->all->upstream == NULL)
         call->rc = CG_E_SHUTDOWN;
     if (call->rc != CG_OK)
         mailbox_send(call->reply_to, &call->message);
     else
         upstream_submit(session->all->upstream, call);
-}
-
-static void submit(struct session *session, const struct contract_operation *op, json_t *arguments,
-                   const char *token, void (*on_deliver)(struct message *))
-{
-    submit_at(session, op, arguments, token, on_deliver, session->all->endpoint);
 }
 
 static void wipe_string(json_t *string)
@@ -118,45 +119,89 @@ static void wipe_string(json_t *string)
         explicit_bzero((char *)value, json_string_length(string));
 }
 
-static void start_login(struct session *session)
+void sessions_log_in(struct sessions *sessions, const struct login_credentials *credentials,
+                     void (*on_login)(struct message *), void *data)
 {
-    struct sessions *sessions = session->all;
-    json_t *password = json_string(session->password);
-    json_t *arguments = json_pack("{s:{s:s, s:O, s:s}}", "authenticationLevel", "username",
-                                  session->user, "password", password, "domain", session->domain);
+    struct upstream_call *call = session_new_call(sessions, sessions->login, on_login, data);
+    json_t *password = json_string(credentials->password);
+    json_t *arguments =
+        json_pack("{s:{s:s, s:O, s:s}}", "authenticationLevel", "username", credentials->user,
+                  "password", password, "domain", credentials->domain);
 
-    sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
-    sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
+    if (call == NULL)
+        abort();
     ++sessions->logins;
-    session->login_in_flight = 1;
-    submit(session, sessions->login, arguments, NULL, on_login);
+    ++sessions->logins_in_flight;
+    call->command = 1;
+    call->rc = codec_encode_request(call->op, call->version, arguments, NULL, &call->request,
+                                    &call->error);
     wipe_string(password);
     json_decref(arguments);
     json_decref(password);
+    if (call->rc == CG_OK && sessions->upstream == NULL)
+        call->rc = CG_E_SHUTDOWN;
+    if (call->rc != CG_OK)
+        mailbox_send(call->reply_to, &call->message);
+    else
+        upstream_submit(sessions->upstream, call);
 }
 
-void sessions_run_logins(struct sessions *sessions)
+static void run_logins(struct sessions *sessions);
+
+void sessions_login_ended(struct sessions *sessions)
 {
-    struct session *session;
+    --sessions->logins_in_flight;
+    sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
+    sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
+    run_logins(sessions);
+    sessions_check_end(sessions);
+}
+
+static void run_logins(struct sessions *sessions)
+{
+    struct login_turn *turn;
     int64_t wait;
 
-    while ((session = sessions->login_first) != NULL) {
-        if ((wait = login_wait_ms(sessions)) > 0) {
+    while ((turn = sessions->login_first) != NULL && !sessions->ending) {
+        wait = login_wait_ms(sessions);
+        if (wait > 0)
             timer_arm(sessions->loop, &sessions->login_timer, wait);
+        if (wait != 0)
             return;
-        }
-        if ((sessions->login_first = session->login_next) == NULL)
+        if ((sessions->login_first = turn->next) == NULL)
             sessions->login_end = &sessions->login_first;
-        session->login_next = NULL;
-        start_login(session);
+        turn->next = NULL;
+        turn->on_turn(turn);
     }
 }
 
 void sessions_on_login_timer(struct timer *timer)
 {
-    sessions_run_logins(
-        (struct sessions *)((char *)timer - offsetof(struct sessions, login_timer)));
+    run_logins((struct sessions *)((char *)timer - offsetof(struct sessions, login_timer)));
 }
+
+void sessions_queue_login(struct sessions *sessions, struct login_turn *turn)
+{
+    turn->next = NULL;
+    *sessions->login_end = turn;
+    sessions->login_end = &turn->next;
+    run_logins(sessions);
+}
+
+int sessions_unqueue_login(struct sessions *sessions, struct login_turn *turn)
+{
+    struct login_turn **at = &sessions->login_first;
+
+    while (*at != NULL && *at != turn)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return 0;
+    if ((*at = turn->next) == NULL)
+        sessions->login_end = at;
+    return 1;
+}
+
+static void cannot_connect(struct session *session);
 
 void session_connect(struct session *session)
 {
@@ -164,17 +209,19 @@ void session_connect(struct session *session)
 
     if (session->busy || session->logging_off || session->removed)
         return;
-    session->busy = 1;
     timer_disarm(sessions->loop, &session->retry);
-    session_set_state(session, SESSION_CONNECTING);
-    if (session->token != NULL) {
-        submit(session, sessions->heartbeat, NULL, session->token, on_verified);
+    if (session->token == NULL && session->password == NULL) {
+        cannot_connect(session);
         return;
     }
-    session->login_next = NULL;
-    *sessions->login_end = session;
-    sessions->login_end = &session->login_next;
-    sessions_run_logins(sessions);
+    session->busy = 1;
+    session_set_state(session, SESSION_CONNECTING);
+    if (session->renewing)
+        return; /* that login serves as well */
+    if (session->token != NULL)
+        submit(session, sessions->heartbeat, session->token, on_verified);
+    else
+        sessions_queue_login(sessions, &session->login);
 }
 
 /* ---- how an attempt ends ---- */
@@ -196,6 +243,12 @@ static void came_up(struct session *session)
     session->up_since_ms = sessions->loop->now_ms;
     session->missed_heartbeats = 0;
     session->last_activity_ms = sessions->loop->now_ms;
+    if (session->adopted) {
+        ++sessions->adoptions;
+        log_write(LOG_LEVEL_INFO, "sessionAdopted", "A session that a crash had left lives on",
+                  LOG_S("user", session->user));
+    }
+    session->adopted = 0;
     session_remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
     publish_healthy(session);
@@ -203,6 +256,64 @@ static void came_up(struct session *session)
     session_release_waiting(session);
     session->announced = 1;
     sessions->on_up(sessions->data, session);
+    sessions_settled(sessions, session->number);
+}
+
+struct arrival {
+    struct session *session;
+    unsigned generation;
+};
+
+/* Nobody is told of the session before its token is on the disk; where the disk refuses that, the session matters more. */
+static void on_journalled(struct message *message)
+{
+    struct durable_done *done = (struct durable_done *)message;
+    struct arrival *arrival = done->data;
+    struct session *session = arrival->session;
+    int current = !session->removed && !session->logging_off && session->token != NULL &&
+                  session->generation == arrival->generation;
+
+    if (current && done->rc != CG_OK)
+        log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
+                  "A crash would leave this session at the contact centre",
+                  LOG_S("user", session->user), LOG_S("reason", cg_error_name(done->rc)));
+    if (current)
+        session->unjournalled = done->rc != CG_OK;
+    if (current && session->state == SESSION_CONNECTING)
+        came_up(session);
+    session_drop(session);
+    free(arrival);
+    free(done);
+}
+
+static void journal(struct session *session)
+{
+    struct arrival *arrival = malloc(sizeof(*arrival));
+
+    if (arrival == NULL)
+        abort();
+    *arrival = (struct arrival){session_hold(session), session->generation};
+    journal_put(session->all,
+                &(struct journal_entry){session->user, session->domain, session->token,
+                                        session->note, &session->row},
+                on_journalled, arrival);
+}
+
+void session_arrive(struct session *session, const char *token)
+{
+    timer_disarm(session->all->loop, &session->retry);
+    session_abandon_token(session);
+    if ((session->token = strdup(token)) == NULL)
+        abort();
+    ++session->generation;
+    session_prove_password(session);
+    if (session->all->journal == NULL) {
+        came_up(session);
+        return;
+    }
+    session->busy = 1;
+    session_set_state(session, SESSION_CONNECTING);
+    journal(session);
 }
 
 void session_announce_down(struct session *session, const char *why)
@@ -214,10 +325,15 @@ void session_announce_down(struct session *session, const char *why)
         session->all->on_down(session->all->data, session, why);
 }
 
+int login_is_denied(int rc, const struct codec_fault *fault)
+{
+    return (rc == CG_E_FAULT && fault != NULL && fault->declared) || rc == CG_E_DENIED;
+}
+
 static void attempt_failed(struct session *session, int rc, struct codec_fault *fault)
 {
     struct sessions *sessions = session->all;
-    int denied = (rc == CG_E_FAULT && fault != NULL && fault->declared) || rc == CG_E_DENIED;
+    int denied = login_is_denied(rc, fault);
     int64_t wait;
 
     session->busy = 0;
@@ -227,10 +343,10 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
     ++sessions->login_failures;
     session_remember_failure(session, denied ? CG_E_DENIED : rc, fault);
     session_set_state(session, denied ? SESSION_DENIED : SESSION_DOWN);
-    wait = denied ? session_backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS,
-                                    DENIED_BACKOFF_MAX_MS)
-                  : session_backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS,
-                                    LOGIN_BACKOFF_MAX_MS);
+    wait =
+        denied
+            ? login_backoff(session->failed_attempts, DENIED_BACKOFF_MIN_MS, DENIED_BACKOFF_MAX_MS)
+            : login_backoff(session->failed_attempts, LOGIN_BACKOFF_MIN_MS, LOGIN_BACKOFF_MAX_MS);
     session->retry_at_ms = sessions->loop->now_ms + wait;
     log_write(LOG_LEVEL_WARNING, "loginFailed", "Could not log in to the contact centre",
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(session->last_rc)),
@@ -238,17 +354,26 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
     if (!sessions->endpoint_down)
         timer_arm(sessions->loop, &session->retry, wait);
     session_fail_waiting(session, session->last_rc, session->last_fault);
+    sessions_settled(sessions, session->number);
 }
 
-static int take_token(struct session *session, const json_t *result)
+/* Its token is gone, and nobody knows its password: until its user signs on again, or nobody needs it. */
+static void cannot_connect(struct session *session)
+{
+    session->attempted = 1;
+    if (session->last_rc == CG_OK)
+        session_remember_failure(session, CG_E_SESSION, NULL);
+    session->retry_at_ms = 0;
+    session_set_state(session, SESSION_DOWN);
+    session_fail_waiting(session, session->last_rc, NULL);
+    sessions_settled(session->all, session->number);
+}
+
+const char *login_token(const json_t *result)
 {
     const char *token =
         json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
-    session_forget_token(session);
-    if (token == NULL || *token == '\0' || (session->token = strdup(token)) == NULL)
-        return CG_E_PROTOCOL;
-    ++session->generation;
-    return CG_OK;
+    return token != NULL && *token != '\0' ? token : NULL;
 }
 
 /* The call's session, unless it was removed meanwhile. The reference goes when the message has been dealt with. */
@@ -264,79 +389,102 @@ static void end_call(struct upstream_call *call)
     upstream_call_free(&call);
 }
 
-static void on_logged_off(struct message *message);
+/* ---- a new token before the end of the old one ---- */
 
-static void on_left(struct message *message)
-{
-    end_call((struct upstream_call *)message);
-}
-
-void session_log_off_at(struct session *session, const char *token, unsigned endpoint)
-{
-    submit_at(session, session->all->logoff, NULL, token, on_left, endpoint);
-}
-
-static void discard_at(struct session *session, json_t *result, unsigned endpoint)
-{
-    const char *token =
-        json_string_value(json_object_get(json_object_get(result, "ssoToken"), "token"));
-    if (token != NULL)
-        session_log_off_at(session, token, endpoint);
-    json_object_del(result, "ssoToken");
-}
-
-void session_discard(struct session *session, json_t *result)
-{
-    discard_at(session, result, session->all->endpoint);
-}
-
-/* The login came too late, for a session that is no longer wanted there: it must not live on upstream. */
-static void leave(struct upstream_call *call)
-{
-    if (call->rc == CG_OK)
-        discard_at(call->data, call->result, call->endpoint);
-}
-
-static void logoff_finished(struct sessions *sessions);
-
-/* The gateway is stopping and waits for this login's end. */
-static void login_at_the_end(struct session *session, int rc)
+static void renewed(struct session *session, const char *token)
 {
     struct sessions *sessions = session->all;
-    if (rc == CG_OK)
-        submit(session, sessions->logoff, NULL, session->token, on_logged_off);
-    else if (--sessions->logoffs_left == 0)
-        logoff_finished(sessions);
+
+    session_depart_later(session);
+    if ((session->token = strdup(token)) == NULL)
+        abort();
+    ++session->generation;
+    session->missed_heartbeats = 0;
+    session->up_since_ms = session->last_activity_ms = sessions->loop->now_ms;
+    session_prove_password(session);
+    log_write(LOG_LEVEL_INFO, "sessionRenewed", "Logged in anew before the session's end",
+              LOG_S("user", session->user));
+    if (sessions->journal != NULL)
+        journal(session);
+    if (sessions->on_renewed != NULL)
+        sessions->on_renewed(sessions->data, session);
+}
+
+void session_renew(struct session *session)
+{
+    if (!session_is_up(session) || session->renewing || session->password == NULL)
+        return;
+    session->renewing = 1;
+    sessions_queue_login(session->all, &session->login);
+}
+
+static void login_done(struct session *session, struct upstream_call *call)
+{
+    const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
+    int renewing = session->renewing;
+
+    session->renewing = 0;
+    if (renewing && session_is_up(session)) {
+        if (token != NULL)
+            renewed(session, token);
+        else
+            log_write(LOG_LEVEL_WARNING, "renewalFailed",
+                      "Could not log in anew before the session's end",
+                      LOG_S("user", session->user), LOG_S("reason", cg_error_name(call->rc)));
+        return;
+    }
+    if (token != NULL && (session->removed || session->logging_off)) {
+        /* it came too late, for a session that is no longer wanted: it must not live on upstream */
+        sessions_depart(session->all,
+                        &(struct departing_token){session->user, session->domain, token, NULL},
+                        session->removed ? DEPARTURE_DISCARDED : DEPARTURE_END);
+    } else if (token != NULL) {
+        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
+                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
+        session_arrive(session, token);
+    } else if (!session->removed && !session->logging_off) {
+        attempt_failed(session, call->rc == CG_OK ? CG_E_PROTOCOL : call->rc,
+                       call->rc == CG_E_FAULT ? &call->fault : NULL);
+    }
+}
+
+/* It came too late, from an endpoint that is not in use any more: what it gave must not live on there. */
+static void login_left(struct sessions *sessions, const struct upstream_call *call)
+{
+    const struct session *session = call->data;
+    const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
+
+    if (token != NULL)
+        sessions_depart_from(sessions,
+                             &(struct departing_token){session->user, session->domain, token, NULL},
+                             DEPARTURE_DISCARDED, call->endpoint);
 }
 
 static void on_login(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
-    struct session *session = session_of(call);
-    int rc = call->rc;
+    struct sessions *sessions = ((struct session *)call->data)->all;
 
-    endpoints_observe(((struct session *)call->data)->all, call);
-    if (session == NULL || endpoints_is_left(session->all, call)) {
-        leave(call);
-        end_call(call);
-        return;
-    }
-    session->login_in_flight = 0;
-    if (rc == CG_OK)
-        rc = take_token(session, call->result);
-    if (session->logging_off) {
-        login_at_the_end(session, rc);
-    } else if (rc == CG_OK) {
-        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
-                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
-        came_up(session);
-    } else {
-        attempt_failed(session, rc, call->rc == CG_E_FAULT ? &call->fault : NULL);
-    }
+    endpoints_observe(sessions, call);
+    if (endpoints_is_left(sessions, call))
+        login_left(sessions, call);
+    else
+        login_done(call->data, call);
     end_call(call);
+    sessions_login_ended(sessions);
 }
 
-int session_is_away(int rc)
+void session_on_login_turn(struct login_turn *turn)
+{
+    struct session *session = (struct session *)((char *)turn - offsetof(struct session, login));
+
+    sessions_log_in(session->all,
+                    &(struct login_credentials){session->user, session->domain, session->password},
+                    on_login, session_hold(session));
+}
+
+/* No answer, as opposed to one that is of no use. */
+int login_is_away(int rc)
 {
     return rc == CG_E_REFUSED || rc == CG_E_TIMEOUT || rc == CG_E_TLS || rc == CG_E_RESET ||
            rc == CG_E_SHUTDOWN;
@@ -348,14 +496,15 @@ static void on_verified(struct message *message)
     struct session *session = session_of(call);
 
     endpoints_observe(((struct session *)call->data)->all, call);
-    if (session != NULL && !endpoints_is_left(session->all, call)) {
+    if (session != NULL && !session->logging_off && !endpoints_is_left(session->all, call)) {
         ++session->all->heartbeats;
         session->busy = 0;
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
             came_up(session);
-        } else if (call->rc == CG_E_FAULT || !session_is_away(call->rc)) {
-            session_lose(session,
-                         CG_E_SESSION); /* the token is void, or cannot be proven: a new one can */
+        } else if (call->rc == CG_E_FAULT || !login_is_away(call->rc)) {
+            if (call->rc != CG_E_FAULT)
+                session_abandon_token(session); /* it cannot be proven, a new one can */
+            session_lose(session, CG_E_SESSION);
         } else {
             attempt_failed(session, call->rc, NULL);
         }
@@ -377,6 +526,11 @@ void session_lose(struct session *session, int rc)
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
     session_publish_lost(session);
     session_forget_token(session);
+    journal_strike(session->all, session->user, &session->row);
+    json_decref(session->note);
+    json_decref(session->left_note);
+    session->note = session->left_note = NULL;
+    session->adopted = 0;
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
     session_remember_failure(session, rc, NULL);
@@ -405,7 +559,7 @@ static void on_heartbeat_reply(struct message *message)
     if (session != NULL && session->state == SESSION_UP &&
         session->proof_generation == session->generation) {
         ++session->all->heartbeats;
-        session->missed_heartbeats = session_is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
+        session->missed_heartbeats = login_is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
         if (call->rc == CG_E_FAULT && call->fault.session_lost)
             session_lose(session, CG_E_SESSION);
         else if (session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
@@ -421,7 +575,7 @@ void session_prove(struct session *session)
     session->proving = 1;
     session->proof_generation = session->generation;
     session->last_activity_ms = session->all->loop->now_ms;
-    submit(session, session->all->heartbeat, NULL, session->token, on_heartbeat_reply);
+    submit(session, session->all->heartbeat, session->token, on_heartbeat_reply);
 }
 
 void session_ended(struct session *session)
@@ -438,116 +592,9 @@ void session_on_heartbeat(struct timer *timer)
 
     if (session->state != SESSION_UP)
         return;
+    if (session->unjournalled)
+        journal(session);
     if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
         session_prove(session);
     arm_heartbeat(session);
-}
-
-/* ---- the end ---- */
-
-static void logoff_finished(struct sessions *sessions)
-{
-    void (*done)(void *) = sessions->logoff_done;
-    if (done == NULL)
-        return;
-    sessions->logoff_done = NULL;
-    timer_disarm(sessions->loop, &sessions->logoff_timer);
-    done(sessions->logoff_data);
-}
-
-static void on_logged_off(struct message *message)
-{
-    struct upstream_call *call = (struct upstream_call *)message;
-    struct session *session = call->data;
-    struct sessions *sessions = session->all;
-
-    log_write(call->rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "loggedOff",
-              "Logged off from the contact centre", LOG_S("user", session->user),
-              LOG_S("result", cg_error_name(call->rc)));
-    end_call(call);
-    if (--sessions->logoffs_left == 0)
-        logoff_finished(sessions);
-}
-
-/* ---- parting ---- */
-
-static void parted(struct session *session)
-{
-    if (--session->parting > 0)
-        return;
-    if (session->removed)
-        session_say_farewell(session);
-    else
-        submit(session, session->all->logoff, NULL, session->token, on_logged_off);
-}
-
-static void on_parted(struct message *message)
-{
-    struct upstream_call *call = (struct upstream_call *)message;
-    parted(call->data);
-    end_call(call);
-}
-
-void session_part(struct session *session, const struct contract_operation *op, json_t *arguments)
-{
-    struct sessions *sessions = session->all;
-    struct upstream_call *call = session_new_call(sessions, op, on_parted, session);
-
-    if (call == NULL)
-        abort();
-    if (session->parting == 0 || session->token == NULL || sessions->endpoint_down ||
-        sessions->upstream == NULL ||
-        codec_encode_forward(op, call->version, arguments, op->takes_token ? session->token : NULL,
-                             &call->request, &call->error) != CG_OK) {
-        upstream_call_free(&call);
-        return;
-    }
-    call->command = 1;
-    call->timeout_ms = PARTING_MS;
-    ++session->parting;
-    session_hold(session);
-    upstream_submit(sessions->upstream, call);
-}
-
-void session_leave(struct session *session)
-{
-    struct sessions *sessions = session->all;
-
-    session->parting = 1;
-    if (sessions->on_parting != NULL)
-        sessions->on_parting(sessions->data, session);
-    parted(session);
-}
-
-static void on_logoff_timer(struct timer *timer)
-{
-    logoff_finished((struct sessions *)((char *)timer - offsetof(struct sessions, logoff_timer)));
-}
-
-void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *),
-                      void *data)
-{
-    struct session *session;
-
-    sessions->logoff_done = done;
-    sessions->logoff_data = data;
-    sessions->logoffs_left = 1;
-    sessions->logoff_timer.on_due = on_logoff_timer;
-    timer_arm(sessions->loop, &sessions->logoff_timer, timeout_ms);
-    endpoints_stop(sessions);
-    timer_disarm(sessions->loop, &sessions->login_timer);
-    for (session = sessions->first; session != NULL; session = session->next) {
-        session->logging_off = 1;
-        timer_disarm(sessions->loop, &session->retry);
-        timer_disarm(sessions->loop, &session->heartbeat);
-        session_fail_waiting(session, CG_E_SHUTDOWN, NULL);
-        if (session->login_in_flight)
-            ++sessions->logoffs_left;
-        if (session->token == NULL || sessions->endpoint_down)
-            continue;
-        ++sessions->logoffs_left;
-        session_leave(session);
-    }
-    if (--sessions->logoffs_left == 0)
-        logoff_finished(sessions);
 }

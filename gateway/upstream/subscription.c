@@ -196,6 +196,7 @@ static struct subscriber *make_subscriber(struct subscriptions *all, struct sess
     subscriber->number = session_number(session);
     subscriber->attempt.on_due = on_attempt;
     subscriber->renewal.on_due = subscription_on_renewal;
+    subscriber->session_end.on_due = subscription_on_session_end;
     HASH_ADD(hh, all->subscribers, number, sizeof(subscriber->number), subscriber);
     return subscriber;
 }
@@ -210,7 +211,6 @@ static void suspend(struct subscriber *subscriber)
     --all->stats.active;
     subscriber->active = NULL;
     subscriber->pending = subscription;
-    subscriber->generation = session_generation(subscriber->session);
     subscription->state = SUBSCRIPTION_PENDING;
     subscription->suspended = 1;
 }
@@ -230,10 +230,37 @@ static int has_kept(struct subscriber *subscriber)
 
     if (pending == NULL || !pending->suspended)
         return 0;
-    if (session_generation(subscriber->session) == subscriber->generation)
+    if (session_generation(subscriber->session) == pending->generation)
         return 1;
     subscription_retire(pending, 0);
     return 0;
+}
+
+/* A crash has left one, which tells to where nobody listens: it is over when its successor is there. */
+static void take_left(struct subscriber *subscriber)
+{
+    struct subscriptions *all = subscriber->all;
+    json_t *note = session_take_left_note(subscriber->session);
+    const char *way = json_string_value(json_object_get(note, "way"));
+    json_t *reference = json_object_get(note, "reference");
+    struct subscription *left;
+    int i;
+
+    for (i = 0; i < WAYS && way != NULL && json_is_object(reference); ++i)
+        if (strcmp(way_names[i].name, way) == 0 && all->ways[i].unsubscribe != NULL) {
+            if ((left = calloc(1, sizeof(*left))) == NULL)
+                abort();
+            left->all = all;
+            left->of = subscriber;
+            left->way = (enum way)i;
+            left->state = SUBSCRIPTION_RETIRED;
+            left->held_end = &left->held;
+            left->reference = json_incref(reference);
+            subscription_hold(left);
+            subscription_leave_over(left);
+            subscription_drop(left);
+        }
+    json_decref(note);
 }
 
 void subscriptions_session_up(struct subscriptions *all, struct session *session)
@@ -245,10 +272,22 @@ void subscriptions_session_up(struct subscriptions *all, struct session *session
     subscriber->excused = 0;
     subscriber->failures = 0;
     subscriber->session_end_ms = 0;
+    take_left(subscriber);
     if (!has_kept(subscriber))
         subscriber_attempt(subscriber, 0);
     else
         subscription_prove(subscriber->pending);
+}
+
+void subscriptions_session_renewed(struct subscriptions *all, struct session *session)
+{
+    struct subscriber *subscriber = find_subscriber(all, session_number(session));
+
+    if (subscriber == NULL)
+        return;
+    subscriber->session_end_ms = 0;
+    timer_disarm(all->settings.loop, &subscriber->session_end);
+    subscriber_attempt(subscriber, 0);
 }
 
 void subscriptions_session_down(struct subscriptions *all, struct session *session, const char *why)
@@ -260,6 +299,7 @@ void subscriptions_session_down(struct subscriptions *all, struct session *sessi
         return;
     was_active = subscriber->active != NULL;
     timer_disarm(all->settings.loop, &subscriber->attempt);
+    timer_disarm(all->settings.loop, &subscriber->session_end);
     if (subscriber->pending != NULL &&
         !(subscriber->pending->suspended && session_has_token(session)))
         subscription_retire(subscriber->pending, 0);
@@ -280,6 +320,7 @@ static void free_subscriber(struct subscriber *subscriber)
 
     timer_disarm(all->settings.loop, &subscriber->attempt);
     timer_disarm(all->settings.loop, &subscriber->renewal);
+    timer_disarm(all->settings.loop, &subscriber->session_end);
     if (subscriber->pending != NULL)
         subscription_retire(subscriber->pending, 0);
     if (subscriber->active != NULL)

@@ -247,6 +247,16 @@ static void begin_lease(struct subscription *subscription)
         subscription_renew(subscription);
 }
 
+/* After a crash it is known that this one was there. */
+static void keep_note(struct subscription *subscription)
+{
+    json_t *note = json_pack("{s:s, s:O}", "way", subscription->all->ways[subscription->way].name,
+                             "reference", subscription->reference);
+    if (note != NULL)
+        session_set_note(subscription->of->session, note);
+    json_decref(note);
+}
+
 static void activate(struct subscription *subscription)
 {
     struct subscriptions *all = subscription->all;
@@ -271,6 +281,7 @@ static void activate(struct subscription *subscription)
     begin_lease(subscription);
     if (!kept)
         ha_listen(subscription);
+    keep_note(subscription);
     unsubscribe_leftovers(subscriber);
     all->settings.on_subscribed(all->settings.data, subscriber->session);
     subscription_release_held(subscription, 1);
@@ -401,6 +412,7 @@ static struct subscription *subscription_new(struct subscriber *subscriber)
     subscription->of = subscriber;
     subscription->way = subscription_way(all);
     subscription->endpoint = session_endpoint_index(subscriber->session);
+    subscription->generation = session_generation(subscriber->session);
     subscription->held_end = &subscription->held;
     if (consumer_make_secret(secret, subscription->digest) != CG_OK ||
         asprintf(&subscription->url, "%s/%s", consumer_url(all->settings.consumer), secret) < 0 ||

@@ -36,8 +36,9 @@ struct subscription {
     unsigned endpoint; /* where it was made */
     enum subscription_state state;
     int references; /* the table, calls in flight, the batch that is being read, the list of leftovers */
-    int suspended; /* pending again: its server was away, and it is to be proven */
-    int orphan;    /* its Subscribe has no known outcome: the first message tells the id */
+    unsigned generation; /* of the session's token that it was made with */
+    int suspended;       /* pending again: its server was away, and it is to be proven */
+    int orphan;          /* its Subscribe has no known outcome: the first message tells the id */
     char *id, *session_id;
     json_t *reference;                  /* arguments that name it */
     int64_t since_ms;                   /* Unix, when it became active */
@@ -69,11 +70,11 @@ struct subscriber {
     uint32_t number;
     struct subscription *active, *pending, *leftovers;
     struct timer attempt, renewal;
-    unsigned generation; /* of the session's token that the suspended one was made with */
-    int64_t noticed_ms;  /* monotonic: when a switch was told last */
-    int slotted;         /* the attempt has its place in the pace */
-    int failures;        /* attempts that came to nothing, or not to much */
-    int excused;         /* whoever waits for on_subscribed has been told not to */
+    struct timer session_end; /* a call may not have moved it: a new session is begun before it */
+    int64_t noticed_ms;       /* monotonic: when a switch was told last */
+    int slotted;              /* the attempt has its place in the pace */
+    int failures;             /* attempts that came to nothing, or not to much */
+    int excused;              /* whoever waits for on_subscribed has been told not to */
     int64_t skew_ms;
     struct terms_bounds bounds;
     int64_t session_end_ms;     /* monotonic: announced for then; 0: not */
@@ -127,6 +128,7 @@ void subscription_release_held(struct subscription *subscription, int deliver);
 void subscriber_forget_told(struct subscriber *subscriber);
 
 /* subscription_system.c: what system events mean for the subscription itself */
+void subscription_on_session_end(struct timer *timer);
 void subscription_act(struct subscription *subscription, const json_t *message);
 
 #endif

@@ -1,4 +1,5 @@
 /* System events: what they mean for the subscription and its session. Everybody else hears of them afterwards. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,8 @@
 #include "gateway/upstream/subscription_private.h"
 
 #define SLACK_MS 5000 /* an announcement this long after the announced end is of another one */
+
+#define SHORT_MS 10000 /* less is too little for a call and another try */
 
 struct announcement {
     const char *stamp;
@@ -43,31 +46,55 @@ static void on_subscription_ending(struct subscription *subscription,
         subscription_renew(subscription);
 }
 
+/* What is told of the token before the present one says nothing of the session. */
+static int is_former(const struct subscription *subscription)
+{
+    return subscription->generation != session_generation(subscription->of->session);
+}
+
 static void on_session_ended(struct subscription *subscription,
                              const struct announcement *announcement)
 {
     (void)announcement;
-    session_ended(subscription->of->session);
+    if (is_former(subscription))
+        subscription_lose(subscription, "its session has ended", 0);
+    else
+        session_ended(subscription->of->session);
 }
 
-/* A call moves the timer (DOMAIN 2.4). Where that has not helped, a new session is better begun before the end than after it. */
+void subscription_on_session_end(struct timer *timer)
+{
+    struct subscriber *subscriber =
+        (struct subscriber *)((char *)timer - offsetof(struct subscriber, session_end));
+    session_renew(subscriber->session);
+}
+
+/*
+ * A call moves the timer (DOMAIN 2.4), unless somebody at the contact centre wills the end: nothing tells the one from the other but another
+ * announcement, which need not come. So half of what remains is given to the call; then a new session is begun, before the end of this one.
+ */
 static void on_session_ending(struct subscription *subscription,
                               const struct announcement *announcement)
 {
     struct subscriber *subscriber = subscription->of;
-    int64_t now = subscription->all->settings.loop->now_ms;
-    int again = subscriber->session_end_ms != 0 && now <= subscriber->session_end_ms + SLACK_MS;
+    struct loop *loop = subscription->all->settings.loop;
+    int again =
+        subscriber->session_end_ms != 0 && loop->now_ms <= subscriber->session_end_ms + SLACK_MS;
 
-    if (is_repeated(subscriber->session_end_stamp, announcement) && again)
+    if (is_former(subscription) ||
+        (is_repeated(subscriber->session_end_stamp, announcement) && again))
         return;
     log_write(LOG_LEVEL_WARNING, "sessionEnding", "The contact centre announces a session's end",
               LOG_S("user", session_user(subscriber->session)),
               LOG_I("remainingMs", announcement->remaining_ms), LOG_B("again", again));
-    subscriber->session_end_ms = again ? 0 : now + announcement->remaining_ms;
-    if (again)
-        session_ended(subscriber->session);
-    else
+    subscriber->session_end_ms = loop->now_ms + announcement->remaining_ms;
+    if (again || announcement->remaining_ms < SHORT_MS) {
+        timer_disarm(loop, &subscriber->session_end);
+        session_renew(subscriber->session);
+    } else {
+        timer_arm(loop, &subscriber->session_end, announcement->remaining_ms / 2);
         session_prove(subscriber->session);
+    }
 }
 
 static const struct {

@@ -30,6 +30,7 @@
 #define CG_SECRET_BYTES_MAX 65536
 #define CG_SESSIONS_MAX     10000
 #define CG_TOKENS_MAX       10000
+#define CG_SIGN_ONS_MAX     10000 /* that have not been answered */
 
 #define CG_COMMAND_TEXT_BYTES_MAX 65536 /* a text in the body of a command */
 #define CG_COMMAND_WAIT_S_MAX     30    /* Prefer: wait */

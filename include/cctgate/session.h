@@ -24,6 +24,7 @@
 #include "cctgate/loop.h"
 #include "cctgate/upstream.h"
 
+struct durable;
 struct sessions;
 struct session;
 
@@ -65,6 +66,8 @@ struct sessions_settings {
     void (*on_elsewhere)(void *data, unsigned endpoint);
     /* A session that was signed on has lingered long enough and is gone for good: nothing of its user is live any more. NULL: nobody minds. */
     void (*on_removed)(void *data, uint32_t user);
+    /* session_renew has given it another token; the one before lives on for a moment. It is up all the while. NULL: nobody minds. */
+    void (*on_renewed)(void *data, struct session *session);
     void *data;
 };
 
@@ -73,10 +76,38 @@ int sessions_new(struct sessions **sessions, const struct sessions_settings *set
                  size_t error_size);
 void sessions_free(struct sessions **sessions);
 
-/* Adds a session under the user's number and starts to log it in. The configuration entry is copied. */
+/*
+ * Adds a session under the user's number and starts to log it in. The configuration entry is copied. A session that is there is taken over, if it was
+ * signed on: it lives on; a configured one is logged off and made anew, with its attachments. CG_E_LIMIT, CG_E_NOMEM.
+ */
 int sessions_add(struct sessions *sessions, const struct config_session *config, uint32_t user);
-/* Logs off and forgets; calls that wait are answered with CG_E_SHUTDOWN. */
-void sessions_remove(struct sessions *sessions, uint32_t user);
+/*
+ * The configuration does not name it any more: logged off and forgotten; calls that wait are answered with CG_E_SHUTDOWN. 0: it is none
+ * of the configured ones, or lives on as one that was signed on, since somebody is attached to it.
+ */
+int sessions_remove(struct sessions *sessions, uint32_t user);
+
+/*
+ * The journal of tokens (DOMAIN rule 9): every token is written to DURABLE_SESSIONS, encrypted, before its session is announced, and
+ * struck out when it is over. Opened once, before the first session is added; `directory` holds the key's file. What a crash has left is read here:
+ * sessions_add takes up the token of its user, and proves it by a real call before it logs in anew. CG_E_IO, CG_E_NOMEM,
+ * CG_E_LIMIT (`error` says what).
+ */
+int sessions_open_journal(struct sessions *sessions, struct durable *durable, const char *directory,
+                          char *error, size_t error_size);
+/*
+ * The session of a user that the configuration may not name, for whom a bearer was found after a restart: the one that is there, or one with
+ * the token that a crash has left, which is proven first; attach to it. NULL: there is neither; the user must sign on again. Before sessions_settle.
+ */
+struct session *sessions_take_up(struct sessions *sessions, uint32_t number, const char *user);
+/* Whoever wants one of the tokens that were left has taken it: the others are logged off. */
+void sessions_settle(struct sessions *sessions);
+
+/* Something that is to be known after a crash, kept with the token, encrypted like it, and forgotten with it. Takes a reference. */
+void session_set_note(struct session *session, json_t *note);
+/* The note of the crashed process, once, in on_up. The reference is the caller's. NULL: there is none. */
+json_t *session_take_left_note(struct session *session);
+
 struct session *sessions_find(struct sessions *sessions, uint32_t user);
 struct session *sessions_find_by_name(struct sessions *sessions, const char *user);
 /* Takes over pacing, heartbeat and time-outs of a new configuration. */
@@ -117,7 +148,7 @@ uint32_t session_number(const struct session *session);
 int session_is_shared(const struct session *session);
 const char *session_endpoint(const struct session *session); /* the name of the one in use */
 unsigned session_endpoint_index(const struct session *session);
-unsigned session_generation(const struct session *session);  /* counts its tokens */
+unsigned session_generation(const struct session *session); /* counts its tokens */
 int session_has_token(const struct session *session); /* down, it may come up with the same one */
 
 struct session_outcome {
@@ -155,18 +186,26 @@ void session_discard(struct session *session, json_t *result);
 int session_is_up(const struct session *session);
 /* A small real call at once, as the heartbeat makes it: moves the upstream's timer, and finds out whether the session is there. */
 void session_prove(struct session *session);
-/* The upstream has told that the session has ended, or will in a moment: as if a call had been told so by a fault. */
+/*
+ * Its end is near and a call does not move it: logs in anew while the token still lives, and goes over to the new one (on_renewed). Where that comes to
+ * nothing, the end is a loss as any other.
+ */
+void session_renew(struct session *session);
+unsigned session_generation(const struct session *session); /* counts its tokens */
+/* The upstream has told that the session has ended: as if a call had been told so by a fault. */
 void session_ended(struct session *session);
 
-/* [{"user","domain","agent","state","endpoint","since","staleSince","shared"}], for those of `users` (numbers; NULL: all). New reference. */
+/* [{"user","domain","agent","state","endpoint","since","staleSince","shared","signedOn"}], for those of `users` (numbers; NULL: all). New reference. */
 json_t *sessions_describe(struct sessions *sessions, const uint32_t *users, size_t num_users);
 
 struct sessions_summary {
     size_t total, up, denied, attempted; /* attempted: the first login has ended, however */
+    size_t signed_on;                    /* of total: not configured */
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
     const char *endpoint; /* the name of the one in use; borrowed */
     uint64_t logins, login_failures, losses, heartbeats, moves;
+    uint64_t adoptions; /* sessions that a crash had left and that live on */
 };
 /* `unread` may be NULL. */
 void sessions_summarise(const struct sessions *sessions, struct sessions_summary *summary,

@@ -64,8 +64,9 @@ void subscriptions_configure(struct subscriptions *subscriptions, struct config 
 /* The gateway ends: nobody is told anything any more. */
 void subscriptions_detach(struct subscriptions *subscriptions);
 
-/* To be run by sessions_settings' on_up, on_down and on_parting. */
+/* To be run by sessions_settings' on_up, on_renewed, on_down and on_parting. */
 void subscriptions_session_up(struct subscriptions *subscriptions, struct session *session);
+void subscriptions_session_renewed(struct subscriptions *subscriptions, struct session *session);
 void subscriptions_session_down(struct subscriptions *subscriptions, struct session *session,
                                 const char *why);
 void subscriptions_session_parting(struct subscriptions *subscriptions, struct session *session);
