@@ -147,7 +147,7 @@ static const struct config_row upstream[] = {
     CHOICE("capacity", capacities, "\"SIP\"", AT(upstream.capacity)),
     MILLISECONDS("connectTimeoutMs", 10, 600000, "3000", AT(upstream.connect_timeout_ms)),
     MILLISECONDS("timeoutMs", 10, 600000, "10000", AT(upstream.timeout_ms)),
-    INTEGER("maxConcurrent", 1, 1024, "32", AT(upstream.max_concurrent)),
+    INTEGER("maxConcurrent", 1, 1024, "128", AT(upstream.max_concurrent)),
     MILLISECONDS("heartbeatMs", 100, HOUR_MS, "60000", AT(upstream.heartbeat_ms)),
     INTEGER("loginsPerSecond", 1, 10000, "25", AT(upstream.logins_per_second)),
     MILLISECONDS("reconcileMs", 100, DAY_MS, "300000", AT(upstream.reconcile_ms)),

@@ -27,16 +27,17 @@ struct client_gone {
     struct message message;
     struct owner *owner;
     uint64_t client;
+    unsigned silent_ms;
 };
 
 static void on_client_gone(struct message *message)
 {
     struct client_gone *gone = (struct client_gone *)message;
-    commands_client_gone(gone->owner->commands, gone->client);
+    commands_client_gone(gone->owner->commands, gone->client, gone->silent_ms);
     free(gone);
 }
 
-void owner_client_gone(struct owner *owner, uint64_t client)
+void owner_client_gone(struct owner *owner, uint64_t client, unsigned silent_ms)
 {
     struct client_gone *gone = calloc(1, sizeof(*gone));
 
@@ -44,6 +45,7 @@ void owner_client_gone(struct owner *owner, uint64_t client)
         abort();
     gone->owner = owner;
     gone->client = client;
+    gone->silent_ms = silent_ms;
     gone->message.on_deliver = on_client_gone;
     mailbox_send(&owner->loop.mailbox, &gone->message);
 }

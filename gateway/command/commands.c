@@ -667,9 +667,9 @@ void commands_configure(struct commands *commands, struct config *config)
     commands->settings.config = config;
 }
 
-void commands_client_gone(struct commands *commands, uint64_t client)
+void commands_client_gone(struct commands *commands, uint64_t client, unsigned silent_ms)
 {
-    control_client_gone(commands->settings.control, client);
+    control_client_gone(commands->settings.control, client, silent_ms);
 }
 
 void commands_get_stats(const struct commands *commands, struct commands_stats *stats)

@@ -156,8 +156,9 @@ void lease_give_grace(struct lease *lease)
     many_submit(op, batch);
 }
 
-void control_client_gone(struct control *control, uint64_t number)
+void control_client_gone(struct control *control, uint64_t number, unsigned silent_ms)
 {
+    unsigned grace_ms = control->config->control.grace_ms;
     struct client *client = client_find(control, number);
     struct durable_batch *batch;
     struct lease *lease;
@@ -165,7 +166,7 @@ void control_client_gone(struct control *control, uint64_t number)
 
     if (client == NULL)
         return;
-    op = many_new(control, control->config->control.grace_ms);
+    op = many_new(control, silent_ms < grace_ms ? grace_ms - silent_ms : 0);
     batch = durable_batch_new();
     client->going = 1;
     while ((bind = client->binds) != NULL) {

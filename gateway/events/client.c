@@ -1,5 +1,6 @@
 #include "gateway/events/client.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -11,10 +12,11 @@
 #include "gateway/events/protocol.h"
 #include "gateway/events/text.h"
 
-#define WRITE_VECTORS   128
-#define WRITE_BYTES     65536
-#define STALL_MS_MIN    20000 /* no write comes to its end in this time: the peer does not read */
-#define HEARTBEATS_MISS 2
+#define WRITE_VECTORS     128
+#define WRITE_BYTES       65536
+#define STALL_MS_MIN      20000 /* no write comes to its end in this time: the peer does not read */
+#define HEARTBEATS_MISS   2
+#define SIGNS_PER_SILENCE 4
 /* What the kernel takes of a client that does not read; more than a write, so that one that reads never waits for it. */
 #define UNSENT_BYTES (2 * WRITE_BYTES)
 
@@ -236,6 +238,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
 {
     struct client *client = sock->data;
 
+    client->ws.heard_ms = clock_monotonic_ms();
     if (err != NULL || client->state == CLIENT_ENDED) {
         client_free(client);
         return;
@@ -374,6 +377,40 @@ static int lacks_pong(struct client *client, int64_t now_ms)
     return now_ms - client->ws.pinged_ms > (int64_t)client_heartbeat_ms(client);
 }
 
+/*
+ * Of who may hold leases. A line that dies without a word must not keep a lease for longer than one that breaks, but for a heartbeat: it is
+ * asked for a sign of life often, and is given up when it has given none for so long; control counts that time as grace.
+ */
+static int64_t silence_allowed_ms(const struct client *client)
+{
+    int64_t grace_ms = settings(client)->control.grace_ms,
+            heartbeat_ms = client_heartbeat_ms(client);
+    return grace_ms > heartbeat_ms ? grace_ms : heartbeat_ms;
+}
+
+unsigned client_silent_ms(const struct client *client)
+{
+    int64_t ms = clock_monotonic_ms() - client->ws.heard_ms;
+    return client->sock == NULL || ms < 0 ? 0 : ms > UINT_MAX ? UINT_MAX : (unsigned)ms;
+}
+
+/* 1: it has been silent for too long. */
+static int watch_holder(struct client *client, int64_t now_ms)
+{
+    if (!client->may_hold || client->state != CLIENT_OPEN)
+        return 0;
+    if (!queue_is_idle(&client->queue))
+        client->ws.heard_ms = now_ms;
+    if (now_ms - client->ws.heard_ms > silence_allowed_ms(client))
+        return 1;
+    if (now_ms >= client->ws.next_ping_ms && queue_is_idle(&client->queue)) {
+        client->ws.next_ping_ms = now_ms + silence_allowed_ms(client) / SIGNS_PER_SILENCE;
+        send_ping(client);
+        client_flush(client);
+    }
+    return 0;
+}
+
 void client_tick(struct client *client, int64_t now_ms)
 {
     if (client->state == CLIENT_ENDED)
@@ -387,6 +424,8 @@ void client_tick(struct client *client, int64_t now_ms)
             client_end(client);
     } else if (is_slow(client, now_ms)) {
         close_slow(client);
+    } else if (watch_holder(client, now_ms)) {
+        client_end(client); /* there is nobody to say goodbye to */
     } else if (lacks_pong(client, now_ms)) {
         client_close(client, CG_CLOSE_POLICY, "no pong");
     } else if (now_ms >= client->next_heartbeat_ms && queue_is_idle(&client->queue)) {

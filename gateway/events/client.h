@@ -80,6 +80,9 @@ struct client {
         int ping_open;     /* not answered */
         uint64_t ping_at;  /* `passed` of the queue when it has left */
         int64_t pinged_ms; /* when it was seen to have left; 0: not yet */
+        int64_t
+            heard_ms; /* the peer's last sign of life, or the last moment that it could not be asked for one */
+        int64_t next_ping_ms;
         unsigned fragments, controls;
         size_t feed; /* what the parser may still take in this turn */
     } ws;
@@ -143,6 +146,8 @@ void client_tick(struct client *client, int64_t now_ms);
 /* Up to where the client knows all that its subscriptions cover. */
 uint64_t client_seq(const struct client *client);
 unsigned client_heartbeat_ms(const struct client *client);
+unsigned client_silent_ms(
+    const struct client *client); /* since its last sign of life; 0 before it is open */
 
 /* ---- subscriptions.c ---- */
 /* Where the log stands; keeps its epoch. CG_OK or the store's error. */

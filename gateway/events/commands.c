@@ -267,7 +267,7 @@ static const uint8_t *bound_lease(const struct client *client, const struct inta
 static void let_go(const struct errand *errand, const struct command *command)
 {
     if (errand->client == NULL && may_bind(command) && !errand->front->stopping)
-        owner_client_gone(errand->front->owner, command->client);
+        owner_client_gone(errand->front->owner, command->client, 0);
 }
 
 static void send_answer(struct client *client, json_t *id, const struct command *command)
@@ -342,7 +342,7 @@ void client_commands_release(struct client *client)
     client->leases = NULL;
     /* when we are what ends, the leases keep the time that they have */
     if (client->may_hold && !client->hub->stopping)
-        owner_client_gone(client->hub->front->owner, client->number);
+        owner_client_gone(client->hub->front->owner, client->number, client_silent_ms(client));
 }
 
 /* ---- what the message says ---- */

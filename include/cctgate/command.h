@@ -198,7 +198,7 @@ void commands_configure(struct commands *commands, struct config *config);
 /* Owner's thread. Answered later, exactly once. */
 void commands_run(struct commands *commands, struct command *command);
 /* A WebSocket has gone: its leases begin their grace. */
-void commands_client_gone(struct commands *commands, uint64_t client);
+void commands_client_gone(struct commands *commands, uint64_t client, unsigned silent_ms);
 /* The model has changed: whoever waits for an effect looks again. */
 void commands_on_change(struct commands *commands);
 
@@ -214,6 +214,6 @@ struct owner;
 /* Gives the command to the owner. Any thread. */
 void owner_command_send(struct owner *owner, struct command *command);
 /* A WebSocket has gone: its leases begin their grace. Any thread. */
-void owner_client_gone(struct owner *owner, uint64_t client);
+void owner_client_gone(struct owner *owner, uint64_t client, unsigned silent_ms);
 
 #endif

@@ -138,8 +138,8 @@ void control_unreserve(struct control *control, const struct control_ask *ask);
  */
 void control_bind(struct control *control, const struct control_ask *ask);
 void control_renew(struct control *control, const struct control_ask *ask);
-/* The WebSocket has gone. */
-void control_client_gone(struct control *control, uint64_t client);
+/* The WebSocket has gone, and had given no sign of life for `silent_ms` before: so much of the grace is over. */
+void control_client_gone(struct control *control, uint64_t client, unsigned silent_ms);
 
 /* ---- the gate ---- */
 

@@ -412,6 +412,26 @@ class Time(Floor):
         self.gone()
 
 
+class Silence(Floor):
+    """A line that dies without a word."""
+    gateway_options = dict(Floor.gateway_options, control={"ttlMs": LONG, "graceMs": 1000}, events={"heartbeatMs": 2000})
+
+    def test_ends_the_lease(self):
+        with Speaker(self.gate.port, "floor") as agent:
+            agent.attach(WHO)  # and from here on it answers no ping, and does not hang up
+            eventually(lambda: self.gate.get("/v1/agents/" + WHO, "looker").json["control"] is None, "ended", 30)
+
+    def test_an_answer_is_a_sign_of_life(self):
+        with Speaker(self.gate.port, "floor") as agent:
+            given = agent.attach(WHO)
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                self.assertEqual(agent.ask(op="renew", lease=given["lease"])["status"], 200)
+                time.sleep(0.2)
+            self.assertEqual(agent.command("PUT", AGENT + "/readiness", {"ready": True})["status"], 204)
+            agent.command("DELETE", control_of(WHO), lease=given["lease"])
+
+
 class LongGrace(Floor):
     """A break in the connection that is much shorter than the grace, though longer than what was left of the lease."""
     gateway_options = dict(Floor.gateway_options, control={"ttlMs": 500, "graceMs": LONG})

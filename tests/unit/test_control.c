@@ -277,8 +277,8 @@ static void test_bound_leases_live_on(void **state)
         assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
     }
     assert_int_equal(audited(w, "grant"), json_array_size(w->disk.audit));
-    control_client_gone(w->control, 8);
-    control_client_gone(w->control, 7);
+    control_client_gone(w->control, 8, 0);
+    control_client_gone(w->control, 7, 0);
     settle(w);
     pass(w, GRACE_MS - 1);
     renew_bound(w->control);
@@ -306,7 +306,7 @@ static void test_what_has_ended_is_not_renewed(void **state)
         settle(w);
         release(w, &a, "2001");
         if (i == 0)
-            control_client_gone(w->control, 7);
+            control_client_gone(w->control, 7, 0);
         else
             renew_bound(w->control);
         settle(w);
@@ -326,7 +326,7 @@ static void test_grace_counts_over_a_renewal_under_way(void **state)
     settle(w);
     a.answered = 0;
     renew_bound(w->control);
-    control_client_gone(w->control, 7);
+    control_client_gone(w->control, 7, 0);
     settle(w);
     pass(w, GRACE_MS);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
@@ -336,7 +336,7 @@ static void test_grace_counts_over_a_renewal_under_way(void **state)
     bind_to(w, &a, 8);
     settle(w);
     renew_bound(w->control);
-    control_client_gone(w->control, 8);
+    control_client_gone(w->control, 8, 0);
     disk_settle(&w->disk, CG_OK);
     settle_as(w, CG_E_IO);
     pass(w, GRACE_MS);
@@ -347,7 +347,7 @@ static void test_grace_counts_over_a_renewal_under_way(void **state)
     get_full(w, &a, "2001", "desk"); /* and one that comes afterwards counts over the grace */
     bind_to(w, &a, 9);
     settle(w);
-    control_client_gone(w->control, 9);
+    control_client_gone(w->control, 9, 0);
     renew(w, &a);
     settle(w);
     pass(w, GRACE_MS);
@@ -364,11 +364,38 @@ static void test_grace_that_is_longer_than_what_was_left(void **state)
     bind_to(w, &a, 7);
     settle(w);
     pass(w, TTL_MS - 1000);
-    control_client_gone(w->control, 7);
+    control_client_gone(w->control, 7, 0);
     settle(w);
     pass(w, GRACE_MS - 1);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
     pass(w, 1);
+    assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
+    asker_release(&a);
+}
+
+/* What the connection was silent for counts as grace that is over. */
+static void test_grace_after_silence(void **state)
+{
+    struct world *w = *state;
+    struct asker a = {0};
+
+    get_full(w, &a, "2001", "desk");
+    bind_to(w, &a, 7);
+    settle(w);
+    control_client_gone(w->control, 7, GRACE_MS - 1000);
+    settle(w);
+    pass(w, 999);
+    assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
+    pass(w, 1);
+    assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
+    asker_release(&a);
+
+    get_full(w, &a, "2001", "desk");
+    bind_to(w, &a, 8);
+    settle(w);
+    control_client_gone(w->control, 8, 2 * GRACE_MS);
+    settle(w);
+    pass(w, 0);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
     asker_release(&a);
 }
@@ -385,22 +412,22 @@ static void test_a_binding_moves(void **state)
     bind_to(w, &a, 7);
     settle(w);
     bind_to(w, &a, 8);
-    control_client_gone(w->control, 7); /* while the move is being written */
+    control_client_gone(w->control, 7, 0); /* while the move is being written */
     settle(w);
     pass(w, GRACE_MS);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
-    control_client_gone(w->control, 7);
+    control_client_gone(w->control, 7, 0);
     pass(w, GRACE_MS / 2);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
 
     bind_to(w, &a, 9); /* a move that the disk refuses */
     settle_as(w, CG_E_IO);
-    control_client_gone(w->control, 9);
+    control_client_gone(w->control, 9, 0);
     renew_bound(w->control);
     settle(w);
     assert_int_equal(w->control->stats.bound, 1);
     bind_to(w, &a, 10); /* one whose connection has gone before it is written */
-    control_client_gone(w->control, 10);
+    control_client_gone(w->control, 10, 0);
     settle(w);
     assert_int_equal(w->control->stats.bound, 0);
     pass(w, GRACE_MS);
@@ -417,7 +444,7 @@ static void test_a_failed_move_leaves_the_grace(void **state)
     bind_to(w, &a, 7);
     settle(w);
     bind_to(w, &a, 8);
-    control_client_gone(w->control, 7);
+    control_client_gone(w->control, 7, 0);
     disk_settle(&w->disk, CG_E_IO);
     deliver(w);
     assert_null(w->control->clients);
@@ -703,6 +730,7 @@ int main(void)
         TEST(what_has_ended_is_not_renewed),
         TEST(grace_counts_over_a_renewal_under_way),
         TEST(grace_that_is_longer_than_what_was_left),
+        TEST(grace_after_silence),
         TEST(a_binding_moves),
         TEST(a_failed_move_leaves_the_grace),
         TEST(a_refused_end_is_undone),

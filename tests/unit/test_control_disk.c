@@ -180,7 +180,7 @@ static void test_a_bound_lease(void **state)
     t->renewed_until = 0;
     assert_non_null(control_agent_of(t->control, granted.digest, NULL));
     assert_false(t->expired);
-    control_client_gone(t->control, 7);
+    control_client_gone(t->control, 7, 0);
     run(t);
     assert_true(t->expired);
     assert_null(control_agent_of(t->control, granted.digest, NULL));
