@@ -130,16 +130,17 @@ void endpoints_observe(struct sessions *sessions, const struct upstream_call *ca
     struct breaker *breaker = &sessions->breakers[call->endpoint];
     int64_t now_ms = clock_monotonic_ms();
 
-    if (call->http_status == -1 || call->elapsed_us == 0)
+    if (call->http_status == -1)
         return; /* there was no exchange */
     if (is_answer(call->rc)) {
         breaker_answered(breaker, now_ms);
-    } else if (has_only_waited(call) || !login_is_away(call->rc) || call->rc == CG_E_SHUTDOWN ||
-               endpoints_is_left(sessions, call)) {
+    } else if (endpoints_is_left(sessions, call)) {
         ;
     } else if (call->rc == CG_E_REFUSED) {
         sessions_endpoint_lost(sessions);
-    } else if (breaker_unanswered(breaker, now_ms - (call->elapsed_us - call->queued_us) / 1000)) {
+    } else if (login_is_away(call->rc) && call->rc != CG_E_SHUTDOWN && !has_only_waited(call) &&
+               breaker_unanswered(breaker,
+                                  now_ms - (call->elapsed_us - call->queued_us) / 1000)) {
         suspect(sessions);
     }
 }
