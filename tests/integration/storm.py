@@ -6,7 +6,7 @@ outcome is called unknown. When all of that runs, the contact centre forgets eve
 until every dashboard has been told `resynced`, how many logins there were in any second, and, against what the contact centre has
 really carried out, whether a command was lost or done twice.
 
-    python3 tests/integration/storm.py [--agents 1000] [--dashboards 3] [--logins-per-second 40] [--latency-ms 2] [--bound 60]
+    python3 tests/integration/storm.py [--agents 1000] [--dashboards 3] [--logins-per-second 25] [--latency-ms 2] [--bound 60]
 
 prints the figures as JSON and fails if they are not what is promised. test_ha.py runs a small one.
 """
@@ -51,8 +51,12 @@ class Dashboards(threading.Thread):
         self.loop.run_until_complete(self.serve())
 
     async def serve(self):
-        self.gate = asyncio.Semaphore(OPENING)
-        await asyncio.gather(*(self.one(agent, n) for agent, n in self.told), return_exceptions=True)
+        self.gate, self.end = asyncio.Semaphore(OPENING), asyncio.Event()
+        tasks = [asyncio.ensure_future(self.one(agent, n)) for agent, n in self.told]
+        await self.end.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def send(self, writer, opcode, payload):
         head = bytes([0x80 | opcode]) + (bytes([0x80 | len(payload)]) if len(payload) < 126
@@ -88,6 +92,7 @@ class Dashboards(threading.Thread):
         return reader, writer
 
     async def one(self, agent, n):
+        writer = None
         try:
             async with self.gate:
                 reader, writer = await self.connect(agent)
@@ -99,14 +104,18 @@ class Dashboards(threading.Thread):
         except (Exception, asyncio.CancelledError) as error:  # pylint: disable=broad-except
             if not self.ending:
                 self.broken.append("%d.%d: %r" % (agent, n, error))
+        finally:
+            if writer is not None:
+                writer.transport.abort()
 
     def resynced(self):
         return sum(1 for states in self.told.values() if any(s == "resynced" for _, s in states))
 
     def stop(self):
         self.ending = True
-        self.loop.call_soon_threadsafe(lambda: [t.cancel() for t in asyncio.all_tasks(self.loop)])
+        self.loop.call_soon_threadsafe(self.end.set)
         self.join(60)
+        self.loop.close()
 
 
 class Workers:
@@ -141,6 +150,8 @@ class Workers:
                         self.command(connection, agent, "c%d-%d" % (agent, round_))
         except Exception as error:  # pylint: disable=broad-except
             self.failures.append(repr(error))
+        finally:
+            connection.close()
 
     def command(self, connection, agent, code):
         end = time.monotonic() + 120
@@ -208,7 +219,7 @@ def ready_agents(sim, numbers):
     return [n for n in numbers if n in logged_in]
 
 
-def storm(agents=1000, dashboards=3, per_second=40, latency_ms=2, topology="hotStandby", workers=8, bound=60.0):
+def storm(agents=1000, dashboards=3, per_second=25, latency_ms=2, topology="hotStandby", workers=8, bound=60.0):
     """The figures; what is wrong with them is under "wrong"."""
     sim, gate, numbers = start(agents, per_second, latency_ms, topology)
     figures = {"agents": agents, "dashboards": agents * dashboards, "loginsPerSecond": per_second, "latencyMs": latency_ms}
@@ -255,7 +266,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     arguments.add_argument("--agents", type=int, default=1000)
     arguments.add_argument("--dashboards", type=int, default=3)
-    arguments.add_argument("--logins-per-second", type=int, default=40)
+    arguments.add_argument("--logins-per-second", type=int, default=25)
     arguments.add_argument("--latency-ms", type=int, default=2)
     arguments.add_argument("--workers", type=int, default=8)
     arguments.add_argument("--bound", type=float, default=60.0)
