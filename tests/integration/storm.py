@@ -219,6 +219,12 @@ def ready_agents(sim, numbers):
     return [n for n in numbers if n in logged_in]
 
 
+def cpu_seconds(child):
+    with open("/proc/%d/stat" % child.process.pid, encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def storm(agents=1000, dashboards=3, per_second=25, latency_ms=2, topology="hotStandby", workers=8, bound=60.0):
     """The figures; what is wrong with them is under "wrong"."""
     sim, gate, numbers = start(agents, per_second, latency_ms, topology)
@@ -230,10 +236,15 @@ def storm(agents=1000, dashboards=3, per_second=25, latency_ms=2, topology="hotS
         eventually(lambda: givers.failures or len(givers.outcomes) >= 2 * workers, "commands are given")
         before = sim.counters()
         sim.admin("POST", "/counters/reset")
-        lost_at = time.monotonic()
+        lost_at, burnt = time.monotonic(), {"cctgate": cpu_seconds(gate.child), "cctsim": cpu_seconds(sim.child)}
+        clients_burnt = time.process_time()
         figures["sessionsLost"] = sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})["ended"]
         eventually(lambda: watchers.broken or watchers.resynced() == len(watchers.told), "every dashboard is told `resynced`", 4 * bound)
         after = sim.counters()
+        figures["cpuSeconds"] = {"cctgate": round(cpu_seconds(gate.child) - burnt["cctgate"], 1),
+                                 "cctsim": round(cpu_seconds(sim.child) - burnt["cctsim"], 1),
+                                 "clients": round(time.process_time() - clients_burnt, 1), "cores": os.cpu_count(),
+                                 "loadAverage": round(os.getloadavg()[0], 1)}
         times = sorted(next((t for t, s in states if s == "resynced"), lost_at + 999) - lost_at for states in watchers.told.values())
         eventually(lambda: gate.metric("sessions_live") == agents, "every session is live again", bound)
         givers.stop()
