@@ -139,8 +139,7 @@ void endpoints_observe(struct sessions *sessions, const struct upstream_call *ca
     } else if (call->rc == CG_E_REFUSED) {
         sessions_endpoint_lost(sessions);
     } else if (login_is_away(call->rc) && call->rc != CG_E_SHUTDOWN && !has_only_waited(call) &&
-               breaker_unanswered(breaker,
-                                  now_ms - (call->elapsed_us - call->queued_us) / 1000)) {
+               breaker_unanswered(breaker, now_ms - (call->elapsed_us - call->queued_us) / 1000)) {
         suspect(sessions);
     }
 }

@@ -2,8 +2,9 @@
  * The journal of the upstream's tokens: what a crash leaves at the contact centre is known to the next start (DOMAIN 2.5, rule 9).
  *
  * A token is written down before its session is announced, and struck out when the contact centre has said that it is over; one that only
- * proved a password is written down, too, until it is logged off. What is between the contact centre's answer and the commit
- * is lost by a crash: such a session ends by the contact centre's own timer.
+ * proved a password is written down, too, until it is logged off. Between the contact centre's answer and the commit it is in a mapped file
+ * (session_slots.h), which outlives the process. What is left is an answer that was on its way when the process was killed: such a
+ * session ends by the contact centre's own timer.
  *
  * Rows: key = user NUL 16 hexadecimal digits; value = version, nonce, ciphertext, tag: AES-256-GCM with the row's key as associated data, so
  * that no row can stand for another user's. The key is in a file of its own beside the store, made at the first start. Who has both has the tokens.
@@ -27,6 +28,7 @@
 #include "cctgate/log.h"
 #include "cctgate/secret.h"
 #include "gateway/upstream/session_private.h"
+#include "gateway/upstream/session_slots.h"
 
 #define KEY_FILE      "session.key"
 #define KEY_BYTES     32
@@ -38,6 +40,7 @@
 
 struct journal {
     struct durable *durable;
+    struct slots *slots;
     uint8_t key[KEY_BYTES];
     struct left_token *left; /* while it is read */
     uint64_t unreadable;
@@ -199,6 +202,7 @@ void left_token_free(struct left_token **left)
     secret_wipe(&(*left)->token);
     free((*left)->user);
     free((*left)->domain);
+    free((*left)->endpoint);
     json_decref((*left)->note);
     free(*left);
     *left = NULL;
@@ -208,6 +212,7 @@ static struct left_token *left_token_of(json_t *row, const char *user, const cha
 {
     const char *token = json_string_value(json_object_get(row, "token"));
     const char *domain = json_string_value(json_object_get(row, "domain"));
+    const char *endpoint = json_string_value(json_object_get(row, "endpoint"));
     struct left_token *left = calloc(1, sizeof(*left));
 
     if (left == NULL)
@@ -215,10 +220,11 @@ static struct left_token *left_token_of(json_t *row, const char *user, const cha
     left->user = strdup(user);
     left->domain = strdup(domain != NULL ? domain : "");
     left->token = strdup(token != NULL ? token : "");
+    left->endpoint = strdup(endpoint != NULL ? endpoint : "");
     left->since_ms = json_integer_value(json_object_get(row, "since"));
     left->note = json_incref(json_object_get(row, "note"));
     memcpy(left->id.text, id, JOURNAL_ID_BYTES);
-    if (left->user == NULL || left->domain == NULL || left->token == NULL)
+    if (left->user == NULL || left->domain == NULL || left->token == NULL || left->endpoint == NULL)
         abort();
     if (*left->token == '\0')
         left_token_free(&left);
@@ -260,7 +266,7 @@ static struct left_token *read_row(const struct journal *journal, const char *ke
 
 struct reading {
     struct journal *journal;
-    struct durable_batch *unreadable;
+    struct durable_batch *batch;
 };
 
 static int on_row(void *data, const void *key, size_t key_length, const void *value, size_t length)
@@ -270,7 +276,7 @@ static int on_row(void *data, const void *key, size_t key_length, const void *va
 
     if (left == NULL) {
         ++reading->journal->unreadable;
-        durable_delete(reading->unreadable, DURABLE_SESSIONS, key, key_length);
+        durable_delete(reading->batch, DURABLE_SESSIONS, key, key_length);
         return 0;
     }
     left->next = reading->journal->left;
@@ -278,16 +284,44 @@ static int on_row(void *data, const void *key, size_t key_length, const void *va
     return 0;
 }
 
+static int is_known(const struct journal *journal, const struct left_token *wanted)
+{
+    const struct left_token *left;
+    for (left = journal->left; left != NULL; left = left->next)
+        if (strcmp(left->user, wanted->user) == 0 && strcmp(left->id.text, wanted->id.text) == 0)
+            return 1;
+    return 0;
+}
+
+/* It had not come to the disk. Now it does, and goes from its slot when its session is over. */
+static void on_slot(void *data, const void *key, size_t key_length, const void *value,
+                    size_t length)
+{
+    struct reading *reading = data;
+    struct left_token *left = read_row(reading->journal, key, key_length, value, length);
+
+    if (left == NULL || is_known(reading->journal, left)) {
+        slots_drop(reading->journal->slots, key, key_length);
+        left_token_free(&left);
+        return;
+    }
+    durable_put(reading->batch, DURABLE_SESSIONS, key, key_length, value, length);
+    left->next = reading->journal->left;
+    reading->journal->left = left;
+}
+
 static int read_rows(struct journal *journal)
 {
     struct reading reading = {journal, durable_batch_new()};
     int rc = durable_walk(journal->durable, DURABLE_SESSIONS, on_row, &reading);
 
+    slots_walk(journal->slots, on_slot, &reading);
+
     if (journal->unreadable > 0)
         log_write(LOG_LEVEL_ERROR, "sessionJournalUnreadable",
                   "Tokens that a crash has left cannot be read; their sessions end by themselves",
                   LOG_I("tokens", (int64_t)journal->unreadable));
-    durable_submit(journal->durable, reading.unreadable, NULL, NULL, NULL);
+    durable_submit(journal->durable, reading.batch, NULL, NULL, NULL);
     return rc;
 }
 
@@ -300,6 +334,7 @@ int sessions_open_journal(struct sessions *sessions, struct durable *durable, co
     if (journal == NULL)
         return CG_E_NOMEM;
     journal->durable = durable;
+    journal->slots = slots_open(directory);
     if ((rc = open_key(journal, directory, error, error_size)) == CG_OK &&
         (rc = read_rows(journal)) != CG_OK)
         snprintf(error, error_size, "the tokens' journal: %s", cg_error_name(rc));
@@ -316,7 +351,7 @@ void session_set_note(struct session *session, json_t *note)
     if (session->token != NULL)
         journal_put(session->all,
                     &(struct journal_entry){session->user, session->domain, session->token,
-                                            session->note, &session->row},
+                                            session->note, &session->row, session->all->endpoint},
                     NULL, NULL);
 }
 
@@ -331,6 +366,8 @@ void journal_free(struct journal **journal)
 {
     if (*journal != NULL)
         explicit_bzero((*journal)->key, KEY_BYTES);
+    if (*journal != NULL)
+        slots_close(&(*journal)->slots);
     free(*journal);
     *journal = NULL;
 }
@@ -351,23 +388,58 @@ static int make_id(struct journal_id *id)
     return CG_OK;
 }
 
-static int put_row(const struct journal *journal, struct durable_batch *batch,
-                   const struct journal_entry *entry)
+static const char *endpoint_name(const struct sessions *sessions, unsigned endpoint)
 {
-    json_t *row = json_pack("{s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token", entry->token,
+    return sessions->config->upstream.endpoints[endpoint].name;
+}
+
+/* One row on its way to the disk. */
+struct writing {
+    struct sessions *all;
+    char key[ROW_KEY_BYTES];
+    size_t key_length;
+    void (*on_done)(struct message *);
+    void *data;
+};
+
+static void on_written(struct message *message)
+{
+    struct durable_done *done = (struct durable_done *)message;
+    struct writing *writing = done->data;
+
+    if (done->rc == CG_OK)
+        slots_drop(writing->all->journal->slots, writing->key, writing->key_length);
+    done->data = writing->data;
+    if (writing->on_done != NULL)
+        writing->on_done(message);
+    else
+        free(done);
+    free(writing);
+}
+
+static int put_row(struct writing *writing, struct durable_batch *batch,
+                   const struct journal_entry *entry, int is_new)
+{
+    const struct journal *journal = writing->all->journal;
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token",
+                            entry->token, "endpoint", endpoint_name(writing->all, entry->endpoint),
                             "since", (json_int_t)clock_unix_ms(), "note", entry->note);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
-    char key[ROW_KEY_BYTES];
-    size_t key_length = row_key(key, entry->user, entry->id);
-    size_t length = text != NULL ? strlen(text) : 0;
-    uint8_t *sealed = malloc(HEADER_BYTES + length + TAG_BYTES);
+    size_t length = text != NULL ? strlen(text) : 0,
+           sealed_length = HEADER_BYTES + length + TAG_BYTES;
+    uint8_t *sealed = malloc(sealed_length);
     int rc = CG_E_LIMIT;
 
     if (row == NULL || text == NULL || sealed == NULL)
         abort();
-    if (key_length > 0 && (rc = seal(journal->key, key, key_length, text, sealed)) == CG_OK)
-        durable_put(batch, DURABLE_SESSIONS, key, key_length, sealed,
-                    HEADER_BYTES + length + TAG_BYTES);
+    writing->key_length = row_key(writing->key, entry->user, entry->id);
+    if (writing->key_length > 0 &&
+        (rc = seal(journal->key, writing->key, writing->key_length, text, sealed)) == CG_OK) {
+        if (is_new)
+            slots_put(journal->slots, writing->key, writing->key_length, sealed, sealed_length);
+        durable_put(batch, DURABLE_SESSIONS, writing->key, writing->key_length, sealed,
+                    sealed_length);
+    }
     free(sealed);
     wipe_row(row, text, length);
     return rc;
@@ -376,19 +448,25 @@ static int put_row(const struct journal *journal, struct durable_batch *batch,
 void journal_put(struct sessions *sessions, const struct journal_entry *entry,
                  void (*on_done)(struct message *), void *data)
 {
+    int is_new = entry->id->text[0] == '\0', rc;
     struct durable_batch *batch;
-    int rc;
+    struct writing *writing;
 
     if (sessions->journal == NULL)
         return;
+    if ((writing = calloc(1, sizeof(*writing))) == NULL)
+        abort();
+    writing->all = sessions;
+    writing->on_done = on_done;
+    writing->data = data;
     batch = durable_batch_new();
     if ((rc = make_id(entry->id)) != CG_OK ||
-        (rc = put_row(sessions->journal, batch, entry)) != CG_OK)
+        (rc = put_row(writing, batch, entry, is_new)) != CG_OK)
         log_write(LOG_LEVEL_ERROR, "sessionNotJournalled",
                   "A crash would leave this session at the contact centre",
                   LOG_S("user", entry->user), LOG_S("reason", cg_error_name(rc)));
-    durable_submit(sessions->journal->durable, batch,
-                   on_done != NULL ? &sessions->loop->mailbox : NULL, on_done, data);
+    durable_submit(sessions->journal->durable, batch, &sessions->loop->mailbox, on_written,
+                   writing);
 }
 
 void journal_strike(struct sessions *sessions, const char *user, struct journal_id *id)
@@ -399,6 +477,7 @@ void journal_strike(struct sessions *sessions, const char *user, struct journal_
 
     if (sessions->journal == NULL || id->text[0] == '\0' || (length = row_key(key, user, id)) == 0)
         return;
+    slots_drop(sessions->journal->slots, key, length);
     batch = durable_batch_new();
     durable_delete(batch, DURABLE_SESSIONS, key, length);
     durable_submit(sessions->journal->durable, batch, NULL, NULL, NULL);
@@ -413,6 +492,7 @@ struct left_token *journal_take(struct sessions *sessions, const char *user, con
 
     for (at = &sessions->left; *at != NULL; at = &(*at)->next)
         if (strcmp((*at)->user, user) == 0 &&
+            strcmp((*at)->endpoint, endpoint_name(sessions, sessions->endpoint)) == 0 &&
             (domain == NULL || strcasecmp((*at)->domain, domain) == 0) &&
             (best == NULL || (*at)->since_ms > (*best)->since_ms))
             best = at;
@@ -437,9 +517,18 @@ void session_adopt(struct session *session, struct left_token *left)
 
 static void depart(struct sessions *sessions, struct left_token *left)
 {
-    sessions_depart(sessions,
-                    &(struct departing_token){left->user, left->domain, left->token, &left->id},
-                    DEPARTURE_LEFT);
+    unsigned endpoint;
+
+    for (endpoint = 0; endpoint < sessions->num_endpoints; ++endpoint)
+        if (strcmp(endpoint_name(sessions, endpoint), left->endpoint) == 0)
+            break;
+    if (endpoint ==
+        sessions->num_endpoints) /* it is not configured any more: nobody can be asked */
+        journal_strike(sessions, left->user, &left->id);
+    else
+        sessions_depart_from(
+            sessions, &(struct departing_token){left->user, left->domain, left->token, &left->id},
+            DEPARTURE_LEFT, endpoint);
 }
 
 struct session *sessions_take_up(struct sessions *sessions, uint32_t number, const char *user)

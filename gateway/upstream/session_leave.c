@@ -119,7 +119,7 @@ static struct departure *new_departure(struct sessions *sessions,
     if (departure->row.text[0] == '\0')
         journal_put(sessions,
                     &(struct journal_entry){token->user, token->domain, token->token, NULL,
-                                            &departure->row},
+                                            &departure->row, endpoint},
                     NULL, NULL);
     return departure;
 }

@@ -76,21 +76,23 @@ static unsigned cap(const struct sessions *sessions)
 /*
  * A login reaches the server at some moment between its start and its end, since it may wait for a connection. So what is under way
  * and what has ended within the last second are fewer than the cap when one more begins: then no second at the server has more. The
- * 5 ms keep the promise on its clock, too. Negative: not before one has ended.
+ * 5 ms keep the promise on its clock, too. And evenly: what is on its way when the process is killed is lost to the journal, so as
+ * little as possible is at any time. Negative: not before one has ended.
  */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
     unsigned most = cap(sessions), back;
-    int64_t then;
+    int64_t now = clock_monotonic_ms(), then, due, next;
 
     if (sessions->logins_in_flight >= most)
         return -1;
     back = most - (unsigned)sessions->logins_in_flight;
     then = sessions->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) %
                                 LOGINS_PER_SECOND_MAX];
-    if (then == 0 || (then += 1005 - clock_monotonic_ms()) < 0)
-        return 0;
-    return then;
+    due = then == 0 ? now : then + 1005;
+    next = sessions->login_started_ms == 0 ? now : sessions->login_started_ms + 1000 / most;
+    due = due > next ? due : next;
+    return due > now ? due - now : 0;
 }
 
 static void on_verified(struct message *message);
@@ -171,6 +173,7 @@ static void run_logins(struct sessions *sessions)
         if ((sessions->login_first = turn->next) == NULL)
             sessions->login_end = &sessions->login_first;
         turn->next = NULL;
+        sessions->login_started_ms = clock_monotonic_ms();
         turn->on_turn(turn);
     }
 }
@@ -259,6 +262,12 @@ static void came_up(struct session *session)
     sessions_settled(sessions, session->number);
 }
 
+static void log_logged_in(const struct session *session)
+{
+    log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
+              LOG_S("user", session->user), LOG_I("elapsedMs", session->login_ms));
+}
+
 struct arrival {
     struct session *session;
     unsigned generation;
@@ -279,8 +288,10 @@ static void on_journalled(struct message *message)
                   LOG_S("user", session->user), LOG_S("reason", cg_error_name(done->rc)));
     if (current)
         session->unjournalled = done->rc != CG_OK;
-    if (current && session->state == SESSION_CONNECTING)
+    if (current && session->state == SESSION_CONNECTING) {
+        log_logged_in(session);
         came_up(session);
+    }
     session_drop(session);
     free(arrival);
     free(done);
@@ -295,7 +306,7 @@ static void journal(struct session *session)
     *arrival = (struct arrival){session_hold(session), session->generation};
     journal_put(session->all,
                 &(struct journal_entry){session->user, session->domain, session->token,
-                                        session->note, &session->row},
+                                        session->note, &session->row, session->all->endpoint},
                 on_journalled, arrival);
 }
 
@@ -308,6 +319,7 @@ void session_arrive(struct session *session, const char *token)
     ++session->generation;
     session_prove_password(session);
     if (session->all->journal == NULL) {
+        log_logged_in(session);
         came_up(session);
         return;
     }
@@ -439,8 +451,7 @@ static void login_done(struct session *session, struct upstream_call *call)
                         &(struct departing_token){session->user, session->domain, token, NULL},
                         session->removed ? DEPARTURE_DISCARDED : DEPARTURE_END);
     } else if (token != NULL) {
-        log_write(LOG_LEVEL_INFO, "loggedIn", "Logged in to the contact centre",
-                  LOG_S("user", session->user), LOG_I("elapsedMs", call->elapsed_us / 1000));
+        session->login_ms = call->elapsed_us / 1000;
         session_arrive(session, token);
     } else if (!session->removed && !session->logging_off) {
         attempt_failed(session, call->rc == CG_OK ? CG_E_PROTOCOL : call->rc,

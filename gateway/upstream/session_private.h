@@ -33,6 +33,7 @@ struct journal_id {
 struct left_token {
     struct left_token *next;
     char *user, *domain, *token;
+    char *endpoint;   /* the name of the one that knows it */
     int64_t since_ms; /* Unix */
     json_t *note;     /* session_set_note's, or NULL */
     struct journal_id id;
@@ -118,6 +119,7 @@ struct session {
     struct timer retry, heartbeat;
     struct pending_call *waiting, **waiting_end;
     struct login_turn login;
+    int64_t login_ms; /* how long the last one took */
 };
 
 struct sessions {
@@ -139,6 +141,7 @@ struct sessions {
     /* pacing: when the last logins ended, a ring */
     int64_t login_ring[LOGINS_PER_SECOND_MAX];
     unsigned login_at;
+    int64_t login_started_ms; /* the last one */
     struct login_turn *login_first, **login_end;
     struct timer login_timer;
 
@@ -243,6 +246,7 @@ struct journal_entry {
     const char *user, *domain, *token;
     json_t *note;          /* may be NULL */
     struct journal_id *id; /* an empty one is filled in */
+    unsigned endpoint;     /* that knows the token */
 };
 /* `on_done` gets a struct durable_done. Without a journal: nothing, and nobody is told. */
 void journal_put(struct sessions *sessions, const struct journal_entry *entry,

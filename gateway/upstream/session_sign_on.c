@@ -197,7 +197,7 @@ static void depart_from(struct sign_on_line *line, const char *token, unsigned e
 }
 
 /* The password is right. What it gave is the session's, if that has none; then the line finds a session that takes the password. */
-static int take_in(struct sign_on_line *line, const char *token)
+static int take_in(struct sign_on_line *line, const char *token, int64_t login_ms)
 {
     struct sessions *sessions = line->all;
     struct session *session = sessions_find(sessions, line->number);
@@ -218,6 +218,7 @@ static int take_in(struct sign_on_line *line, const char *token)
         return rc;
     }
     session_prove_password(session);
+    session->login_ms = login_ms;
     session_arrive(session, token);
     return CG_OK;
 }
@@ -242,7 +243,7 @@ static void on_tried(struct message *message)
     if (token != NULL && sessions->ending)
         depart(line, token, DEPARTURE_END);
     else if (token != NULL)
-        outcome.rc = take_in(line, token);
+        outcome.rc = take_in(line, token, call->elapsed_us / 1000);
     else if (login_is_denied(call->rc, &call->fault))
         outcome = (struct sign_on_outcome){.rc = CG_E_DENIED,
                                            .fault = call->rc == CG_E_FAULT ? &call->fault : NULL};

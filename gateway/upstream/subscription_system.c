@@ -9,7 +9,7 @@
 
 #define SLACK_MS 5000 /* an announcement this long after the announced end is of another one */
 
-#define SHORT_MS 10000 /* less is too little for a call and another try */
+#define SHORT_MS 2000 /* less is too little for a call and another try */
 
 struct announcement {
     const char *stamp;

@@ -1,8 +1,8 @@
 /*
  * Upstream sessions: one per CCT user, shared by all clients of that user. The owner's thread only, but for the views.
  *
- * Life of a session. It exists because the configuration names it. LogIn is paced (never more than upstream.loginsPerSecond
- * in any second, over all sessions) and single-flight: every call that needs the session meanwhile waits for that one login.
+ * Life of a session. It exists because the configuration names it, or because its user signed on. LogIn is paced (evenly, never more than upstream.loginsPerSecond
+ * in any second, over all sessions and sign-ons) and single-flight: every call that needs the session meanwhile waits for that one login.
  * A failure backs off exponentially with jitter; until the next attempt calls are answered at once with the reason. A refused connection takes the
  * endpoint down: all its sessions turn stale at once, and one probe at a time, not one per session, finds out when it is back;
  * then each session proves its token by a real call or logs in anew. When a call is told that the session does not exist
@@ -134,8 +134,8 @@ void sessions_sign_on(struct sessions *sessions, uint32_t number, const char *us
 
 /*
  * Whoever needs a session that the configuration does not name, attaches to it: a bearer that was signed on, one a restart has found
- * again. While nobody does for session.lingerMs, its heartbeat has stopped, and it is logged off and removed (settings.on_removed). Configured
- * sessions do not mind. session_attach cancels the lingering.
+ * again. When nobody has for session.lingerMs, its heartbeat stops: it is logged off and removed (settings.on_removed). Configured
+ * sessions do not mind. session_attach cancels the lingering. An attachment goes over to the session that takes this one's place.
  */
 void session_attach(struct session *session);
 void session_detach(struct session *session);

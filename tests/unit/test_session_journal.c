@@ -164,10 +164,18 @@ static void wait_up(uint32_t number)
                session_is_up(sessions_find(w.sessions, number)));
 }
 
+/* The process is killed before they are on the disk. */
+static void lose_waiting(void)
+{
+    disk.full = 1;
+    disk_commit();
+    turn();
+    disk.full = 0;
+}
+
 /* What is not on the disk is lost, and so is every answer under way. */
 static void crash(void)
 {
-    disk.num_waiting = 0;
     sessions_detach(w.sessions);
     turn();
     sessions_free(&w.sessions);
@@ -203,6 +211,65 @@ static void test_a_token_is_on_the_disk_before_the_session_is_up(void **state)
     assert_false(on_disk("token"));
     sessions_remove(w.sessions, 7);
     EVENTUALLY(centre_sessions() == 0 && disk.num_rows == 0);
+}
+
+static void test_a_token_outlives_the_process_before_it_is_on_the_disk(void **state)
+{
+    char *path = support_format("%s/session.slots", folder), *content;
+    size_t length;
+
+    (void)state;
+    disk.held = 1;
+    assert_int_equal(configure_agent(7, "right"), CG_OK);
+    turn();
+    assert_int_equal(centre_sessions(), 1);
+    assert_int_equal(disk.num_rows, 0);
+    content = support_read(path, &length);
+    assert_non_null(memmem(content, length, "agent7", 6));
+    assert_null(memmem(content, length, "token", 5));
+    free(content);
+    lose_waiting();
+    crash();
+    assert_int_equal(disk.num_rows, 1); /* now it is */
+    assert_int_equal(configure_agent(7, "right"), CG_OK);
+    wait_up(7);
+    assert_int_equal(centre.logins, 1);
+    assert_int_equal(w.sessions->adoptions, 1);
+    sessions_remove(w.sessions, 7);
+    EVENTUALLY(centre_sessions() == 0 && disk.num_rows == 0);
+    content = support_read(path, &length);
+    assert_null(memmem(content, length, "agent7", 6));
+    free(content);
+    crash();
+    assert_null(sessions_take_up(w.sessions, 7, "agent7"));
+    free(path);
+}
+
+static void test_a_torn_slot_is_nothing(void **state)
+{
+    char *path = support_format("%s/session.slots", folder), *content;
+    size_t length, i;
+    FILE *file;
+
+    (void)state;
+    content = support_read(path, &length);
+    assert_int_equal(length, 256 * 1024);
+    for (i = 0; i < length; ++i)
+        content[i] = (char)(i * 2654435761u >> 13);
+    content[0] = 60; /* a key and a value that would fit */
+    content[1] = content[3] = 0;
+    content[2] = 120;
+    sessions_free(&w.sessions);
+    assert_non_null(file = fopen(path, "w"));
+    assert_int_equal(fwrite(content, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+    make_sessions();
+    open_journal();
+    assert_null(w.sessions->left);
+    assert_int_equal(configure_agent(7, "right"), CG_OK);
+    wait_up(7);
+    free(content);
+    free(path);
 }
 
 static void test_a_disk_that_refuses_stops_no_session(void **state)
@@ -455,6 +522,8 @@ int main(void)
 #define WITH_DISK(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         WITH_DISK(test_a_token_is_on_the_disk_before_the_session_is_up),
+        WITH_DISK(test_a_token_outlives_the_process_before_it_is_on_the_disk),
+        WITH_DISK(test_a_torn_slot_is_nothing),
         WITH_DISK(test_a_disk_that_refuses_stops_no_session),
         WITH_DISK(test_a_live_session_is_adopted),
         WITH_DISK(test_a_dead_one_is_logged_in_anew),
