@@ -65,7 +65,7 @@ TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan tsan crash soak fuzz fuzzers clean help FORCE
+.PHONY: all build run test tests-of-variant bench bench-events bench-hostile benches lint format-check format asan tsan crash storm soak fuzz fuzzers clean help FORCE
 all: build
 
 build: $(OUT)/cctgate $(OUT)/cctsim ## compile the gateway and the simulator of VARIANT (the default target)
@@ -107,6 +107,11 @@ bench-events: ## the part of bench that measures events, with 1,000 WebSocket cl
 bench-hostile: ## what slow, silent and malicious clients cost the others
 	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
 	@OUT=$(BUILD)/release tests/bench/run.sh --hostile
+
+storm: ## lose 1,000 sessions at once, with 3,000 dashboards and commands (STORM: options of tests/integration/storm.py)
+	@deploy/install-deps.sh test
+	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
+	@CCTGATE=$(BUILD)/release/cctgate CCTSIM=$(BUILD)/release/cctsim python3 tests/integration/storm.py $(STORM)
 
 benches: $(BENCHES)
 

@@ -42,6 +42,13 @@
         .pattern = "^[0-9A-Fa-f.:]+$", .expected = "a numeric IPv4 or IPv6 address",               \
         .check = config_is_address, .fallback = value, __VA_ARGS__                                 \
     }
+#define OPERATION(key, value, ...)                                                                 \
+    {                                                                                              \
+        .name = key, .kind = CONFIG_STRING, .minimum = 3, .maximum = CG_ID_BYTES_MAX,              \
+        .pattern = "^[A-Za-z0-9_]+\\.[A-Za-z0-9_]+$",                                              \
+        .expected = "an operation such as \"UserService.Subscribe\"", .fallback = value,           \
+        __VA_ARGS__                                                                                \
+    }
 #define CHOICE(key, names, value, ...)                                                             \
     {                                                                                              \
         .name = key, .kind = CONFIG_CHOICE, .choices = names, .fallback = value, __VA_ARGS__       \
@@ -131,6 +138,12 @@ static const struct config_row upstream_tls[] = {
     PATH("certificateFile", AT(upstream.tls.certificate_file), READABLE),
     PATH("keyFile", AT(upstream.tls.key_file), READABLE), END};
 
+static const struct config_row ha_listener[] = {
+    OPERATION("start", "\"UserService.StartHASwitchEventListener\"",
+              AT(upstream.ha_listener.start)),
+    OPERATION("stop", "\"UserService.StopHASwitchEventListener\"", AT(upstream.ha_listener.stop)),
+    END};
+
 static const struct config_row upstream[] = {
     OBJECTS("endpoints", endpoints, 1, CONFIG_ENDPOINT_MAX, NULL,
             ITEMS(struct config, upstream.endpoints, upstream.num_endpoints), REQUIRED),
@@ -143,6 +156,8 @@ static const struct config_row upstream[] = {
     INTEGER("loginsPerSecond", 1, 10000, "25", AT(upstream.logins_per_second)),
     MILLISECONDS("reconcileMs", 100, DAY_MS, "300000", AT(upstream.reconcile_ms)),
     MILLISECONDS("rgnAfterMs", 0, DAY_MS, "0", AT(upstream.rgn_after_ms)),
+    MILLISECONDS("pollMs", 0, HOUR_MS, "5000", AT(upstream.poll_ms)),
+    OBJECT("haListener", ha_listener, "{}"),
     MILLISECONDS("leaseMs", 1000, 7 * DAY_MS, "3600000", AT(upstream.lease_ms)),
     CHOICE("subscription", subscriptions, "\"producer\"", AT(upstream.subscription)),
     OBJECT("tls", upstream_tls, NULL),

@@ -160,7 +160,8 @@ json_t *owner_describe_sessions(struct owner *owner, const struct owner_query *q
     if (owner->subscriptions != NULL)
         add_subscriptions(owner, items);
     free(numbers);
-    return json_pack("{s:o}", "items", items != NULL ? items : json_array());
+    return json_pack("{s:o, s:o}", "items", items != NULL ? items : json_array(), "endpoints",
+                     sessions_describe_endpoints(owner->sessions));
 }
 
 static void reason(json_t *reasons, int applies, const char *text)
@@ -178,21 +179,24 @@ json_t *owner_describe_readiness(struct owner *owner, const struct owner_query *
 {
     struct sessions_summary sessions;
     json_t *reasons = json_array();
+    char away[CG_ID_BYTES_MAX + 128];
     int ready;
 
     (void)query;
     sessions_summarise(owner->sessions, &sessions, is_unread, owner);
-    reason(reasons, sessions.endpoint_down,
-           "the contact centre refuses connections; answers are stale");
+    snprintf(away, sizeof(away), "the contact centre cannot be reached at `%s`; answers are stale",
+             sessions.endpoint);
+    reason(reasons, sessions.endpoint_down, away);
     reason(reasons, sessions.attempted < sessions.total, "sessions are still logging in");
     reason(reasons, sessions.total > 0 && sessions.attempted == sessions.total && sessions.up == 0,
            "no session is up");
     reason(reasons, sessions.unread > 0, "the lists of sessions are still being read");
     ready = json_array_size(reasons) == 0;
     reason(reasons, sessions.denied > 0, "sessions were denied: see /v1/sessions");
-    return json_pack("{s:s, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady",
-                     "reasons", reasons, "sessions", "total", (json_int_t)sessions.total, "up",
-                     (json_int_t)sessions.up, "denied", (json_int_t)sessions.denied);
+    return json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:I}}", "status", ready ? "ready" : "notReady",
+                     "reasons", reasons, "endpoints", sessions_describe_endpoints(owner->sessions),
+                     "sessions", "total", (json_int_t)sessions.total, "up", (json_int_t)sessions.up,
+                     "denied", (json_int_t)sessions.denied);
 }
 
 #define I(value) ((json_int_t)(value))
@@ -220,10 +224,12 @@ static void describe_events(struct owner *owner, json_t *metrics)
     subscriptions_get_stats(owner->subscriptions, &s);
     consumer_get_stats(owner->consumer, &c);
     more = json_pack(
-        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I, "
+        "s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
         "subscriptions_active", I(s.active), "subscribes_total", I(s.subscribes), "renewals_total",
         I(s.renewals), "unsubscribes_total", I(s.unsubscribes), "subscription_failures_total",
-        I(s.failures), //
+        I(s.failures), "subscriptions_kept_total", I(s.kept), "switch_listeners_total",
+        I(s.ha_listeners), "switch_notices_total", I(s.ha_notices), //
         "notifies_total", I(s.notifies), "notify_messages_total", I(s.messages),
         "notify_undecodable_total", I(s.undecodable), "notify_unknown_total", I(s.unknown),
         "notify_retired_total", I(s.retired), "notify_foreign_session_total", I(s.foreign_session),
@@ -248,15 +254,15 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     sessions_summarise(owner->sessions, &s, NULL, NULL);
     model_get_stats(owner->model, &m);
     store_get_stats(owner->store, &t);
-    upstream_get_stats(owner->upstream, 0, &u);
+    owner_sum_upstream(owner, &u);
     metrics = json_pack(
-        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
+        "{s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, s:I,s:I,s:I,s:I,s:I, "
         "s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
         "sessions", I(s.total), "sessions_signed_on", I(s.signed_on), "sessions_leaving",
         I(s.leaving), "sessions_up", I(s.up), "sessions_denied", I(s.denied), //
         "session_logins_total", I(s.logins), "session_login_failures_total", I(s.login_failures),
         "session_losses_total", I(s.losses), "session_heartbeats_total", I(s.heartbeats),
-        "session_adoptions_total", I(s.adoptions), //
+        "session_adoptions_total", I(s.adoptions), "session_failovers_total", I(s.moves), //
         "fetches_total", I(m.fetches), "fetches_collapsed_total", I(m.collapsed),
         "fetch_failures_total", I(m.failures), "fetch_calls_total", I(m.calls),
         "fetches_in_progress", I(m.fetching), //
@@ -272,6 +278,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     owner_describe_load(owner, metrics);
     owner_describe_access(owner, metrics);
     describe_events(owner, metrics);
+    json_object_set_new(metrics, "endpoints", owner_describe_endpoints(owner));
     return metrics;
 }
 #undef I
@@ -533,26 +540,35 @@ static void on_upstream_gone(struct message *message)
 {
     struct owner *owner = ((struct upstream_notice *)message)->data;
 
-    free(message);
     if (owner->sessions != NULL)
-        sessions_endpoint_refused(owner->sessions);
+        sessions_endpoint_refused(owner->sessions, ((struct upstream_notice *)message)->endpoint);
+    free(message);
 }
 
 static int start_upstream(struct owner *owner, char *error, size_t error_size)
 {
     const struct config *config = owner->config;
-    struct upstream_endpoint endpoint = {0};
+    size_t count = config->upstream.num_endpoints, i;
+    struct upstream_endpoint *endpoints = calloc(count, sizeof(*endpoints));
+    int rc;
 
-    endpoint.name = config_campus(config)->name;
-    endpoint.url = config_campus(config)->url;
-    endpoint.tls.ca_file = config->upstream.tls.ca_file;
-    endpoint.tls.certificate_file = config->upstream.tls.certificate_file;
-    endpoint.tls.key_file = config->upstream.tls.key_file;
-    endpoint.max_concurrent = config->upstream.max_concurrent;
-    endpoint.connect_timeout_ms = config->upstream.connect_timeout_ms;
-    endpoint.timeout_ms = config->upstream.timeout_ms;
-    endpoint.watcher = (struct upstream_watcher){&owner->loop.mailbox, on_upstream_gone, owner};
-    return upstream_start(&owner->upstream, &endpoint, 1, error, error_size);
+    if (endpoints == NULL)
+        return CG_E_NOMEM;
+    for (i = 0; i < count; ++i) {
+        endpoints[i].name = config->upstream.endpoints[i].name;
+        endpoints[i].url = config->upstream.endpoints[i].url;
+        endpoints[i].tls.ca_file = config->upstream.tls.ca_file;
+        endpoints[i].tls.certificate_file = config->upstream.tls.certificate_file;
+        endpoints[i].tls.key_file = config->upstream.tls.key_file;
+        endpoints[i].max_concurrent = config->upstream.max_concurrent;
+        endpoints[i].connect_timeout_ms = config->upstream.connect_timeout_ms;
+        endpoints[i].timeout_ms = config->upstream.timeout_ms;
+        endpoints[i].watcher =
+            (struct upstream_watcher){&owner->loop.mailbox, on_upstream_gone, owner};
+    }
+    rc = upstream_start(&owner->upstream, endpoints, count, error, error_size);
+    free(endpoints);
+    return rc;
 }
 
 static int build(struct owner *owner, char *error, size_t error_size)
@@ -563,6 +579,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                          .on_up = on_session_up,
                                          .on_down = on_session_down,
                                          .on_parting = on_session_parting,
+                                         .on_elsewhere = owner_on_elsewhere,
                                          .on_removed = on_session_removed,
                                          .on_renewed = on_session_renewed,
                                          .data = owner};
@@ -584,6 +601,8 @@ static int build(struct owner *owner, char *error, size_t error_size)
         return rc;
     model_set_sessions(owner->model, owner->sessions);
     if ((rc = owner_make_commands(owner, error, error_size)) != CG_OK)
+        return rc;
+    if ((rc = owner_recall_endpoint(owner, error, error_size)) != CG_OK)
         return rc;
     if ((rc = sessions_open_journal(owner->sessions, owner->durable, owner->config->data.directory,
                                     error, error_size)) != CG_OK)

@@ -26,6 +26,7 @@ struct owner {
     struct durable *durable;
     struct control *control;
     struct commands *commands;
+    unsigned wanted_endpoint; /* that the last failover asked for */
     struct sign_ons *sign_ons;
     struct keyring *keyring;
     struct timer keys_due;
@@ -59,5 +60,10 @@ int owner_publish_access(struct owner *owner);
 /* Nothing else of the owner is there any more. */
 void owner_end_access(struct owner *owner);
 void owner_describe_access(struct owner *owner, json_t *metrics);
+/* owner_failover.c: which endpoint is in use, over restarts. After owner_make_commands, before there are sessions. */
+int owner_recall_endpoint(struct owner *owner, char *error, size_t error_size);
+void owner_on_elsewhere(void *data, unsigned endpoint);
+void owner_sum_upstream(struct owner *owner, struct upstream_stats *sum);
+json_t *owner_describe_endpoints(struct owner *owner); /* with their counters: for metrics */
 
 #endif

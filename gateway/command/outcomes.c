@@ -4,7 +4,8 @@
  * Life of a key. The first command that brings it is written down as begun before it goes on; so a process that dies knows afterwards that it
  * may have acted, and says "unknown" rather than act again. Its outcome is written down with its audit entry. Others with the key and the
  * same body meanwhile wait for it, later ones are told it again; another body is refused. A command that never went upstream leaves its
- * key free: nothing was done that could be done twice.
+ * key free: nothing was done that could be done twice. So does one that was turned away there for want of a session, with a time to
+ * try again: who does that under the same key is to get it done, and not to be told of the outage for a day.
  *
  * Keys belong to an application. Neither they nor bodies are kept: only digests under a secret of this installation, for a body may hold digits
  * that a plain digest would give away.
@@ -364,6 +365,12 @@ static void begin_anew(struct outcome_entry *entry, struct execution *first)
     write_begun(first, entry->go_on);
 }
 
+/* Half of a command is none of these: it has another status. */
+static int is_to_be_tried_again(const struct command *command)
+{
+    return command->status == 503 && command->retry_after_s > 0;
+}
+
 void outcomes_end(struct execution *execution, struct durable_batch *batch)
 {
     struct outcome_entry *entry = execution->entry;
@@ -371,7 +378,8 @@ void outcomes_end(struct execution *execution, struct durable_batch *batch)
 
     if (entry == NULL)
         return;
-    entry->forget = execution->outcome == OUTCOME_NOT_DONE && !execution->called;
+    entry->forget = execution->outcome == OUTCOME_NOT_DONE &&
+                    (!execution->called || is_to_be_tried_again(execution->command));
     entry->status = command->status;
     entry->is_problem = command->is_problem;
     entry->answer = json_deep_copy(command->answer); /* which another thread is about to have */

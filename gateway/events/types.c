@@ -5,7 +5,7 @@
 
 /* clang-format off */
 #define SESSION_SCHEMA \
-    "{\"type\":\"object\",\"required\":[\"user\",\"state\"],\"properties\":{\"user\":{\"type\":\"string\"},\"state\":{\"type\":\"string\",\"enum\":[\"live\",\"resynced\",\"stale\"]},\"reason\":{\"type\":\"string\"}}}"
+    "{\"type\":\"object\",\"required\":[\"user\",\"state\"],\"properties\":{\"user\":{\"type\":\"string\"},\"state\":{\"type\":\"string\",\"enum\":[\"live\",\"resynced\",\"stale\"]},\"reason\":{\"type\":\"string\"},\"endpoint\":{\"type\":\"string\"}}}"
 const struct event_type_row event_types[EVENT_TYPES] = {
     [EVENT_CONNECTION_STATE] = {"cct.connection.state", "CONNECTION_STATE", 0, "A leg of a call changed its state", NULL},
     [EVENT_TERMINAL_CONNECTION_STATE] = {"cct.terminalConnection.state", "TERMINAL_CONNECTION_STATE", 0, "A leg at a terminal changed its state", NULL},

@@ -173,8 +173,11 @@ struct pending_event *notice_about_user(struct model *model, enum event_type typ
 
 void notice_session(struct model *model, uint32_t user, const char *state, const char *why)
 {
-    json_t *data = json_pack("{s:s, s:s, s:s*}", "user", user_name(model, user), "state", state,
-                             "reason", why);
+    const struct session *session =
+        model->sessions != NULL ? sessions_find(model->sessions, user) : NULL;
+    json_t *data = json_pack("{s:s, s:s, s:s*, s:s*}", "user", user_name(model, user), "state",
+                             state, "reason", why, "endpoint",
+                             session != NULL ? session_endpoint(session) : NULL);
     json_t *copy = json_copy(data);
 
     notice_about_user(model, EVENT_GATEWAY_SESSION, user, data);

@@ -263,6 +263,22 @@ static json_t *sign_off_of(const struct route *route)
                      openapi_security(route_roles(route, "DELETE")), "responses", responses);
 }
 
+static json_t *failover_of(const struct route *route)
+{
+    static const int problems[] = {400, 401, 403, 413, 415, 503, 0};
+    json_t *responses = json_object();
+
+    json_object_set_new(responses, "200",
+                        openapi_response("Where the sessions log in from now on", "CacheControl",
+                                         "application/json", SCHEMA("FailoverResult"), NULL));
+    openapi_add_problems(responses, problems);
+    return json_pack("{s:s, s:s, s:[s], s:o, s:o, s:{s:b, s:{s:{s:{s:s}}}}}", "operationId",
+                     "failover", "summary", route->summary, "tags", "Gateway", "security",
+                     openapi_security(route->roles), "responses", responses, "requestBody",
+                     "required", 1, "content", "application/json", "schema", "$ref",
+                     "#/components/schemas/Failover");
+}
+
 /* ---- the document ---- */
 
 static json_t *make_paths(json_t *schemas, const struct contract *contract)
@@ -278,6 +294,8 @@ static json_t *make_paths(json_t *schemas, const struct contract *contract)
             openapi_put(paths, routes[i].path, "DELETE", sign_off_of(&routes[i]));
         } else if (routes[i].handler == post_ticket)
             openapi_put(paths, routes[i].path, "POST", ticket_of(&routes[i]));
+        else if (routes[i].handler == post_failover)
+            openapi_put(paths, routes[i].path, "POST", failover_of(&routes[i]));
     }
     openapi_add_commands(paths);
     openapi_add_services(paths, schemas, contract);

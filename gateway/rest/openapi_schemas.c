@@ -121,8 +121,14 @@ static const struct {
         "'user':" TEXT ",'command':" TEXT ",'object':" TEXT ",'service':" TEXT ",'operation':" TEXT ",'outcome':" REF("Outcome") ",'problem':" TEXT ",'fault':" TEXT ",'address':" TEXT ",'fence':" INT "}}", NULL},
     {"Audit", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("AuditEntry")) ",'next':{'type':['integer','null']}}}", NULL},
     {"Session",
-        "{'type':'object','required':['user','state'],'properties':{'user':" TEXT ",'domain':" TEXT ",'state':" TEXT ",'since':" REF("Time") ",'staleSince':" REF("Time") ",'subscription':{}}}", NULL},
-    {"Sessions", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("Session")) "}}", NULL},
+        "{'type':'object','required':['user','state'],'properties':{'user':" TEXT ",'domain':" TEXT ",'state':" TEXT ",'since':" REF("Time") ",'staleSince':" REF("Time") ",'endpoint':" TEXT ",'subscription':{}}}", NULL},
+    {"Endpoint",
+        "{'type':'object','required':['name','role','current','breaker'],'properties':{'name':" TEXT ",'role':{'type':'string','enum':['campus','rgn']},'current':{'type':'boolean','description':'In use'},"
+        "'breaker':{'type':'string','enum':['closed','open','halfOpen'],'description':'Of one that is not in use: as it was left'},'opened':" COUNT_ ",'downSince':" REF("Time") "}}", NULL},
+    {"Sessions", "{'type':'object','required':['items'],'properties':{'items':" LIST(REF("Session")) ",'endpoints':" LIST(REF("Endpoint")) "}}", NULL},
+    {"Failover", "{'type':'object','required':['endpoint'],'additionalProperties':false,'properties':{'endpoint':{'type':'string','minLength':1,'maxLength':256,'description':'A name of upstream.endpoints, or a role: the first of it'},"
+        "'reason':{'type':'string','minLength':1,'maxLength':200,'description':'For the audit log'}}}", NULL},
+    {"FailoverResult", "{'type':'object','required':['endpoint','role','changed'],'properties':{'endpoint':" TEXT ",'role':{'type':'string','enum':['campus','rgn']},'changed':{'type':'boolean','description':'false: it was in use already'}}}", NULL},
     {"CapacityLevel", "{'type':'string','enum':['ok','warning','exhausted'],'description':'warning: within 15% of the limit'}", NULL},
     {"Gauge", "{'type':'object','required':['value','limit','warningAt','level'],'properties':{'value':" COUNT_ ",'limit':" COUNT_ ",'warningAt':" COUNT_ ",'percent':" COUNT_ ",'level':" REF("CapacityLevel") "}}", NULL},
     {"SignOn",
@@ -145,7 +151,7 @@ static const struct {
     {"Ticket", "{'type':'object','required':['ticket'],'properties':{'ticket':" TEXT ",'expiresAt':" REF("Time") "}}", NULL},
     {"Health", "{'type':'object','required':['status'],'properties':{'status':" OPEN("'ok','ownerSilent'") ",'version':" TEXT "}}", "{'status':'ok','version':'1.0.0'}"},
     {"Readiness",
-        "{'type':'object','required':['status','reasons'],'properties':{'status':" OPEN("'ready','notReady'") ",'reasons':" REF("Names") ",'sessions':{'type':'object','properties':{'total':" COUNT_ ",'up':" COUNT_ ",'denied':" COUNT_ "}}}}",
+        "{'type':'object','required':['status','reasons'],'properties':{'status':" OPEN("'ready','notReady'") ",'reasons':" REF("Names") ",'endpoints':" LIST(REF("Endpoint")) ",'sessions':{'type':'object','properties':{'total':" COUNT_ ",'up':" COUNT_ ",'denied':" COUNT_ "}}}}",
         "{'status':'ready','reasons':[],'sessions':{'total':3,'up':3,'denied':0}}"},
     {"ProblemType", "{'type':'object','required':['type','title','status','meaning'],'properties':{'type':" TEXT ",'title':" TEXT ",'status':" INT ",'meaning':" TEXT "}}", NULL},
 

@@ -289,6 +289,9 @@ void post_command(struct request *request);
 /* control.c */
 void get_control(struct request *request);
 
+/* failover.c */
+void post_failover(struct request *request);
+
 /* audit.c */
 void get_audit(struct request *request);
 

@@ -37,6 +37,7 @@ static const struct route own_routes[] = {
     {"/v1/users", GET, READERS, RECORD_USER, 1, read_list, "The CCT users that the token may act for"},
     {"/v1/users/{user}", GET, READERS, RECORD_USER, 0, read_one, "A CCT user: what it owns, and its session; `me` where the token has one"},
     {"/v1/sessions", GET ", " POST ", DELETE", READERS, 0, TAKES_EMPTY_BODY, serve_sessions, "The upstream sessions of the token's users; all of them for an operator; POST signs a user on, DELETE off"},
+    {"/v1/sessions/failover", POST, ROLE_OPERATOR, 0, 0, post_failover, "Moves all sessions to another endpoint of the contact centre"},
     {"/v1/capacity", GET, READERS, 0, 0, get_capacity, "Agents and contacts per hour against the published limits"},
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
     {"/v1/services/{service}", GET, READERS, 0, 0, get_service, "A service's operations, with the JSON Schemas of what they take and give"},

@@ -120,6 +120,15 @@ static void to_time(json_t *object, const char *from, const char *to)
     json_object_del(object, from);
 }
 
+static void endpoint_times(json_t *result)
+{
+    json_t *endpoint;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "endpoints"), i, endpoint)
+        to_time(endpoint, "downSinceMs", "downSince");
+}
+
 static void answer_sessions(struct message *message)
 {
     json_t *result;
@@ -134,6 +143,7 @@ static void answer_sessions(struct message *message)
         to_time(item, "sinceMs", "since");
         to_time(item, "staleSinceMs", "staleSince");
     }
+    endpoint_times(result);
     respond_json(request, 200, result);
 }
 
@@ -163,6 +173,7 @@ static void answer_readiness(struct message *message)
 
     if (request == NULL)
         return;
+    endpoint_times(result);
     status = json_string_value(json_object_get(result, "status"));
     respond_json(request, status != NULL && strcmp(status, "ready") == 0 ? 200 : 503, result);
 }
@@ -229,12 +240,18 @@ static void print(struct text *text, const char *format, ...)
 }
 
 /* OpenMetrics: a counter's family is named without _total, its sample with it */
-static void metric(struct text *text, const char *name, uint64_t value)
+static void metric_type(struct text *text, const char *name)
 {
     size_t length = strlen(name);
     int counter = length > 6 && strcmp(name + length - 6, "_total") == 0;
-    print(text, "# TYPE cctgate_%.*s %s\ncctgate_%s %" PRIu64 "\n",
-          (int)(counter ? length - 6 : length), name, counter ? "counter" : "gauge", name, value);
+    print(text, "# TYPE cctgate_%.*s %s\n", (int)(counter ? length - 6 : length), name,
+          counter ? "counter" : "gauge");
+}
+
+static void metric(struct text *text, const char *name, uint64_t value)
+{
+    metric_type(text, name);
+    print(text, "cctgate_%s %" PRIu64 "\n", name, value);
 }
 
 static const struct {
@@ -266,6 +283,71 @@ static const struct {
     {"event_overruns_total", offsetof(struct front_counters, event_overruns)},
 };
 
+static const struct {
+    const char *name, *member;
+} endpoint_metrics[] = {
+    {"endpoint_breaker_opened_total", "opened"}, {"endpoint_calls_total", "calls"},
+    {"endpoint_failures_total", "failures"},     {"endpoint_faults_total", "faults"},
+    {"endpoint_connects_total", "connects"},     {"endpoint_calls_in_flight", "inFlight"},
+    {"endpoint_calls_queued", "queued"},
+};
+
+/* A label's value: what OpenMetrics wants escaped, is. */
+static void print_label(struct text *text, const char *value)
+{
+    for (; *value != '\0'; ++value)
+        if (*value == '\n')
+            print(text, "\\n");
+        else if (*value == '"' || *value == '\\')
+            print(text, "\\%c", *value);
+        else
+            print(text, "%c", *value);
+}
+
+static void endpoint_sample(struct text *text, const char *name, const json_t *endpoint,
+                            const char *more, uint64_t value)
+{
+    print(text, "cctgate_%s{endpoint=\"", name);
+    print_label(text, json_string_value(json_object_get(endpoint, "name")));
+    print(text, "\"%s} %" PRIu64 "\n", more, value);
+}
+
+/* Which is in use, and the state of each one's breaker: a state set has a sample for every state. */
+static void endpoint_states(struct text *text, const json_t *endpoints)
+{
+    static const char *const states[] = {"closed", "open", "halfOpen"};
+    char label[64];
+    json_t *endpoint;
+    size_t i, j;
+
+    print(text, "# TYPE cctgate_endpoint_current gauge\n");
+    json_array_foreach((json_t *)endpoints, i, endpoint) endpoint_sample(
+        text, "endpoint_current", endpoint, "", json_is_true(json_object_get(endpoint, "current")));
+    print(text, "# TYPE cctgate_endpoint_breaker stateset\n");
+    json_array_foreach((json_t *)endpoints, i,
+                       endpoint) for (j = 0; j < sizeof(states) / sizeof(states[0]); ++j)
+    {
+        const char *state = json_string_value(json_object_get(endpoint, "breaker"));
+        snprintf(label, sizeof(label), ",cctgate_endpoint_breaker=\"%s\"", states[j]);
+        endpoint_sample(text, "endpoint_breaker", endpoint, label,
+                        state != NULL && strcmp(state, states[j]) == 0);
+    }
+}
+
+static void describe_endpoints(struct text *text, const json_t *endpoints)
+{
+    json_t *endpoint;
+    size_t i, j;
+
+    endpoint_states(text, endpoints);
+    for (j = 0; j < sizeof(endpoint_metrics) / sizeof(endpoint_metrics[0]); ++j) {
+        metric_type(text, endpoint_metrics[j].name);
+        json_array_foreach((json_t *)endpoints, i, endpoint) endpoint_sample(
+            text, endpoint_metrics[j].name, endpoint, "",
+            (uint64_t)json_integer_value(json_object_get(endpoint, endpoint_metrics[j].member)));
+    }
+}
+
 static uint64_t sum_fronts(const struct fronts *fronts, size_t offset)
 {
     uint64_t sum = 0;
@@ -292,6 +374,8 @@ static void answer_metrics(struct message *message)
     for (i = 0; i < sizeof(front_metrics) / sizeof(front_metrics[0]); ++i)
         metric(&text, front_metrics[i].name,
                sum_fronts(request->front->fronts, front_metrics[i].offset));
+    describe_endpoints(&text, json_object_get(result, "endpoints"));
+    json_object_del(result, "endpoints");
     json_object_foreach(result, name, value)
         metric(&text, name, (uint64_t)json_integer_value(value));
     metric(&text, "log_dropped_total", log_dropped());

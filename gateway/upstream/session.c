@@ -77,11 +77,12 @@ int sessions_new(struct sessions **out, const struct sessions_settings *settings
     sessions->on_renewed = settings->on_renewed;
     sessions->data = settings->data;
     sessions->login_end = &sessions->login_first;
+    sessions->on_elsewhere = settings->on_elsewhere;
     sessions->login_timer.on_due = sessions_on_login_timer;
-    sessions->probe.on_due = sessions_on_probe;
     sessions->by_number = calloc(SESSION_VIEWS_MAX, sizeof(*sessions->by_number));
-    if (sessions->by_number == NULL || (rc = resolve(sessions, error, error_size)) != CG_OK) {
-        rc = sessions->by_number == NULL ? CG_E_NOMEM : CG_E_INVALID;
+    if (sessions->by_number == NULL || endpoints_init(sessions) != CG_OK ||
+        (rc = resolve(sessions, error, error_size)) != CG_OK) {
+        rc = sessions->by_number == NULL || sessions->breakers == NULL ? CG_E_NOMEM : CG_E_INVALID;
         sessions_free(&sessions);
         return rc;
     }
@@ -153,7 +154,7 @@ void sessions_free(struct sessions **in)
         return;
     *in = NULL;
     timer_disarm(sessions->loop, &sessions->login_timer);
-    timer_disarm(sessions->loop, &sessions->probe);
+    endpoints_release(sessions);
     timer_disarm(sessions->loop, &sessions->logoff_timer);
     sessions_free_lines(sessions);
     sessions_free_departures(sessions);
@@ -363,6 +364,7 @@ void sessions_configure(struct sessions *sessions, struct config *config)
     config_ref(config);
     config_unref(&sessions->config);
     sessions->config = config;
+    endpoints_configure(sessions);
 }
 
 const char *session_user(const struct session *session)
@@ -385,9 +387,24 @@ uint32_t session_number(const struct session *session)
     return session->number;
 }
 
+const char *session_endpoint(const struct session *session)
+{
+    return session->all->config->upstream.endpoints[session->all->endpoint].name;
+}
+
+unsigned session_endpoint_index(const struct session *session)
+{
+    return session->all->endpoint;
+}
+
 unsigned session_generation(const struct session *session)
 {
     return session->generation;
+}
+
+int session_has_token(const struct session *session)
+{
+    return session->token != NULL;
 }
 
 int session_is_shared(const struct session *session)
@@ -404,11 +421,10 @@ static json_t *describe_one(const struct session *session)
 {
     const struct session_view *view = &session_views[session->number];
     int64_t since = atomic_load(&view->healthy_since_ms);
-    json_t *object = json_pack("{s:s, s:s, s:s?, s:s, s:s, s:b, s:b}", "user", session->user,
-                               "domain", session->domain, "agent", session->agent, "state",
-                               session_state_name(session->state), "endpoint",
-                               config_campus(session->all->config)->name, "shared", session->shared,
-                               "signedOn", !session->configured);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s?, s:s, s:s, s:b, s:b}", "user", session->user, "domain", session->domain,
+        "agent", session->agent, "state", session_state_name(session->state), "endpoint",
+        session_endpoint(session), "shared", session->shared, "signedOn", !session->configured);
     if (object == NULL)
         return NULL;
     json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
@@ -460,6 +476,8 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
     for (departure = sessions->departures; departure != NULL; departure = departure->next)
         ++summary->leaving;
     summary->endpoint_down = sessions->endpoint_down;
+    summary->endpoint = sessions->config->upstream.endpoints[sessions->endpoint].name;
+    summary->moves = sessions->moves;
     summary->logins = sessions->logins;
     summary->login_failures = sessions->login_failures;
     summary->losses = sessions->losses;

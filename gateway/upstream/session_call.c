@@ -19,6 +19,7 @@ struct upstream_call *session_new_call(struct sessions *sessions,
     call->message.on_deliver = on_deliver;
     call->reply_to = &sessions->loop->mailbox;
     call->version = op->service->soap11 ? SOAP_1_1 : SOAP_1_2;
+    call->endpoint = sessions->endpoint;
     call->data = data;
     return call;
 }
@@ -109,6 +110,8 @@ static void begin_call(struct session *session, const struct contract_operation 
         send_call(pending);
     else if (may_wait(session))
         wait_for_session(pending);
+    else if (session->all->endpoint_down && session->state != SESSION_DENIED)
+        fail_later(pending, CG_E_REFUSED);
     else
         fail_later(pending, session->last_rc != CG_OK ? session->last_rc : CG_E_SESSION);
 }
@@ -174,8 +177,7 @@ static void on_reply(struct message *message)
     struct session_outcome outcome = {call->rc,     call->op, call->result,    &call->fault,
                                       &call->error, 0,        is_unknown(call)};
 
-    if (call->rc == CG_E_REFUSED && call->http_status != -1)
-        sessions_endpoint_lost(session->all);
+    endpoints_observe(session->all, call);
     if (repeat(pending, call)) {
         upstream_call_free(&call);
         return;

@@ -351,7 +351,7 @@ void session_set_note(struct session *session, json_t *note)
     if (session->token != NULL)
         journal_put(session->all,
                     &(struct journal_entry){session->user, session->domain, session->token,
-                                            session->note, &session->row},
+                                            session->note, &session->row, session->all->endpoint},
                     NULL, NULL);
 }
 
@@ -388,9 +388,9 @@ static int make_id(struct journal_id *id)
     return CG_OK;
 }
 
-static const char *endpoint_of(const struct sessions *sessions)
+static const char *endpoint_name(const struct sessions *sessions, unsigned endpoint)
 {
-    return config_campus(sessions->config)->name;
+    return sessions->config->upstream.endpoints[endpoint].name;
 }
 
 /* One row on its way to the disk. */
@@ -422,8 +422,8 @@ static int put_row(struct writing *writing, struct durable_batch *batch,
 {
     const struct journal *journal = writing->all->journal;
     json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token",
-                            entry->token, "endpoint", endpoint_of(writing->all), "since",
-                            (json_int_t)clock_unix_ms(), "note", entry->note);
+                            entry->token, "endpoint", endpoint_name(writing->all, entry->endpoint),
+                            "since", (json_int_t)clock_unix_ms(), "note", entry->note);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
     size_t length = text != NULL ? strlen(text) : 0,
            sealed_length = HEADER_BYTES + length + TAG_BYTES;
@@ -491,7 +491,8 @@ struct left_token *journal_take(struct sessions *sessions, const char *user, con
     struct left_token **at, **best = NULL, *left;
 
     for (at = &sessions->left; *at != NULL; at = &(*at)->next)
-        if (strcmp((*at)->user, user) == 0 && strcmp((*at)->endpoint, endpoint_of(sessions)) == 0 &&
+        if (strcmp((*at)->user, user) == 0 &&
+            strcmp((*at)->endpoint, endpoint_name(sessions, sessions->endpoint)) == 0 &&
             (domain == NULL || strcasecmp((*at)->domain, domain) == 0) &&
             (best == NULL || (*at)->since_ms > (*best)->since_ms))
             best = at;
@@ -516,9 +517,18 @@ void session_adopt(struct session *session, struct left_token *left)
 
 static void depart(struct sessions *sessions, struct left_token *left)
 {
-    sessions_depart(sessions,
-                    &(struct departing_token){left->user, left->domain, left->token, &left->id},
-                    DEPARTURE_LEFT);
+    unsigned endpoint;
+
+    for (endpoint = 0; endpoint < sessions->num_endpoints; ++endpoint)
+        if (strcmp(endpoint_name(sessions, endpoint), left->endpoint) == 0)
+            break;
+    if (endpoint ==
+        sessions->num_endpoints) /* it is not configured any more: nobody can be asked */
+        journal_strike(sessions, left->user, &left->id);
+    else
+        sessions_depart_from(
+            sessions, &(struct departing_token){left->user, left->domain, left->token, &left->id},
+            DEPARTURE_LEFT, endpoint);
 }
 
 struct session *sessions_take_up(struct sessions *sessions, uint32_t number, const char *user)

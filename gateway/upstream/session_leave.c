@@ -72,12 +72,14 @@ static void log_off(struct departure *departure)
     struct sessions *sessions = departure->all;
     struct upstream_call *call;
 
-    if (sessions->upstream == NULL || (sessions->ending && sessions->endpoint_down)) {
+    if (sessions->upstream == NULL ||
+        (sessions->ending && sessions->breakers[departure->endpoint].state != BREAKER_CLOSED)) {
         free_departure(departure);
         return;
     }
     if ((call = session_new_call(sessions, sessions->logoff, on_logged_off, departure)) == NULL)
         abort();
+    call->endpoint = departure->endpoint;
     call->rc = codec_encode_request(call->op, call->version, NULL, departure->token, &call->request,
                                     &call->error);
     if (call->rc != CG_OK)
@@ -94,7 +96,7 @@ static void parted(struct departure *departure)
 
 static struct departure *new_departure(struct sessions *sessions,
                                        const struct departing_token *token,
-                                       enum departure_cause cause)
+                                       enum departure_cause cause, unsigned endpoint)
 {
     struct departure *departure = calloc(1, sizeof(*departure));
 
@@ -103,6 +105,7 @@ static struct departure *new_departure(struct sessions *sessions,
         abort();
     departure->all = sessions;
     departure->cause = cause;
+    departure->endpoint = endpoint;
     departure->parting = 1;
     departure->again.on_due = on_again;
     departure->at = &sessions->departures;
@@ -116,7 +119,7 @@ static struct departure *new_departure(struct sessions *sessions,
     if (departure->row.text[0] == '\0')
         journal_put(sessions,
                     &(struct journal_entry){token->user, token->domain, token->token, NULL,
-                                            &departure->row},
+                                            &departure->row, endpoint},
                     NULL, NULL);
     return departure;
 }
@@ -129,13 +132,20 @@ static struct departing_token token_of(struct session *session)
 void sessions_depart(struct sessions *sessions, const struct departing_token *token,
                      enum departure_cause cause)
 {
-    parted(new_departure(sessions, token, cause));
+    sessions_depart_from(sessions, token, cause, sessions->endpoint);
+}
+
+void sessions_depart_from(struct sessions *sessions, const struct departing_token *token,
+                          enum departure_cause cause, unsigned endpoint)
+{
+    parted(new_departure(sessions, token, cause, endpoint));
 }
 
 void session_depart_later(struct session *session)
 {
     struct departing_token token = token_of(session);
-    struct departure *departure = new_departure(session->all, &token, DEPARTURE_DISCARDED);
+    struct departure *departure =
+        new_departure(session->all, &token, DEPARTURE_DISCARDED, session->all->endpoint);
 
     departure->parting = 0;
     timer_arm(session->all->loop, &departure->again, OVERLAP_MS);
@@ -196,7 +206,7 @@ void session_leave(struct session *session, enum departure_cause cause)
     struct sessions *sessions = session->all;
     struct departing_token token = token_of(session);
     struct departure *departure =
-        session->token != NULL ? new_departure(sessions, &token, cause) : NULL;
+        session->token != NULL ? new_departure(sessions, &token, cause, sessions->endpoint) : NULL;
 
     session->departing = departure;
     if (sessions->on_parting != NULL)
@@ -251,7 +261,7 @@ void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*don
     sessions->ending = 1;
     sessions->logoff_timer.on_due = on_logoff_timer;
     timer_arm(sessions->loop, &sessions->logoff_timer, timeout_ms);
-    timer_disarm(sessions->loop, &sessions->probe);
+    endpoints_stop(sessions);
     timer_disarm(sessions->loop, &sessions->login_timer);
     hurry_departures(sessions);
     for (session = sessions->first; session != NULL; session = session->next) {

@@ -40,7 +40,7 @@ static void publish_healthy(struct session *session)
         atomic_store_explicit(&view->healthy_since_ms, clock_unix_ms(), memory_order_release);
 }
 
-static void publish_lost(struct session *session)
+void session_publish_lost(struct session *session)
 {
     struct session_view *view = &session_views[session->number];
     if (atomic_load(&view->healthy_since_ms) == 0)
@@ -49,7 +49,7 @@ static void publish_lost(struct session *session)
     atomic_store_explicit(&view->healthy_since_ms, 0, memory_order_release);
 }
 
-static void remember_failure(struct session *session, int rc, struct codec_fault *fault)
+void session_remember_failure(struct session *session, int rc, struct codec_fault *fault)
 {
     session->last_rc = rc;
     if (session->last_fault != NULL)
@@ -73,25 +73,26 @@ static unsigned cap(const struct sessions *sessions)
     return n < 1 ? 1 : n > LOGINS_PER_SECOND_MAX ? LOGINS_PER_SECOND_MAX : n;
 }
 
-static int64_t login_before(const struct sessions *sessions, unsigned back)
-{
-    return sessions
-        ->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) % LOGINS_PER_SECOND_MAX];
-}
-
 /*
- * Evenly: what is on its way when the process is killed is lost to the journal, so as little as possible is at any time. And the login that is
- * `cap` back must be more than a second old; the 5 ms keep the promise on the server's clock, too.
+ * A login reaches the server at some moment between its start and its end, since it may wait for a connection. So what is under way
+ * and what has ended within the last second are fewer than the cap when one more begins: then no second at the server has more. The
+ * 5 ms keep the promise on its clock, too. And evenly: what is on its way when the process is killed is lost to the journal, so as
+ * little as possible is at any time. Negative: not before one has ended.
  */
 static int64_t login_wait_ms(const struct sessions *sessions)
 {
-    unsigned most = cap(sessions);
-    int64_t then = login_before(sessions, most), last = login_before(sessions, 1);
-    int64_t now = clock_monotonic_ms();
-    int64_t due = then == 0 ? now : then + 1005;
-    int64_t next = last == 0 ? now : last + 1000 / most;
+    unsigned most = cap(sessions), back;
+    int64_t now = clock_monotonic_ms(), then, due, next;
 
-    return (due > next ? due : next) - now;
+    if (sessions->logins_in_flight >= most)
+        return -1;
+    back = most - (unsigned)sessions->logins_in_flight;
+    then = sessions->login_ring[(sessions->login_at + LOGINS_PER_SECOND_MAX - back) %
+                                LOGINS_PER_SECOND_MAX];
+    due = then == 0 ? now : then + 1005;
+    next = sessions->login_started_ms == 0 ? now : sessions->login_started_ms + 1000 / most;
+    due = due > next ? due : next;
+    return due > now ? due - now : 0;
 }
 
 static void on_verified(struct message *message);
@@ -147,9 +148,14 @@ void sessions_log_in(struct sessions *sessions, const struct login_credentials *
         upstream_submit(sessions->upstream, call);
 }
 
+static void run_logins(struct sessions *sessions);
+
 void sessions_login_ended(struct sessions *sessions)
 {
     --sessions->logins_in_flight;
+    sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
+    sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
+    run_logins(sessions);
     sessions_check_end(sessions);
 }
 
@@ -159,15 +165,15 @@ static void run_logins(struct sessions *sessions)
     int64_t wait;
 
     while ((turn = sessions->login_first) != NULL && !sessions->ending) {
-        if ((wait = login_wait_ms(sessions)) > 0) {
+        wait = login_wait_ms(sessions);
+        if (wait > 0)
             timer_arm(sessions->loop, &sessions->login_timer, wait);
+        if (wait != 0)
             return;
-        }
         if ((sessions->login_first = turn->next) == NULL)
             sessions->login_end = &sessions->login_first;
         turn->next = NULL;
-        sessions->login_ring[sessions->login_at] = clock_monotonic_ms();
-        sessions->login_at = (sessions->login_at + 1) % LOGINS_PER_SECOND_MAX;
+        sessions->login_started_ms = clock_monotonic_ms();
         turn->on_turn(turn);
     }
 }
@@ -246,7 +252,7 @@ static void came_up(struct session *session)
                   LOG_S("user", session->user));
     }
     session->adopted = 0;
-    remember_failure(session, CG_OK, NULL);
+    session_remember_failure(session, CG_OK, NULL);
     session_set_state(session, SESSION_UP);
     publish_healthy(session);
     arm_heartbeat(session);
@@ -300,7 +306,7 @@ static void journal(struct session *session)
     *arrival = (struct arrival){session_hold(session), session->generation};
     journal_put(session->all,
                 &(struct journal_entry){session->user, session->domain, session->token,
-                                        session->note, &session->row},
+                                        session->note, &session->row, session->all->endpoint},
                 on_journalled, arrival);
 }
 
@@ -344,10 +350,10 @@ static void attempt_failed(struct session *session, int rc, struct codec_fault *
 
     session->busy = 0;
     session->attempted = 1;
-    publish_lost(session);
+    session_publish_lost(session);
     ++session->failed_attempts;
     ++sessions->login_failures;
-    remember_failure(session, denied ? CG_E_DENIED : rc, fault);
+    session_remember_failure(session, denied ? CG_E_DENIED : rc, fault);
     session_set_state(session, denied ? SESSION_DENIED : SESSION_DOWN);
     wait =
         denied
@@ -368,7 +374,7 @@ static void cannot_connect(struct session *session)
 {
     session->attempted = 1;
     if (session->last_rc == CG_OK)
-        remember_failure(session, CG_E_SESSION, NULL);
+        session_remember_failure(session, CG_E_SESSION, NULL);
     session->retry_at_ms = 0;
     session_set_state(session, SESSION_DOWN);
     session_fail_waiting(session, session->last_rc, NULL);
@@ -448,11 +454,21 @@ static void login_done(struct session *session, struct upstream_call *call)
         session->login_ms = call->elapsed_us / 1000;
         session_arrive(session, token);
     } else if (!session->removed && !session->logging_off) {
-        if (call->rc == CG_E_REFUSED)
-            sessions_endpoint_lost(session->all);
         attempt_failed(session, call->rc == CG_OK ? CG_E_PROTOCOL : call->rc,
                        call->rc == CG_E_FAULT ? &call->fault : NULL);
     }
+}
+
+/* It came too late, from an endpoint that is not in use any more: what it gave must not live on there. */
+static void login_left(struct sessions *sessions, const struct upstream_call *call)
+{
+    const struct session *session = call->data;
+    const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
+
+    if (token != NULL)
+        sessions_depart_from(sessions,
+                             &(struct departing_token){session->user, session->domain, token, NULL},
+                             DEPARTURE_DISCARDED, call->endpoint);
 }
 
 static void on_login(struct message *message)
@@ -460,7 +476,11 @@ static void on_login(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct sessions *sessions = ((struct session *)call->data)->all;
 
-    login_done(call->data, call);
+    endpoints_observe(sessions, call);
+    if (endpoints_is_left(sessions, call))
+        login_left(sessions, call);
+    else
+        login_done(call->data, call);
     end_call(call);
     sessions_login_ended(sessions);
 }
@@ -486,7 +506,8 @@ static void on_verified(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct session *session = session_of(call);
 
-    if (session != NULL && !session->logging_off) {
+    endpoints_observe(((struct session *)call->data)->all, call);
+    if (session != NULL && !session->logging_off && !endpoints_is_left(session->all, call)) {
         ++session->all->heartbeats;
         session->busy = 0;
         if (call->rc == CG_OK || (call->rc == CG_E_FAULT && !call->fault.session_lost)) {
@@ -496,8 +517,6 @@ static void on_verified(struct message *message)
                 session_abandon_token(session); /* it cannot be proven, a new one can */
             session_lose(session, CG_E_SESSION);
         } else {
-            if (call->rc == CG_E_REFUSED)
-                sessions_endpoint_lost(session->all);
             attempt_failed(session, call->rc, NULL);
         }
     }
@@ -516,7 +535,7 @@ void session_lose(struct session *session, int rc)
     ++session->all->losses;
     log_write(LOG_LEVEL_WARNING, "sessionLost", "The upstream session is gone; logging in again",
               LOG_S("user", session->user), LOG_S("reason", cg_error_name(rc)));
-    publish_lost(session);
+    session_publish_lost(session);
     session_forget_token(session);
     journal_strike(session->all, session->user, &session->row);
     json_decref(session->note);
@@ -525,7 +544,7 @@ void session_lose(struct session *session, int rc)
     session->adopted = 0;
     timer_disarm(session->all->loop, &session->heartbeat);
     session_set_state(session, SESSION_DOWN);
-    remember_failure(session, rc, NULL);
+    session_remember_failure(session, rc, NULL);
     session_announce_down(session, "session lost");
     if (session->all->loop->now_ms - session->up_since_ms >= STABLE_MS)
         session->losses = 0;
@@ -535,6 +554,7 @@ void session_lose(struct session *session, int rc)
         session->failed_attempts = session->losses - FREE_LOSSES - 1;
         attempt_failed(session, rc, NULL);
     }
+    endpoints_session_lost(session->all);
 }
 
 /* ---- heartbeat ---- */
@@ -544,7 +564,8 @@ static void on_heartbeat_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct session *session = session_of(call);
 
-    if (session != NULL)
+    endpoints_observe(((struct session *)call->data)->all, call);
+    if (session != NULL && !endpoints_is_left(session->all, call))
         session->proving = 0;
     if (session != NULL && session->state == SESSION_UP &&
         session->proof_generation == session->generation) {
@@ -552,7 +573,7 @@ static void on_heartbeat_reply(struct message *message)
         session->missed_heartbeats = login_is_away(call->rc) ? session->missed_heartbeats + 1 : 0;
         if (call->rc == CG_E_FAULT && call->fault.session_lost)
             session_lose(session, CG_E_SESSION);
-        else if (call->rc == CG_E_REFUSED || session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
+        else if (session->missed_heartbeats >= MISSED_HEARTBEATS_MAX)
             sessions_endpoint_lost(session->all);
     }
     end_call(call);
@@ -587,90 +608,4 @@ void session_on_heartbeat(struct timer *timer)
     if (idle * 2 >= (int64_t)session->all->config->upstream.heartbeat_ms)
         session_prove(session);
     arm_heartbeat(session);
-}
-
-/* ---- the endpoint ---- */
-
-void sessions_endpoint_lost(struct sessions *sessions)
-{
-    struct session *session;
-
-    if (sessions->endpoint_down)
-        return;
-    sessions->endpoint_down = 1;
-    sessions->endpoint_down_since_ms = clock_unix_ms();
-    sessions->probe_failures = 0;
-    log_write(LOG_LEVEL_ERROR, "endpointLost",
-              "The contact centre refuses connections; serving stale",
-              LOG_S("endpoint", config_campus(sessions->config)->name));
-    for (session = sessions->first; session != NULL; session = session->next) {
-        publish_lost(session);
-        timer_disarm(sessions->loop, &session->retry);
-        timer_disarm(sessions->loop, &session->heartbeat);
-        if (session->state == SESSION_UP) {
-            session_set_state(session, SESSION_DOWN);
-            remember_failure(session, CG_E_REFUSED, NULL);
-        }
-        session_announce_down(session, "contact centre not reachable");
-    }
-    timer_arm(sessions->loop, &sessions->probe, jittered(PROBE_BACKOFF_MIN_MS));
-}
-
-/* Without a session there is nothing to be stale, and nobody to probe with. */
-void sessions_endpoint_refused(struct sessions *sessions)
-{
-    if (sessions->first != NULL)
-        sessions_endpoint_lost(sessions);
-}
-
-static void endpoint_back(struct sessions *sessions)
-{
-    struct session *session;
-
-    sessions->endpoint_down = 0;
-    log_write(LOG_LEVEL_INFO, "endpointBack", "The contact centre accepts connections again",
-              LOG_S("endpoint", config_campus(sessions->config)->name),
-              LOG_I("downMs", clock_unix_ms() - sessions->endpoint_down_since_ms));
-    for (session = sessions->first; session != NULL; session = session->next)
-        if (session->state == SESSION_DENIED)
-            timer_arm(sessions->loop, &session->retry,
-                      session->retry_at_ms - sessions->loop->now_ms);
-        else if (session->state != SESSION_UP)
-            session_connect(session);
-}
-
-static void on_probed(struct message *message)
-{
-    struct upstream_call *call = (struct upstream_call *)message;
-    struct sessions *sessions = ((struct session *)call->data)->all;
-    int away = login_is_away(call->rc);
-
-    sessions->probing = 0;
-    if (call->rc != CG_E_SHUTDOWN && sessions->endpoint_down) {
-        if (away)
-            timer_arm(sessions->loop, &sessions->probe,
-                      login_backoff(++sessions->probe_failures, PROBE_BACKOFF_MIN_MS,
-                                    PROBE_BACKOFF_MAX_MS));
-        else
-            endpoint_back(sessions);
-    }
-    end_call(call);
-}
-
-/* Any answer will do, so the probe needs neither a token that lives nor a login: an empty token is a well-formed request. */
-void sessions_on_probe(struct timer *timer)
-{
-    struct sessions *sessions =
-        (struct sessions *)((char *)timer - offsetof(struct sessions, probe));
-    struct session *session = sessions->first;
-
-    if (session == NULL) {
-        sessions->endpoint_down = 0; /* nobody needs it; whoever does next finds out */
-        return;
-    }
-    if (sessions->probing)
-        return;
-    sessions->probing = 1;
-    submit(session, sessions->heartbeat, session->token != NULL ? session->token : "none",
-           on_probed);
 }

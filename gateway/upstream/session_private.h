@@ -3,6 +3,7 @@
 #define CCTGATE_SESSION_PRIVATE_H
 
 #include "cctgate/session.h"
+#include "gateway/upstream/breaker.h"
 
 #define LOGIN_BACKOFF_MIN_MS   500
 #define LOGIN_BACKOFF_MAX_MS   30000
@@ -52,6 +53,7 @@ struct departure {
     struct departure *next, **at;
     struct sessions *all;
     char *user, *token;
+    unsigned endpoint; /* where the token is of */
     struct journal_id row;
     enum departure_cause {
         DEPARTURE_REMOVED,
@@ -136,9 +138,10 @@ struct sessions {
     struct session **by_number; /* SESSION_VIEWS_MAX */
     size_t total;
 
-    /* pacing: when the last logins_per_second logins were started, a ring */
+    /* pacing: when the last logins ended, a ring */
     int64_t login_ring[LOGINS_PER_SECOND_MAX];
     unsigned login_at;
+    int64_t login_started_ms; /* the last one */
     struct login_turn *login_first, **login_end;
     struct timer login_timer;
 
@@ -146,11 +149,23 @@ struct sessions {
     size_t num_signing_on;
     struct departure *departures;
 
-    /* the endpoint */
-    int endpoint_down, probing;
-    int probe_failures;
-    int64_t endpoint_down_since_ms; /* Unix */
-    struct timer probe;
+    /* the endpoints: endpoints.c */
+    void (*on_elsewhere)(void *, unsigned);
+    struct breaker *breakers; /* as many as the configuration has endpoints */
+    size_t num_endpoints;
+    unsigned endpoint; /* the one in use */
+    int endpoint_down; /* its breaker is not closed */
+    int suspecting;    /* a probe finds out whether it is to be opened */
+    int looking;       /* a probe of another endpoint is in flight */
+    int look_failures;
+    unsigned look_at;         /* the other endpoint that was tried last */
+    int64_t down_ms;          /* monotonic: since when it is */
+    int64_t proved_all_ms;    /* monotonic: when a loss made all be proven */
+    int64_t other_loss_ms;    /* monotonic: the last loss before that */
+    uint32_t polled;          /* the user's number whose session was polled last */
+    struct timer probe, look; /* of the endpoint in use, of others */
+    struct timer poll;
+    uint64_t moves;
 
     /* shutting down */
     int ending;
@@ -173,9 +188,10 @@ void session_announce_down(struct session *session, const char *why);
 void session_arrive(struct session *session, const char *token);
 void session_forget_token(struct session *session);
 void session_set_state(struct session *session, enum session_state state);
-void sessions_endpoint_lost(struct sessions *sessions);
 void sessions_on_login_timer(struct timer *timer);
-void sessions_on_probe(struct timer *timer);
+/* What is on the screen changes: nothing that was read so far is covered. */
+void session_publish_lost(struct session *session);
+void session_remember_failure(struct session *session, int rc, struct codec_fault *fault);
 void session_on_retry(struct timer *timer);
 void session_on_login_turn(struct login_turn *turn);
 void session_on_heartbeat(struct timer *timer);
@@ -207,6 +223,9 @@ struct departing_token {
 };
 void sessions_depart(struct sessions *sessions, const struct departing_token *token,
                      enum departure_cause cause);
+/* The same where it is not a token of the endpoint in use. */
+void sessions_depart_from(struct sessions *sessions, const struct departing_token *token,
+                          enum departure_cause cause, unsigned endpoint);
 /* The same in a while: it is still told things by. */
 void session_depart_later(struct session *session);
 /* Its token may live, but is not used any more. */
@@ -227,6 +246,7 @@ struct journal_entry {
     const char *user, *domain, *token;
     json_t *note;          /* may be NULL */
     struct journal_id *id; /* an empty one is filled in */
+    unsigned endpoint;     /* that knows the token */
 };
 /* `on_done` gets a struct durable_done. Without a journal: nothing, and nobody is told. */
 void journal_put(struct sessions *sessions, const struct journal_entry *entry,
@@ -242,6 +262,19 @@ void session_adopt(struct session *session, struct left_token *left);
 /* session_proof.c: the salted hash of a password that was taken */
 void session_prove_password(struct session *session);
 int session_is_password(const struct session *session, const char *password);
+
+/* endpoints.c */
+int endpoints_init(struct sessions *sessions); /* CG_E_NOMEM */
+void endpoints_release(struct sessions *sessions);
+void endpoints_configure(struct sessions *sessions);
+/* What a call has come to says of its endpoint. Before anything else is made of it. */
+void endpoints_observe(struct sessions *sessions, const struct upstream_call *call);
+void sessions_endpoint_lost(struct sessions *sessions);
+/* A session was found void: others may be as well. */
+void endpoints_session_lost(struct sessions *sessions);
+/* The call went to an endpoint that has been left. */
+int endpoints_is_left(const struct sessions *sessions, const struct upstream_call *call);
+void endpoints_stop(struct sessions *sessions);
 
 /* session.c */
 struct session *session_hold(struct session *session);

@@ -187,6 +187,15 @@ static void depart(struct sign_on_line *line, const char *token, enum departure_
                     cause);
 }
 
+static void depart_from(struct sign_on_line *line, const char *token, unsigned endpoint)
+{
+    const struct sign_on *tried = line->tried;
+    sessions_depart_from(line->all,
+                         &(struct departing_token){
+                             tried->user, tried->domain != NULL ? tried->domain : "", token, NULL},
+                         DEPARTURE_DISCARDED, endpoint);
+}
+
 /* The password is right. What it gave is the session's, if that has none; then the line finds a session that takes the password. */
 static int take_in(struct sign_on_line *line, const char *token, int64_t login_ms)
 {
@@ -223,8 +232,14 @@ static void on_tried(struct message *message)
     struct sign_on_outcome outcome = {.rc = call->rc};
     const char *token = call->rc == CG_OK ? login_token(call->result) : NULL;
 
+    endpoints_observe(sessions, call);
     if (call->rc == CG_OK && token == NULL)
         outcome.rc = CG_E_PROTOCOL;
+    if (token != NULL && endpoints_is_left(sessions, call)) {
+        depart_from(line, token, call->endpoint);
+        outcome.rc = CG_E_SESSION; /* of no use here */
+        token = NULL;
+    }
     if (token != NULL && sessions->ending)
         depart(line, token, DEPARTURE_END);
     else if (token != NULL)
@@ -232,8 +247,6 @@ static void on_tried(struct message *message)
     else if (login_is_denied(call->rc, &call->fault))
         outcome = (struct sign_on_outcome){.rc = CG_E_DENIED,
                                            .fault = call->rc == CG_E_FAULT ? &call->fault : NULL};
-    if (call->rc == CG_E_REFUSED)
-        sessions_endpoint_refused(sessions);
     if (outcome.rc != CG_OK) {
         ++sessions->login_failures;
         answer_same(line, tried, &outcome);

@@ -201,6 +201,41 @@ static struct subscriber *make_subscriber(struct subscriptions *all, struct sess
     return subscriber;
 }
 
+/* Its server keeps it over a switch, for as long as it keeps the session. */
+static void suspend(struct subscriber *subscriber)
+{
+    struct subscriptions *all = subscriber->all;
+    struct subscription *subscription = subscriber->active;
+
+    timer_disarm(all->settings.loop, &subscriber->renewal);
+    --all->stats.active;
+    subscriber->active = NULL;
+    subscriber->pending = subscription;
+    subscription->state = SUBSCRIPTION_PENDING;
+    subscription->suspended = 1;
+}
+
+static int keeps(const struct subscriber *subscriber)
+{
+    const struct subscriptions *all = subscriber->all;
+    return strcmp(all->config->upstream.topology, TOPOLOGY_KEEPS) == 0 &&
+           session_has_token(subscriber->session) && subscriber->active != NULL &&
+           all->ways[subscriber->active->way].renew != NULL;
+}
+
+/* 1: there is one to be proven. It went with its session if that has another token by now. */
+static int has_kept(struct subscriber *subscriber)
+{
+    struct subscription *pending = subscriber->pending;
+
+    if (pending == NULL || !pending->suspended)
+        return 0;
+    if (session_generation(subscriber->session) == pending->generation)
+        return 1;
+    subscription_retire(pending, 0);
+    return 0;
+}
+
 /* A crash has left one, which tells to where nobody listens: it is over when its successor is there. */
 static void take_left(struct subscriber *subscriber)
 {
@@ -238,7 +273,10 @@ void subscriptions_session_up(struct subscriptions *all, struct session *session
     subscriber->failures = 0;
     subscriber->session_end_ms = 0;
     take_left(subscriber);
-    subscriber_attempt(subscriber, 0);
+    if (!has_kept(subscriber))
+        subscriber_attempt(subscriber, 0);
+    else
+        subscription_prove(subscriber->pending);
 }
 
 void subscriptions_session_renewed(struct subscriptions *all, struct session *session)
@@ -262,9 +300,12 @@ void subscriptions_session_down(struct subscriptions *all, struct session *sessi
     was_active = subscriber->active != NULL;
     timer_disarm(all->settings.loop, &subscriber->attempt);
     timer_disarm(all->settings.loop, &subscriber->session_end);
-    if (subscriber->pending != NULL)
+    if (subscriber->pending != NULL &&
+        !(subscriber->pending->suspended && session_has_token(session)))
         subscription_retire(subscriber->pending, 0);
-    if (was_active)
+    if (keeps(subscriber) && subscriber->pending == NULL)
+        suspend(subscriber);
+    else if (was_active)
         subscription_retire(subscriber->active, 1);
     subscriber_forget_told(subscriber);
     if ((was_active || !subscriber->excused) && !all->detached)
@@ -302,7 +343,11 @@ void subscriptions_session_parting(struct subscriptions *all, struct session *se
     if (subscriber == NULL)
         return;
     if (subscriber->active != NULL)
+        ha_part(subscriber->active);
+    if (subscriber->active != NULL)
         subscription_retire(subscriber->active, 1);
+    if (subscriber->pending != NULL && subscriber->pending->suspended)
+        subscription_retire(subscriber->pending, 1);
     for (left = subscriber->leftovers; left != NULL; left = left->leftover_next) {
         session_part(session, all->ways[left->way].unsubscribe, left->reference);
         ++all->stats.unsubscribes;
@@ -375,6 +420,7 @@ int subscriptions_new(struct subscriptions **out, const struct subscriptions_set
         subscriptions_free(&all);
         return rc;
     }
+    ha_resolve(all);
     *out = all;
     return CG_OK;
 }
@@ -410,6 +456,7 @@ void subscriptions_configure(struct subscriptions *all, struct config *config)
     config_ref(config);
     config_unref(&all->config);
     all->config = config;
+    ha_resolve(all);
 }
 
 void subscriptions_detach(struct subscriptions *all)

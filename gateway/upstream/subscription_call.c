@@ -86,7 +86,8 @@ int subscription_unsubscribe(struct subscription *subscription)
     struct subscriptions *all = subscription->all;
     struct session *session = session_of(subscription);
 
-    if (session == NULL || subscription->reference == NULL || !session_is_up(session))
+    if (session == NULL || subscription->reference == NULL || !session_is_up(session) ||
+        session_endpoint_index(session) != subscription->endpoint)
         return 0;
     ++all->stats.unsubscribes;
     session_call(session, all->ways[subscription->way].unsubscribe, subscription->reference, 1,
@@ -238,6 +239,14 @@ static int take_user(struct subscription *subscription, json_t *result)
     return CG_OK;
 }
 
+static void begin_lease(struct subscription *subscription)
+{
+    if (subscription->until_ms != 0)
+        take_end(subscription, subscription->until_ms + subscription->of->skew_ms);
+    else if (subscription->all->ways[subscription->way].renew != NULL)
+        subscription_renew(subscription);
+}
+
 /* After a crash it is known that this one was there. */
 static void keep_note(struct subscription *subscription)
 {
@@ -253,6 +262,7 @@ static void activate(struct subscription *subscription)
     struct subscriptions *all = subscription->all;
     struct subscriber *subscriber = subscription->of;
     struct subscription *old = subscriber->active;
+    int kept = subscription->suspended;
 
     if (old != NULL)
         subscription_retire(old, 1);
@@ -260,21 +270,61 @@ static void activate(struct subscription *subscription)
     subscriber->active = subscription;
     subscriber->excused = 0;
     subscription->state = SUBSCRIPTION_ACTIVE;
-    subscription->since_ms = clock_unix_ms();
+    subscription->suspended = 0;
+    if (!kept)
+        subscription->since_ms = clock_unix_ms();
     subscription->active_at_ms = all->settings.loop->now_ms;
     ++all->stats.active;
     log_write(LOG_LEVEL_INFO, "subscribed", "Events are taken from the contact centre",
               LOG_S("user", session_user(subscriber->session)),
-              LOG_S("way", all->ways[subscription->way].name));
-    if (subscription->until_ms != 0)
-        take_end(subscription, subscription->until_ms + subscriber->skew_ms);
-    else if (all->ways[subscription->way].renew != NULL)
-        subscription_renew(subscription);
+              LOG_S("way", all->ways[subscription->way].name), LOG_B("kept", kept));
+    begin_lease(subscription);
+    if (!kept)
+        ha_listen(subscription);
     keep_note(subscription);
     unsubscribe_leftovers(subscriber);
     all->settings.on_subscribed(all->settings.data, subscriber->session);
     subscription_release_held(subscription, 1);
     subscriber_forget_told(subscriber);
+}
+
+/* ---- after an outage ---- */
+
+static void on_proven(void *data, const struct session_outcome *outcome)
+{
+    struct subscription *subscription = data;
+    struct subscriber *subscriber = subscription->of;
+    int64_t end;
+
+    if (subscription->state == SUBSCRIPTION_PENDING && subscription->suspended &&
+        !subscription->all->detached && session_is_up(subscriber->session)) {
+        if (outcome->rc == CG_OK) {
+            end = member_time(outcome->result, NAME_END);
+            subscription->until_ms =
+                (end != 0 ? end : wanted_end(subscriber)) - subscriber->skew_ms;
+            ++subscription->all->stats.kept;
+            activate(subscription);
+        } else { /* it may live all the same, and is ended when its successor is there */
+            subscription_retire(subscription, 1);
+            subscriber_attempt(subscriber, 0);
+        }
+    }
+    subscription_drop(subscription);
+}
+
+void subscription_prove(struct subscription *subscription)
+{
+    struct subscriptions *all = subscription->all;
+    json_t *arguments = json_copy(subscription->reference);
+    char end[TIMESTAMP_BYTES];
+
+    if (arguments == NULL)
+        abort();
+    timestamp_print(end, wanted_end(subscription->of));
+    json_object_set_new(arguments, NAME_END, json_string(end));
+    session_call(subscription->of->session, all->ways[subscription->way].renew, arguments, 1, NULL,
+                 on_proven, subscription_hold(subscription));
+    json_decref(arguments);
 }
 
 /* No answer, or one that says nothing: the subscription may exist. */
@@ -361,6 +411,7 @@ static struct subscription *subscription_new(struct subscriber *subscriber)
     subscription->all = all;
     subscription->of = subscriber;
     subscription->way = subscription_way(all);
+    subscription->endpoint = session_endpoint_index(subscriber->session);
     subscription->generation = session_generation(subscriber->session);
     subscription->held_end = &subscription->held;
     if (consumer_make_secret(secret, subscription->digest) != CG_OK ||

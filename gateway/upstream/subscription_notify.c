@@ -104,6 +104,8 @@ static int counts(struct subscription *subscription, json_t *entry)
         adopt_orphan(subscription, entry);
     } else if (strcmp(text_of(entry, NAME_SUBSCRIPTION_ID), subscription->id) != 0) {
         ++stats->unknown;
+        if (*text_of(entry, NAME_SUBSCRIPTION_ID) == '\0')
+            ha_noticed(subscription);
     } else if (!is_same_session(subscription, text_of(entry, NAME_SESSION_ID))) {
         ++stats->foreign_session;
     } else {
@@ -120,6 +122,7 @@ static void report_bad(struct batch *batch, const struct codec_error *error)
     struct subscriber *subscriber = batch->subscription->of;
 
     ++batch->subscription->all->stats.undecodable;
+    ha_noticed(batch->subscription);
     if (batch->bad++ == 0)
         log_write(LOG_LEVEL_WARNING, "notifyUndecodable",
                   "A message was not what the contract says; it was left out",

@@ -11,9 +11,10 @@
 #define SUBSCRIBE_BACKOFF_MIN_MS 500
 #define SUBSCRIBE_BACKOFF_MAX_MS 60000
 #define SUBSCRIPTION_STABLE_MS                                                                     \
-    30000                    /* active for so long, its end is news and not the last one again */
-#define RETIRED_MS    600000 /* what is over is told apart from what never was for so long */
-#define LEFTOVERS_MAX 16
+    30000                     /* active for so long, its end is news and not the last one again */
+#define RETIRED_MS     600000 /* what is over is told apart from what never was for so long */
+#define LEFTOVERS_MAX  16
+#define TOPOLOGY_KEEPS "missionCritical" /* a switch ends neither sessions nor subscriptions */
 
 enum way { WAY_PRODUCER, WAY_USER, WAYS };
 struct way_row {
@@ -32,9 +33,11 @@ struct subscription {
     uint8_t digest[CONSUMER_DIGEST_BYTES];
     char *url; /* holds the secret: never logged */
     enum way way;
+    unsigned endpoint; /* where it was made */
     enum subscription_state state;
     int references; /* the table, calls in flight, the batch that is being read, the list of leftovers */
     unsigned generation; /* of the session's token that it was made with */
+    int suspended;       /* pending again: its server was away, and it is to be proven */
     int orphan;          /* its Subscribe has no known outcome: the first message tells the id */
     char *id, *session_id;
     json_t *reference;                  /* arguments that name it */
@@ -68,6 +71,7 @@ struct subscriber {
     struct subscription *active, *pending, *leftovers;
     struct timer attempt, renewal;
     struct timer session_end; /* a call may not have moved it: a new session is begun before it */
+    int64_t noticed_ms;       /* monotonic: when a switch was told last */
     int slotted;              /* the attempt has its place in the pace */
     int failures;             /* attempts that came to nothing, or not to much */
     int excused;              /* whoever waits for on_subscribed has been told not to */
@@ -87,6 +91,7 @@ struct subscriptions {
     struct subscription *by_digest;
     struct subscription *retired_first, *retired_last;
     size_t num_retired;
+    const struct contract_operation *ha_start, *ha_stop; /* NULL: not listened */
     int64_t next_slot_ms;
     int detached;
     struct subscriptions_stats stats;
@@ -108,7 +113,15 @@ void subscription_start(struct subscriber *subscriber);
 void subscription_renew(struct subscription *subscription);
 int subscription_unsubscribe(struct subscription *subscription); /* 0: there is nobody who could */
 void subscription_on_renewal(struct timer *timer);
+/* Of one that is suspended, with its session up again by the token it had: active again, or made anew. */
+void subscription_prove(struct subscription *subscription);
 void subscription_drop_leftovers(struct subscriber *subscriber);
+
+/* ha_listener.c: the notice of a switch */
+void ha_resolve(struct subscriptions *all); /* what there is to listen with; also after a reload */
+void ha_listen(struct subscription *subscription);
+void ha_part(const struct subscription *subscription); /* within on_parting */
+void ha_noticed(struct subscription *subscription);
 
 /* subscription_notify.c: what comes */
 void subscription_release_held(struct subscription *subscription, int deliver);

@@ -437,6 +437,37 @@ void upstream_submit(struct upstream *upstream, struct upstream_call *public_cal
     atomic_fetch_sub(&upstream->submitting, 1);
 }
 
+struct turn_away {
+    struct message message;
+    struct upstream *upstream;
+    unsigned endpoint;
+};
+
+/* What was submitted later is behind this in the mailbox, and is not in the queue yet. */
+static void on_turn_away(struct message *message)
+{
+    struct turn_away *order = (struct turn_away *)message;
+    struct transport_call *call;
+
+    while ((call = transport_queue_pop(&order->upstream->endpoints[order->endpoint].queue)) != NULL)
+        answer_unsent(order->upstream, call, CG_E_REFUSED,
+                      "the endpoint went away while the call waited for a free connection");
+    free(order);
+}
+
+void upstream_turn_away(struct upstream *upstream, unsigned endpoint)
+{
+    struct turn_away *order = calloc(1, sizeof(*order));
+
+    if (order == NULL)
+        return; /* they end with their own deadlines */
+    assert(endpoint < upstream->num_endpoints);
+    order->message.on_deliver = on_turn_away;
+    order->upstream = upstream;
+    order->endpoint = endpoint;
+    mailbox_send(&upstream->mailbox, &order->message);
+}
+
 void upstream_get_stats(const struct upstream *upstream, unsigned endpoint,
                         struct upstream_stats *stats)
 {

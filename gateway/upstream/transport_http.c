@@ -129,6 +129,8 @@ static int set_fixed_numbers(CURL *easy)
         {CURLOPT_NOSIGNAL, 1},
         {CURLOPT_QUICK_EXIT,
          1}, /* else a call that times out in getaddrinfo stops the thread until that returns */
+        {CURLOPT_DNS_CACHE_TIMEOUT,
+         0}, /* a new connection goes where the name leads now: after a switch, to another machine */
         {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
         {CURLOPT_POST, 1},
         {CURLOPT_FOLLOWLOCATION, 0},

@@ -106,7 +106,10 @@ struct config {
         char *topology; /* "missionCritical", "hotStandby", "warmStandby", "none" */
         char *capacity; /* "SIP", "CS1K" */
         unsigned connect_timeout_ms, timeout_ms, max_concurrent, heartbeat_ms, logins_per_second,
-            reconcile_ms, rgn_after_ms, lease_ms;
+            reconcile_ms, rgn_after_ms, poll_ms, lease_ms;
+        struct {
+            char *start, *stop; /* "Service.Operation" */
+        } ha_listener;
         char *subscription; /* "producer", "user" */
         struct config_tls_client tls;
     } upstream;

@@ -99,6 +99,26 @@ struct owner_call {
 void owner_call_free(struct owner_call **call);
 void owner_call_send(struct owner *owner, struct owner_call *call);
 
+/*
+ * An operator moves all sessions to another endpoint (DESIGN section 4): written down with its audit entry, then done, then answered.
+ * `endpoint` is the name of one, or a role, which stands for the first of that role.
+ */
+struct owner_failover {
+    struct message message;
+    struct owner *owner;
+    struct mailbox *reply_to;
+    void (*on_reply)(struct message *message); /* owns the struct: json_decref(result), free */
+    void *data;
+    char endpoint[CG_ID_BYTES_MAX + 1];
+    char application[CG_ID_BYTES_MAX + 1];    /* who asks */
+    char reason[CG_CONTROL_REASON_BYTES + 1]; /* the operator's words; "": none */
+    unsigned index;                           /* the owner's */
+    int rc; /* out: CG_OK; CG_E_NOTFOUND: there is no such endpoint; CG_E_FULL, CG_E_IO: it could not be written down, and nothing was done */
+    json_t
+        *result; /* out; CG_OK: {"endpoint","role","changed"}; CG_E_NOTFOUND: the names there are */
+};
+void owner_failover_send(struct owner *owner, struct owner_failover *failover);
+
 /* When the owner's loop last turned (monotonic ms); it does at least once a second. Any thread. */
 int64_t owner_last_turn_ms(const struct owner *owner);
 

@@ -59,6 +59,11 @@ struct sessions_settings {
      * said in it before that is said by session_part from within. NULL: nothing is.
      */
     void (*on_parting)(void *data, struct session *session);
+    /*
+     * The endpoint in use has been away for long enough, and this one, to which upstream.endpoints leads, answers. Whoever is told writes that down
+     * and then calls sessions_move; until then it may be told again. NULL: it stays as it is.
+     */
+    void (*on_elsewhere)(void *data, unsigned endpoint);
     /* A session that was signed on has lingered long enough and is gone for good: nothing of its user is live any more. NULL: nobody minds. */
     void (*on_removed)(void *data, uint32_t user);
     /* session_renew has given it another token; the one before lives on for a moment. It is up all the while. NULL: nobody minds. */
@@ -141,6 +146,10 @@ const char *session_domain(const struct session *session);
 const char *session_agent(const struct session *session); /* NULL: not configured */
 uint32_t session_number(const struct session *session);
 int session_is_shared(const struct session *session);
+const char *session_endpoint(const struct session *session); /* the name of the one in use */
+unsigned session_endpoint_index(const struct session *session);
+unsigned session_generation(const struct session *session); /* counts its tokens */
+int session_has_token(const struct session *session); /* down, it may come up with the same one */
 
 struct session_outcome {
     int rc;
@@ -195,7 +204,8 @@ struct sessions_summary {
     size_t leaving;                      /* not of total: tokens that are not logged off yet */
     size_t unread; /* up, and `unread` says that its lists have not been read */
     int endpoint_down;
-    uint64_t logins, login_failures, losses, heartbeats;
+    const char *endpoint; /* the name of the one in use; borrowed */
+    uint64_t logins, login_failures, losses, heartbeats, moves;
     uint64_t adoptions; /* sessions that a crash had left and that live on */
 };
 /* `unread` may be NULL. */
@@ -206,10 +216,20 @@ void sessions_summarise(const struct sessions *sessions, struct sessions_summary
 void sessions_detach(struct sessions *sessions);
 
 /*
- * The endpoint was found to refuse connections by somebody else (upstream_notice): every session is
- * stale from now on, until a probe finds the endpoint again. Nothing new if that is known already.
+ * An endpoint was found to refuse connections by somebody else (upstream_notice): if it is the one in use, every session is
+ * stale from now on, until a probe finds it again. Nothing new if that is known already.
  */
-void sessions_endpoint_refused(struct sessions *sessions);
+void sessions_endpoint_refused(struct sessions *sessions, unsigned endpoint);
+
+/* Indexes are those of the configuration. The first of role campus is in use until sessions_move. */
+unsigned sessions_endpoint(const struct sessions *sessions);
+/*
+ * From now on this endpoint is in use: every session is stale at once, is logged off where it was if that is there, and logs in here (paced).
+ * What is on the wire ends as it ends; what waits for a session is answered with CG_E_SESSION. `why` goes to on_down. The same one: nothing.
+ */
+void sessions_move(struct sessions *sessions, unsigned endpoint, const char *why);
+/* [{"name","role","current","breaker":"closed"|"open"|"halfOpen","opened","downSinceMs"}]: what is not in use is as it was left. New reference. */
+json_t *sessions_describe_endpoints(const struct sessions *sessions);
 
 /* Logs off every session; `done` runs when all have been answered, or never later than `timeout_ms`. */
 void sessions_log_off(struct sessions *sessions, unsigned timeout_ms, void (*done)(void *data),

@@ -4,6 +4,7 @@
  * Life: the session comes up; Subscribe (NotificationProducer with all listeners, all policy flags and a lease, or UserService as
  * the configuration says) with a secret address of the consumer; from the answer on the subscription's id is known and its events are
  * taken: on_subscribed tells it, so that reading begins after that (DOMAIN 5.13). What came before the answer is held and follows it.
+ * With topology missionCritical it outlives an outage in which its session keeps its token: what comes meanwhile is held, and a Renew proves it.
  * It is renewed before its lease ends. It is lost with its session, by a system event, or when it cannot be renewed; then it is made
  * again, the old one is unsubscribed, and what still comes under the old one is dropped and counted. Where the old one lives while
  * its successor is made, what both of them tell is told once.
@@ -86,6 +87,8 @@ struct subscriptions_stats {
     uint64_t duplicates;      /* told by a subscription and its successor */
     uint64_t overflows;       /* not held, since too much came before the subscription's id */
     uint64_t subscribes, renewals, unsubscribes, failures;
+    uint64_t kept;                     /* that outlived an outage */
+    uint64_t ha_listeners, ha_notices; /* asked for, and told */
 };
 void subscriptions_get_stats(const struct subscriptions *subscriptions,
                              struct subscriptions_stats *stats);

@@ -113,6 +113,12 @@ void upstream_call_free(struct upstream_call **call);
 /* Gives the call away until its on_deliver runs. Never blocks and never fails: an error is an outcome (CG_E_BUSY when the queue is full). Any thread. */
 void upstream_submit(struct upstream *upstream, struct upstream_call *call);
 
+/*
+ * The endpoint is known to be away: what was submitted before this and waits for a free connection ends with CG_E_REFUSED, unsent. What
+ * is on the wire goes on. Any thread.
+ */
+void upstream_turn_away(struct upstream *upstream, unsigned endpoint);
+
 /* Counters since the start, one struct per endpoint; any thread, each value is exact by itself. */
 struct upstream_stats {
     uint64_t calls, failures, faults, bytes_out, bytes_in, connects;

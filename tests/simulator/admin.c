@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "counters.h"
 #include "faults.h"
+#include "journal.h"
 #include "notify.h"
 #include "outbound.h"
 #include "sessions.h"
@@ -78,12 +79,14 @@ static void get_counters(struct http_conn *conn, json_t *body, const char *argum
     const struct {
         const char *name;
         uint64_t value;
-    } rows[] = {{"total", counters.total},       {"violations", counters.violations},
-                {"logins", counters.logins},     {"logoffs", counters.logoffs},
-                {"sessions", sessions_count()},  {"commands", counters.commands},
-                {"reads", counters.reads},       {"faults", counters.faults},
-                {"connections", http->accepted}, {"openConnections", http->open},
-                {"inFlight", http->in_flight},   {"maxInFlight", http->in_flight_max}};
+    } rows[] = {
+        {"total", counters.total},           {"violations", counters.violations},
+        {"logins", counters.logins},         {"maxLoginsPerSecond", counters.logins_per_second_max},
+        {"logoffs", counters.logoffs},       {"sessions", sessions_count()},
+        {"commands", counters.commands},     {"reads", counters.reads},
+        {"faults", counters.faults},         {"connections", http->accepted},
+        {"openConnections", http->open},     {"inFlight", http->in_flight},
+        {"maxInFlight", http->in_flight_max}};
     json_t *o = json_object();
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         json_object_set_new(o, rows[i].name, json_integer((json_int_t)rows[i].value));
@@ -108,6 +111,13 @@ static void get_state(struct http_conn *conn, json_t *body, const char *argument
     (void)body;
     (void)argument;
     admin_reply(conn, 200, admin_state());
+}
+
+static void get_executed(struct http_conn *conn, json_t *body, const char *argument)
+{
+    (void)body;
+    (void)argument;
+    admin_reply(conn, 200, journal_json());
 }
 
 static void get_health(struct http_conn *conn, json_t *body, const char *argument)
@@ -302,6 +312,7 @@ static const struct admin_route routes[] = {
     {"GET", "/counters", get_counters},
     {"POST", "/counters/reset", reset_counters},
     {"GET", "/state", get_state},
+    {"GET", "/executed", get_executed},
     {"GET", "/health", get_health},
     {"POST", "/latency", set_latency},
     {"GET", "/faults", get_faults},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "loop.h"
 
 struct counters counters;
 
@@ -12,6 +13,20 @@ void counters_violation(const char *where, const char *what)
     char **slot = &counters.messages[counters.violations++ % VIOLATION_MESSAGES];
     free(*slot);
     *slot = mem_printf("%s: %s", where, what);
+}
+
+/* Whether they succeed or not: what counts is what the server was asked. */
+void counters_login(void)
+{
+    static uint64_t times[LOGIN_TIMES];
+    uint64_t now = loop_now_ms(), count = 0;
+
+    times[counters.logins++ % LOGIN_TIMES] = now;
+    while (count < counters.logins && count < LOGIN_TIMES &&
+           now - times[(counters.logins - 1 - count) % LOGIN_TIMES] < 1000)
+        count++;
+    if (count > counters.logins_per_second_max)
+        counters.logins_per_second_max = count;
 }
 
 void counters_operation(struct operation *op)

@@ -16,6 +16,7 @@
 #include "counters.h"
 #include "faults.h"
 #include "http.h"
+#include "journal.h"
 #include "load.h"
 #include "loop.h"
 #include "mischief.h"
@@ -72,6 +73,9 @@ static const char usage[] =
     "  --imminent-ms N          how long before its end a session or lease announces it (default "
     "0: "
     "not)\n"
+    "  --journal                keeps what commands were carried out, with all their words, for "
+    "GET "
+    "/executed\n"
     "\n"
     "When ready it prints one line: {\"event\":\"listening\",\"port\":P,\"adminPort\":A}. SIGTERM "
     "and SIGINT end it.\n"
@@ -113,6 +117,7 @@ static const char usage[] =
     "    POST /calls/<id>/answer, POST /calls/<id>/end\n"
     "  POST /agents/<id> "
     "{\"loggedIn\":true,\"ready\":true,\"reasonCode\":\"3\",\"activityCode\":\"12\"}\n"
+    "  GET /executed: how often each command was carried out; with --journal\n"
     "  GET /subscriptions, GET /truth (as admin sees it), GET /truth/<user>: with all "
     "capabilities\n"
     "  GET, POST, DELETE /notify {\"drop\":p,\"dropNext\":N,\"duplicate\":p,\"duplicateNext\":N,"
@@ -173,6 +178,7 @@ enum {
     O_NOTIFY,
     O_LEASE_MAX,
     O_IMMINENT,
+    O_JOURNAL,
     O_HELP
 };
 
@@ -200,6 +206,7 @@ static const struct option long_options[] = {
     {"notify", required_argument, NULL, O_NOTIFY},
     {"lease-max-ms", required_argument, NULL, O_LEASE_MAX},
     {"imminent-ms", required_argument, NULL, O_IMMINENT},
+    {"journal", no_argument, NULL, O_JOURNAL},
     {"help", no_argument, NULL, O_HELP},
     {NULL, 0, NULL, 0}};
 
@@ -224,6 +231,9 @@ static void take_flag(int option)
         break;
     case O_RATE_LIMIT:
         options.outbound_rate_limit = true;
+        break;
+    case O_JOURNAL:
+        options.journal = true;
         break;
     case O_HELP:
         fputs(usage, stdout);
@@ -419,6 +429,7 @@ int main(int argc, char **argv)
     notify_free();
     mischief_clear();
     counters_reset();
+    journal_clear();
     outbound_free();
     world_free();
     contract_free();

@@ -14,7 +14,7 @@ static int log_in(struct rq *rq)
                                             rq_node_text(rq, node_child(level, "domain")));
     if (session == NULL)
         return rq_fail(rq, "User name, password or domain is wrong");
-    counters.logins++;
+    counters_login();
     buf_str(&rq->out, "<r:ssoToken>");
     put_text(rq, "c:token", session->token);
     buf_str(&rq->out, "</r:ssoToken>");

@@ -29,6 +29,7 @@ struct options {
     uint64_t imminent_ms;  /* how long before an end it is announced; 0 = not */
     bool priority;
     bool outbound_rate_limit;
+    bool journal; /* commands that were carried out are kept, with their words */
 };
 
 extern struct options options;

@@ -13,6 +13,7 @@
 
 #include "contract_files.h"
 #include "counters.h"
+#include "journal.h"
 #include "faults.h"
 #include "loop.h"
 #include "notify.h"
@@ -230,8 +231,8 @@ static void answer(struct http_conn *conn, struct rq *rq)
         rq_fail_as(rq, "SessionNotCreatedException", "The session does not exist or has ended");
     else if (spoilt && fault.kind == FAULT_DECLARED)
         soap_inject_fault(rq, fault.fault, fault.message);
-    else if (!spoilt || fault.execute)
-        run(rq);
+    else if ((!spoilt || fault.execute) && run(rq) == 0)
+        journal_note(rq);
     soap_write_reply(&body, rq);
     struct http_reply reply = new_reply(rq->envelope, &body);
     if (rq->failed) {

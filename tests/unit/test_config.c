@@ -50,6 +50,9 @@ static void test_full_upstream(void **state)
     assert_int_equal(c->upstream.logins_per_second, 20);
     assert_int_equal(c->upstream.reconcile_ms, 120000);
     assert_int_equal(c->upstream.rgn_after_ms, 90000);
+    assert_int_equal(c->upstream.poll_ms, 2500);
+    assert_string_equal(c->upstream.ha_listener.start, "UserService.Begin");
+    assert_string_equal(c->upstream.ha_listener.stop, "UserService.End");
     assert_string_equal(c->upstream.subscription, "user");
     files_assert_path(c->upstream.tls.ca_file, "tls/ca.pem");
     files_assert_path(c->upstream.tls.certificate_file, "tls/cert.pem");
@@ -176,6 +179,9 @@ static void test_defaults(void **state)
     assert_string_equal(c->data.directory, "/var/lib/cctgate");
     assert_int_equal(c->data.event_log_max_events, 1000000);
     assert_string_equal(c->upstream.topology, "none");
+    assert_int_equal(c->upstream.poll_ms, 5000);
+    assert_string_equal(c->upstream.ha_listener.start, "UserService.StartHASwitchEventListener");
+    assert_string_equal(c->upstream.ha_listener.stop, "UserService.StopHASwitchEventListener");
     assert_string_equal(c->upstream.subscription, "producer");
     assert_memory_equal(c->cache.ttl_ms, ttl, sizeof ttl);
     assert_int_equal(c->cache.stale_if_error_ms, 86400000);

@@ -56,6 +56,27 @@ static void endpoints_do_not_share_their_caps(void **state)
     upstream_stop(&upstream, 0);
 }
 
+static void what_waits_is_turned_away_unsent(void **state)
+{
+    struct upstream *upstream = start_for("gate");
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 10; ++i)
+        upstream_submit(upstream, call_new(&inbox, read_op));
+    bad_server_wait(&server, &server.concurrent, 4);
+    upstream_turn_away(upstream, 0);
+    wait_for_outcomes(&inbox, 6);
+    for (i = 0; i < 6; ++i)
+        expect(inbox.calls[i], CG_E_REFUSED, 0);
+    upstream_submit(upstream, call_new(&inbox, read_op)); /* it came later, and is not meant */
+    bad_server_open_gate(&server);
+    wait_for_outcomes(&inbox, 11);
+    for (i = 6; i < 11; ++i)
+        expect(inbox.calls[i], CG_OK, 1);
+    upstream_stop(&upstream, 0);
+}
+
 static void the_deadline_counts_in_the_queue(void **state)
 {
     struct upstream_endpoint endpoint = endpoint_for("gate");
@@ -319,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_SERVER(never_more_than_the_cap_at_once),
         WITH_SERVER(endpoints_do_not_share_their_caps),
+        WITH_SERVER(what_waits_is_turned_away_unsent),
         WITH_SERVER(the_deadline_counts_in_the_queue),
         cmocka_unit_test(the_queue_keeps_both_orders),
         WITH_SERVER(many_calls_from_many_threads),
