@@ -395,7 +395,6 @@ static void play_free(struct play *play)
     graph_free(&play->model.graph);
     json_decref(play->model.consult_of);
     json_decref(play->model.agent_states);
-    free(play->model.contact_times);
     loop_release(&play->loop);
     for (user = FIRST; user < USERS; ++user)
         json_decref(play->streams[user]);
