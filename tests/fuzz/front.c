@@ -328,7 +328,7 @@ static void prepare(void)
     FUZZ_CHECK(fronts_prepare(world.fronts) == CG_OK);
     world.front = &world.fronts->front[0];
     world.front->owner = &nobody;
-    fronts_set_policy(world.fronts, world.policy);
+    fronts_set_policy(world.fronts, world.policy, NULL, NULL);
     mailbox_deliver(&world.front->mailbox);
     fuzz_publish();
 }
