@@ -728,8 +728,8 @@ static void apply_copy(struct applying *a)
     if (about != NULL && about->kind == ENTITY_CONTACT) {
         if (contact_has_leg(a->model, about, a->user))
             contact_see(a->model, about, a->user);
-        else if (row != NULL && is_own(a, place) && leg == NULL) /* told before he came to it */
-            contact_out_of_sight(a->model, about, place);
+        else if (!about->ended && row != NULL && is_own(a, place) && leg == NULL)
+            contact_out_of_sight(a->model, about, place); /* told before he came to it */
         note_lineage_of_copy(a, about, place);
     }
     if (about != NULL && is_current(a) && !recent_has_user(&a->recent, a->user))
