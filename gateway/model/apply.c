@@ -686,8 +686,11 @@ static int is_current(const struct applying *a)
     return 1;
 }
 
-/* What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. */
-static int is_lacking(const struct applying *a)
+/*
+ * What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. A leg is not brought
+ * back by him who was told then, and lags: he will tell that he has left, too.
+ */
+static int is_lacking(const struct applying *a, enum telling telling)
 {
     const struct leg_row *row;
     const struct node *leg = leg_of(a, &row), *node = object_of(a);
@@ -695,7 +698,8 @@ static int is_lacking(const struct applying *a)
 
     if (row != NULL)
         return leg == NULL && a->change.introduces &&
-               !is_over(a->model, a->payload.ids[row->leg], 0);
+               !is_over(a->model, a->payload.ids[row->leg], 0) &&
+               (telling == TELLING_INTRODUCES || !recent_has_user(&a->recent, a->user));
     for (i = 0; node != NULL && i < num_property_rows; ++i)
         if (payload_tells(&a->payload, &property_rows[i]) &&
             json_object_get(node->facts, property_rows[i].field) == NULL)
@@ -789,7 +793,7 @@ static int is_news(struct applying *a)
         return 1;
     case TELLING_COPY:
     case TELLING_INTRODUCES:
-        if (is_lacking(a))
+        if (is_lacking(a, telling))
             return 1;
         if (telling == TELLING_COPY)
             apply_copy(a);
