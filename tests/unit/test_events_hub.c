@@ -416,19 +416,14 @@ static uint64_t counter(const struct fixture *f, size_t offset)
 }
 #define COUNTER(f, name) counter((f), offsetof(struct front_counters, name))
 
-static void wait_for_range(const struct fixture *f, size_t offset, uint64_t least, uint64_t most)
+static void wait_for(const struct fixture *f, size_t offset, uint64_t value)
 {
     int64_t end = clock_monotonic_ms() + 60000;
-    while (counter(f, offset) < least || counter(f, offset) > most) {
+    while (counter(f, offset) != value) {
         if (clock_monotonic_ms() > end)
             fail_msg("the counter stays at %" PRIu64, counter(f, offset));
         usleep(1000);
     }
-}
-
-static void wait_for(const struct fixture *f, size_t offset, uint64_t value)
-{
-    wait_for_range(f, offset, value, value);
 }
 
 /* ---- tests ---- */
@@ -782,7 +777,7 @@ static void test_replay_of_more_than_the_queue(void **cmocka)
 static void test_coalescing(void **cmocka)
 {
     struct fixture f;
-    struct peer peer;
+    struct peer peer, witness;
     uint64_t last = 0, states = 0, told = 0, sent_states = 0;
     unsigned i;
     (void)cmocka;
@@ -790,6 +785,8 @@ static void test_coalescing(void **cmocka)
     start(&f, 1, "\"maxQueuedFrames\":100,\"maxQueuedKiB\":100000");
     connect_with(&peer, &f, "token-a", 4096);
     subscribe(&peer, "\"id\":\"c\"");
+    connect_with(&witness, &f, "token-a", 0);
+    subscribe(&witness, "\"id\":\"w\",\"types\":[\"cct.system\"]");
     for (i = 0; i < 4000; ++i) {
         if (COUNTER(&f, event_frames) < 5) /* until the sockets' buffers are full */
             usleep(100);
@@ -801,7 +798,7 @@ static void test_coalescing(void **cmocka)
         }
     }
     publish_one(&f, EVENT_SYSTEM, "/v1/sessions", NULL, 1, 0);
-    wait_for_range(&f, offsetof(struct front_counters, events_coalesced), 1000, UINT64_MAX);
+    expect_events(&witness, "w", f.seq, f.seq); /* all of them have been queued before it */
     while (last < f.seq) {
         json_t *json = receive(&peer, "event"), *event = json_object_get(json, "event");
         uint64_t seq = number(event, "seq");
@@ -816,7 +813,9 @@ static void test_coalescing(void **cmocka)
     assert_int_equal(told, f.seq);
     assert_int_equal(COUNTER(&f, event_clients_slow), 0);
     disconnect(&peer);
+    disconnect(&witness);
     wait_for(&f, offsetof(struct front_counters, event_clients), 0);
+    assert_true(COUNTER(&f, events_coalesced) > 1000);
     stop(&f);
 }
 
