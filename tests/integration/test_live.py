@@ -122,7 +122,10 @@ class Follows(Case):
                       {"type": "FORCE_DISCONNECT", "contact": contact, "end": True},
                       {"type": "AGENT_STATE", "agent": "2001", "state": "MAPPED"}):
             self.sim.admin("POST", "/events", event)
-        self.sim.admin("POST", "/system", {"event": "SESSION_TERMINATION_IMMINENT", "remainingMs": 60000, "true": False})
+        logins = self.gate.metric("session_logins_total")
+        self.sim.admin("POST", "/system", {"event": "SESSION_TERMINATION_IMMINENT", "remainingMs": 2000, "true": False})
+        eventually(lambda: self.gate.metric("session_logins_total") > logins, "another session, before the announced end")
+        eventually(lambda: is_live(self.gate, *self.users), "live again")
 
     def round(self, seed):
         before = self.sim.calls()
