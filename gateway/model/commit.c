@@ -623,7 +623,9 @@ static void forget_contact(struct model *model, struct node *contact)
     json_object_del(model->consult_of, contact->id);
     json_object_del(model->live->lineage, contact->id);
     json_object_del(model->live->begun, contact->id);
-    if (!contact->unseen)
+    if (contact->unseen)
+        note_forgotten(model, contact->id);
+    else
         contact_is_over(model, contact->id);
     graph_remove(&model->graph, contact);
 }

@@ -129,23 +129,23 @@ static void take_children(struct fetch *fetch, struct node *node, const struct p
     launch(fetch, node, step->field);
 }
 
-static json_t *known_handle(struct fetch *fetch, enum entity kind, const char *id)
-{
-    json_t *handle = handle_find(fetch->model, kind, id);
-    return handle != NULL ? json_incref(handle) : json_pack("{s:s}", entity_rows[kind].key, id);
-}
-
-/* The handles of what the model has under the field: one, or a list. */
+/* The handles of what the model has under the field: one, or a list. NULL: it has none of somebody, so that the field has to be read. */
 static json_t *known_handles(struct fetch *fetch, enum entity kind, json_t *value)
 {
-    json_t *handles, *one;
+    json_t *handles, *handle, *one;
     const char *id;
 
     if (json_is_string(value))
-        return known_handle(fetch, kind, json_string_value(value));
+        return json_incref(handle_find(fetch->model, kind, json_string_value(value)));
     handles = json_array();
     json_object_foreach(value, id, one)
-        json_array_append_new(handles, known_handle(fetch, kind, id));
+    {
+        if ((handle = handle_find(fetch->model, kind, id)) == NULL) {
+            json_decref(handles);
+            return NULL;
+        }
+        json_array_append(handles, handle);
+    }
     return handles;
 }
 
@@ -161,7 +161,8 @@ static int take_known(struct fetch *fetch, struct node *node, const struct plan_
         json_object_set(node->facts, step->field, value);
         return 1;
     }
-    handles = known_handles(fetch, step->child, value);
+    if ((handles = known_handles(fetch, step->child, value)) == NULL)
+        return 0;
     take_children(fetch, node, step, handles);
     json_decref(handles);
     return 1;

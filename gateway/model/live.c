@@ -396,10 +396,14 @@ int live_new(struct model *model, const struct model_settings *settings)
     live->ended_timer.on_due = on_ended;
     live->commit_retry.on_due = on_commit_retry;
     live->ended = json_object();
+    live->forgotten = json_object();
     live->lineage = json_object();
     live->begun = json_object();
     live->commit_due.on_deliver = on_commit_due;
-    return live->ended != NULL && live->lineage != NULL && live->begun != NULL ? CG_OK : CG_E_NOMEM;
+    return live->ended != NULL && live->forgotten != NULL && live->lineage != NULL &&
+                   live->begun != NULL
+               ? CG_OK
+               : CG_E_NOMEM;
 }
 
 static void coverage_free(struct coverage *coverage)
@@ -436,6 +440,7 @@ void live_free(struct model *model)
     timer_disarm(model->loop, &live->commit_retry);
     commit_forget_ended(live);
     json_decref(live->ended);
+    json_decref(live->forgotten);
     json_decref(live->lineage);
     json_decref(live->begun);
     free(live);

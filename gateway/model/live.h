@@ -67,7 +67,9 @@ struct live {
     struct node *touched;
     struct pending_event *pending, **pending_end;
     size_t num_pending;
-    json_t *ended;   /* connections, terminal connections and contacts that are over: id -> clock */
+    json_t *ended; /* connections, terminal connections and contacts that are over: id -> clock */
+    json_t *
+        forgotten; /* those that nobody saw any more, with what events had told of them: id -> clock */
     json_t *lineage; /* contact id -> the contacts that it was transferred from, the oldest first */
     json_t *
         begun; /* contact id of a consult -> [terminal where it began, the contact centre's time of that] */
@@ -124,6 +126,9 @@ void relate(struct model *model, struct node *parent, const char *field, const c
 void connection_over(struct model *model, struct node *connection, uint64_t stamp, uint32_t user);
 void terminal_connection_over(struct model *model, struct node *tc, uint64_t stamp, uint32_t user);
 void contact_is_over(struct model *model, const char *id);
+/* It leaves the graph, and is not over: what was read before, and makes it known again, may lack what it was told meanwhile. */
+void note_forgotten(struct model *model, const char *id);
+int was_forgotten(const struct model *model, const char *id, uint64_t since);
 uint32_t who_ended(const struct model *model,
                    const char *id); /* the user whose session told it; 0: a read did */
 int is_over(const struct model *model, const char *id, uint64_t since);

@@ -250,13 +250,19 @@ static int merge_list(struct merging *merging, struct node *node, const char *fi
     int changed = node_merge_list(node, field, ids, since);
     struct node *leg;
     const char *id;
+    void *next;
 
     if (changed && was_fresh && merging->telling)
         found_missed(merging, node);
-    json_object_foreach(json_object_get(node->facts, field), id, entry)
+    json_object_foreach_safe(json_object_get(node->facts, field), next, id, entry)
     {
-        if (graph_find(&merging->model->graph, child, id) == NULL)
+        if (graph_find(&merging->model->graph, child, id) == NULL) {
+            if (is_over(merging->model, id, since)) { /* since it was read */
+                node_unlink(node, field, id, live_clock(merging->model));
+                continue;
+            }
             graph_get(&merging->model->graph, child, id, NULL);
+        }
         relate(merging->model, node, field, id);
         if ((leg = graph_find(&merging->model->graph, child, id)) != NULL)
             tell_untold(merging, leg);
@@ -345,9 +351,19 @@ static void doubt_flags(struct model *model, struct node *node, const struct nod
     }
 }
 
+/* Events told of it while it was read, and what they told went when nobody saw it. */
+static void doubt_all(struct model *model, struct node *node)
+{
+    const char *field;
+    json_t *value;
+
+    json_object_foreach(node->facts, field, value) node_dirty(node, field, live_clock(model));
+}
+
 static void merge_node(struct merging *merging, const struct node *found)
 {
     struct model *model = merging->model;
+    int is_new = graph_find(&model->graph, found->kind, found->id) == NULL;
     struct node *node = graph_get(&model->graph, found->kind, found->id, found->handle);
     const char *field;
     json_t *stamp;
@@ -375,6 +391,8 @@ static void merge_node(struct merging *merging, const struct node *found)
     }
     tell_untold(merging, node);
     doubt_flags(model, node, found);
+    if (is_new && was_forgotten(model, found->id, merging->fetch->since))
+        doubt_all(model, node);
     if (changed)
         touch(model, node);
 }
@@ -420,21 +438,27 @@ static void merge_gone(struct merging *merging, const struct node *found)
 
 /* Ids are never used again, so that the oldest may be forgotten at any time; half of them, now and then. */
 #define ENDED_MAX 8192
-void merge_forget_ended(struct model *model)
+static void forget_older_half(json_t *remembered)
 {
-    json_t *ended = model->live->ended, *value;
+    json_t *value;
     const char *id;
     void *next;
     size_t left = ENDED_MAX / 2;
 
-    if (json_object_size(ended) < ENDED_MAX)
+    if (json_object_size(remembered) < ENDED_MAX)
         return;
-    json_object_foreach_safe(ended, next, id, value)
+    json_object_foreach_safe(remembered, next, id, value)
     {
         if (left-- == 0)
             break;
-        json_object_del(ended, id);
+        json_object_del(remembered, id);
     }
+}
+
+void merge_forget_ended(struct model *model)
+{
+    forget_older_half(model->live->ended);
+    forget_older_half(model->live->forgotten);
 }
 
 void merge_fetch(struct fetch *fetch)

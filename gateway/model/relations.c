@@ -136,11 +136,24 @@ int is_over(const struct model *model, const char *id, uint64_t since)
     return stamp != NULL && (uint64_t)json_integer_value(stamp) >> OVER_BITS >= since;
 }
 
+void note_forgotten(struct model *model, const char *id)
+{
+    json_object_set_new(model->live->forgotten, id, json_integer((json_int_t)live_clock(model)));
+}
+
+int was_forgotten(const struct model *model, const char *id, uint64_t since)
+{
+    json_t *stamp = json_object_get(model->live->forgotten, id);
+    return stamp != NULL && (uint64_t)json_integer_value(stamp) >= since;
+}
+
 /* It leaves the graph at once, and memory with the commit: whoever holds the pointer may still look at it until then. */
 static void remove_node(struct model *model, struct node *node, uint64_t stamp, uint32_t user)
 {
     if (user != ONLY_FORGET)
         set_over(model, node->id, stamp, user);
+    else if (!is_place(node))
+        note_forgotten(model, node->id);
     touch(model, node);
     graph_take_out(&model->graph, node);
 }
