@@ -155,6 +155,21 @@ int scene_leg(struct execution *execution,
               struct node *contact); /* NULL: the one call in question */
 int scene_derive(struct execution *execution);
 
+/* derive.c: the objects that an operation's arguments name, in the order of the contract. Ids are borrowed. */
+#define OBJECTS_MAX 16
+struct object {
+    enum entity kind;
+    const char *id;
+    int is_other_side;
+};
+struct objects {
+    struct object object[OBJECTS_MAX];
+    size_t count;
+    int are_too_many; /* some are left out */
+};
+void objects_collect(struct objects *objects, const struct contract_operation *op,
+                     const json_t *arguments);
+
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);
 int gate_capability(struct execution *execution);

@@ -202,6 +202,20 @@ void commands_client_gone(struct commands *commands, uint64_t client, unsigned s
 /* The model has changed: whoever waits for an effect looks again. */
 void commands_on_change(struct commands *commands);
 
+/*
+ * May the user see what a reading operation of the catalogue names? CG_OK; CG_E_NOTFOUND: no, or it is not there; CG_E_BUSY: *wanted is to be
+ * fetched first, then ask again, with the same `read` (an object that is empty at first). Owner's thread.
+ */
+struct model_wanted;
+struct sight {
+    uint32_t user;
+    const struct contract_operation *op;
+    const json_t *arguments;
+    json_t *read;
+};
+int commands_look(const struct commands *commands, const struct sight *sight,
+                  struct model_wanted *wanted);
+
 struct commands_stats {
     uint64_t commands, done, not_done, unknown, refused, replayed, upstream_calls;
     uint64_t over_capacity; /* logins refused at the limit */

@@ -262,7 +262,7 @@ class Commands(Guarded):
         for method, path, kind, document, schemas in self.commands():
             for schema in schemas:
                 for name_it, what in self.named(path, schema):
-                    body = self.maker(ME).instance(schema, document)
+                    body = self.maker(ME).instance(schema, document) or {}
                     place = concrete(path, self.objects[ME][kind], "case") if kind else path
                     foreign = workstation.get(what) or self.objects[OTHER][what]
                     for door in (self.over_http, self.over_websocket):
@@ -304,9 +304,9 @@ class Commands(Guarded):
                     yield service["name"], operation["name"], operation["kind"]
 
     @staticmethod
-    def may_be_anybodys(kind, found, name):
-        """Addresses are anybody's to call: beside something else, one is a number to the contact centre."""
-        return name == "addressName" and any(n != "addressName" for _, n in found)
+    def may_be_anybodys(found, at, name):
+        """Addresses are anybody's to call: beside something else, or as the other side, one is a number to the contact centre."""
+        return name == "addressName" and (any(n != "addressName" for _, n in found) or at[:1] == ("destinationAddress",))
 
     def test_catalogue(self):
         """Operations of the contract whose body names what is another's: one member at a time, then all of them."""
@@ -315,7 +315,7 @@ class Commands(Guarded):
             own, path = self.example(service, operation, ME), "/v1/services/%s/%s" % (service, operation)
             found = handles(own)
             for at, name in found:
-                if self.may_be_anybodys(kind, found, name):
+                if self.may_be_anybodys(found, at, name):
                     continue
                 what = HANDLE[name]
                 for door in (self.over_http, self.over_websocket):
