@@ -480,7 +480,7 @@ static int resolve_call(struct execution *execution)
     return (rc = look_agent(execution, named, &agent)) == CG_OK ? scene_leg(execution, NULL) : rc;
 }
 
-int scene_resolve(struct execution *execution)
+static int resolve_target(struct execution *execution)
 {
     switch (execution->command->row->target) {
     case TARGET_AGENT:
@@ -502,4 +502,21 @@ int scene_resolve(struct execution *execution)
     default:
         return resolve_call(execution);
     }
+}
+
+/* Who is named acts, or nobody. */
+static int check_actor(struct execution *execution)
+{
+    const char *named = body_text(execution, "agent"), *agent = execution->scene.agent;
+
+    if (named == NULL || *agent == '\0' || strcmp(named, agent) == 0 ||
+        execution->command->row->target == TARGET_CONTROL)
+        return CG_OK;
+    return refuse(execution, PROBLEM_CONFLICT, "the agent that is named is not who would act");
+}
+
+int scene_resolve(struct execution *execution)
+{
+    int rc = resolve_target(execution);
+    return rc == CG_OK ? check_actor(execution) : rc;
 }

@@ -132,6 +132,8 @@ const struct command_row *command_choose(const struct command_row *first, size_t
 enum operation_kind { KIND_READ, KIND_COMMAND, KIND_SESSION, KIND_SUBSCRIPTION };
 enum operation_kind operation_kind(const struct contract_operation *op);
 extern const char *const operation_kind_names[];
+/* Any of these may call it: for what acts, those of the rows that it belongs to. */
+unsigned operation_roles(const struct contract_operation *op);
 
 /* ---- one command ---- */
 

@@ -4,6 +4,7 @@ A cell is one try of a table: this token, that resource, that door. What is deni
 simulator's counters do not move.
 """
 import atexit
+import contextlib
 import re
 import shutil
 import tempfile
@@ -12,7 +13,8 @@ from collections import Counter
 from urllib.parse import quote
 
 import harness
-from commanding import call_command, line, of, position
+import test_catalogue
+from commanding import call_command, control_of, line, of, position
 from harness import PASSWORD, Case, Gateway, Simulator, bearer, eventually, exchange
 from test_live import CONSUMER, is_live, quiet
 from test_sign_on import Provider
@@ -96,7 +98,7 @@ class Guarded(Case):
 
     @classmethod
     def setUpClass(cls):
-        cls.identities, cls.gate = Identities(), None
+        cls.identities, cls.gate, cls.tokens_made = Identities(), None, []
         cls.sim = Simulator(**cls.simulator_options)
         try:
             cls.open()
@@ -127,11 +129,14 @@ class Guarded(Case):
     @classmethod
     def token(cls, name, token, users):
         harness.TOKENS[name] = (token, users, ACTING)
+        cls.tokens_made.append(name)
 
     @classmethod
     def tearDownClass(cls):
-        super().tearDownClass()
+        for name in cls.tokens_made:
+            harness.TOKENS.pop(name, None)
         cls.identities.release()
+        super().tearDownClass()
 
     @classmethod
     def settle(cls):
@@ -175,6 +180,16 @@ class Guarded(Case):
 
     def tearDown(self):
         self.assertEqual(len(self.wrong), 0, "%d wrong cells:\n%s" % (len(self.wrong), "\n".join(str(w)[:600] for w in self.wrong[:12])))
+
+    @contextlib.contextmanager
+    def control(self, agent, who):
+        """FullControl of an agent for a while: its lease."""
+        answer = call_command(self.gate.port, "PUT", control_of(agent), who, {"profile": "FullControl"})
+        assert answer.status == 200, answer
+        try:
+            yield answer.json["lease"]
+        finally:
+            call_command(self.gate.port, "DELETE", control_of(agent), who, lease=answer.json["lease"])
 
     def operations(self):
         return self.sim.counters()["operations"]
@@ -250,6 +265,20 @@ def body_schemas(document, operation):
         return []
     schema = resolve(document, schema)
     return [resolve(document, s) for s in schema.get("oneOf") or schema.get("anyOf") or [schema]]
+
+
+class Maker:
+    """Values that a schema accepts; what members are called says which texts."""
+    made = test_catalogue.EveryRoute.instance
+
+    def __init__(self, **names):
+        self.names = names
+
+    def instance(self, schema, document, name="", depth=0):
+        if "properties" in schema and "required" in schema.get("anyOf", [{}])[0]:
+            schema = dict(schema, required=schema.get("required", []) + schema["anyOf"][0]["required"])
+            del schema["anyOf"]
+        return self.made(schema, document, name, depth)
 
 
 def handles(value, found=None, at=()):

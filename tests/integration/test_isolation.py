@@ -2,12 +2,10 @@
 cache too, and the contact centre does not hear of it. The tables are made of /openapi.json and of the contract: a new route is in them."""
 import json
 
-import guarding
 import harness
-import test_catalogue
 from command_table import OUTSIDE
 from commanding import Speaker, call_command, control_of, line, of, position
-from guarding import HANDLE, KINDS, SEES, Guarded, body_schemas, concrete, form, handles, kind_of, parameters, problem_of, put, routes
+from guarding import HANDLE, KINDS, SEES, Guarded, Maker, body_schemas, concrete, form, handles, kind_of, parameters, put, routes
 from harness import bearer, eventually, exchange
 from websocket import EventStream, WebSocket
 
@@ -24,14 +22,6 @@ def others_marks(t, who):
             marks += [json.dumps(owner), json.dumps(line(owner)), json.dumps(position(owner)), t.objects[owner]["calls"],
                       "data-of-" + owner, "agent" + owner]
     return marks
-
-
-class Maker:
-    """Values that a schema accepts."""
-    instance = test_catalogue.EveryRoute.instance
-
-    def __init__(self, **names):
-        self.names = names
 
 
 class Reads(Guarded):
@@ -161,6 +151,10 @@ class Commands(Guarded):
                 assert answer.status == 200, answer
                 cls.leases[who] = answer.json["lease"]
         cls.settle()
+        cls.learn_legs()
+
+    @classmethod
+    def learn_legs(cls):
         for call in cls.sim.state()["calls"]:
             for owner in cls.owners:
                 if call["contactId"] == cls.objects[owner]["calls"]:
@@ -207,8 +201,8 @@ class Commands(Guarded):
 
     def compare(self, ask, foreign, absent, *what):
         """ask(name) of what is another's, and of what does not exist."""
-        before = self.operations()
-        one, two = ask(foreign), ask(absent)
+        two, before = ask(absent), self.operations()
+        one = ask(foreign)
         self.cell(one == two and one[0] >= 400, *what, one[:2], two[:2])
         if self.operations() != before:
             self.wrong.append(what + ("the contact centre was asked",))
@@ -256,19 +250,40 @@ class Commands(Guarded):
             else:
                 self.assertIn(name, self.TEXTS, (path, name, inner))
 
+    def compare_members(self, ask, foreign, absent, *what):
+        """The same, where a member that says nothing to a command may be passed over: then the command is done."""
+        method, path, member = what[:3]
+        if (method, path, member) in self.passed_over:
+            return
+        before = self.sim.counters()["commands"]
+        if ask(absent)[0] < 400 or self.sim.counters()["commands"] != before:
+            self.passed_over.add((method, path, member))
+            self.restore()
+            return
+        self.compare(ask, foreign, absent, *what)
+
+    def restore(self):
+        """The agent ready and in its call, whatever a command has made of it."""
+        self.sim.admin("POST", "/agents/" + ME, {"loggedIn": True, "ready": True})
+        if self.objects[ME]["calls"] not in [c["contactId"] for c in self.sim.state()["calls"]]:
+            self.objects[ME]["calls"] = self.sim.admin("POST", "/calls", {"to": ME, "answer": True})["contactId"]
+            self.settle()
+            self.learn_legs()
+        self.settle()
+
     def test_members(self):
         """Commands on one's own that name in the body what is another's, with and without control."""
-        workstation = {"workstations": "desk-of-2003"}
+        workstation, self.passed_over = {"workstations": "desk-of-2003"}, set()
         for method, path, kind, document, schemas in self.commands():
             for schema in schemas:
                 for name_it, what in self.named(path, schema):
                     body = self.maker(ME).instance(schema, document) or {}
-                    place = concrete(path, self.objects[ME][kind], "case") if kind else path
                     foreign = workstation.get(what) or self.objects[OTHER][what]
                     for door in (self.over_http, self.over_websocket):
                         for lease in (None, self.leases["mine"]):
-                            self.compare(lambda text: door("mine", method, place, name_it(body, text), lease), foreign,
-                                         self.absent(what), door.__name__, method, path, what, name_it(body, "x"), lease is not None)
+                            place = concrete(path, self.objects[ME][kind], "case") if kind else path
+                            self.compare_members(lambda text: door("mine", method, place, name_it(body, text), lease), foreign,
+                                                 self.absent(what), method, path, str(name_it({}, "x")), door.__name__, lease is not None)
 
     def test_current(self):
         """`current` in the place of a call, for an agent, a terminal or an address that is another's."""
