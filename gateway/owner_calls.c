@@ -84,9 +84,8 @@ static void look(struct owner_call *call)
         fail(call, CG_E_SESSION);
         return;
     }
-    rc = commands_look(call->owner->commands, &(struct sight){call->user, call->op, call->arguments,
-                                                              call->read},
-                       &wanted);
+    rc = commands_look(call->owner->commands,
+                       &(struct sight){call->user, call->op, call->arguments, call->read}, &wanted);
     if (rc == CG_E_BUSY) {
         wanted.traceparent = call->traceparent;
         call->waiter.on_done = on_read;

@@ -312,9 +312,9 @@ void conclude_outcome(struct execution *execution, const struct session_outcome 
     }
     execution->command->retry_after_s = (int)((outcome->retry_after_ms + 999) / 1000);
     conclude_problem(execution, problem, outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
-                     outcome->fault != NULL   ? outcome->fault->message
-                     : outcome->error != NULL ? outcome->error->text
-                                              : NULL,
+                     outcome->fault != NULL ? outcome->fault->message
+                     : outcome->error != NULL && !outcome->error->is_inside ? outcome->error->text
+                                                                            : NULL,
                      members);
 }
 

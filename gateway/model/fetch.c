@@ -188,7 +188,7 @@ struct fetch_outcome *model_outcome(const struct session_outcome *outcome)
     if (outcome->fault != NULL && outcome->fault->name != NULL) {
         detail.fault = outcome->fault->name;
         detail.detail = outcome->fault->message;
-    } else if (outcome->error != NULL) {
+    } else if (outcome->error != NULL && !outcome->error->is_inside) {
         detail.detail = outcome->error->text;
     }
     return fetch_outcome_new(&detail);
@@ -202,7 +202,9 @@ static void fail(struct fetch *fetch, const struct session_outcome *outcome)
               LOG_S("service", shared->service), LOG_S("operation", shared->operation),
               LOG_S("reason", cg_error_name(shared->rc)),
               LOG_S("fault", shared->fault[0] != '\0' ? shared->fault : NULL),
-              LOG_S("detail", shared->fault[0] != '\0' ? NULL : shared->detail));
+              LOG_S("detail", shared->fault[0] == '\0' && outcome->error != NULL
+                                  ? outcome->error->text
+                                  : NULL));
     fetch_end(fetch, shared);
     fetch_outcome_unref(&shared);
 }

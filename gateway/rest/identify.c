@@ -65,7 +65,9 @@ static struct policy *of_jwt(struct front *front, h2o_iovec_t token, const uint8
         return NULL;
     }
     /* a ticket has the digest alone of the token that it was given for */
-    return token.len > 0 && jwt_looks_like(token.base, token.len) ? verify(front, token, sha256, now_ms) : NULL;
+    return token.len > 0 && jwt_looks_like(token.base, token.len)
+               ? verify(front, token, sha256, now_ms)
+               : NULL;
 }
 
 /* It is used, and by whom the request acts is known. */

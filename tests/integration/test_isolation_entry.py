@@ -516,7 +516,7 @@ class Shut(Entry):
                     ("POST", "/v1/sessions", None, {"username": url, "password": "y"})):
                 answer = call_command(self.gate.port, method, path, who, body, lease=lease if who == "mine" else None)
                 self.cell(answer.status != 500, method, path, answer, granted=answer.status < 400)
-        self.settle()
+        eventually(lambda: self.gate.get("/v1/agents/2002", "mine").json["sync"] == "live", "what was done is told")
         calls = list(listening.called)
         listening.stop()
         self.cell(not calls, "a URL of a client was called", calls)
