@@ -15,7 +15,7 @@ from urllib.parse import quote
 import harness
 import test_catalogue
 from commanding import call_command, control_of, line, of, position
-from harness import PASSWORD, Case, Gateway, Simulator, bearer, eventually, exchange
+from harness import Case, Gateway, Simulator, bearer, eventually, exchange
 from test_live import CONSUMER, is_live, quiet
 from test_sign_on import Provider
 
@@ -83,8 +83,9 @@ class Identities:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def sign_on(port, user, password=PASSWORD, **more):
-    answer = call_command(port, "POST", "/v1/sessions", None, dict({"username": user, "password": password, "domain": "CC"}, **more))
+def sign_on(port, user):
+    body = {"username": user, "password": harness.PASSWORD, "domain": "CC"}
+    answer = call_command(port, "POST", "/v1/sessions", None, body)
     assert answer.status == 201, answer
     return answer.json["token"]
 
@@ -113,7 +114,7 @@ class Guarded(Case):
         options = {"consumer": CONSUMER, "upstream": {"reconcileMs": LONG, "pollMs": LONG}, "jwt": cls.identities.settings(),
                    "session": cls.session, "control": {"ttlMs": LONG}}
         options.update(cls.gateway_options)
-        cls.gate = Gateway(cls.sim, users=("supervisor", "agent2002", "agent2003"), **options)
+        cls.gate = cls.gateway(users=("supervisor", "agent2002", "agent2003"), **options)
         cls.token("signed", sign_on(cls.gate.port, "agent2004"), ["agent2004"])
         cls.token("jwt", cls.identities.token(["agent2003"], ACTING), ["agent2003"])
         cls.token("nobody", cls.identities.token(["nobody"], ACTING), [])
@@ -125,6 +126,10 @@ class Guarded(Case):
                                   "calls": call["contactId"], "users": "agent" + owner}
         cls.settle()
         cls.warm()
+
+    @classmethod
+    def gateway(cls, **options):
+        return Gateway(cls.sim, **options)
 
     @classmethod
     def token(cls, name, token, users):
