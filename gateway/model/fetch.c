@@ -6,6 +6,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
+#include "cctgate/secret.h"
 
 /* ---- outcomes ---- */
 
@@ -36,8 +37,10 @@ struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome)
 
 void fetch_outcome_unref(struct fetch_outcome **outcome)
 {
-    if (*outcome != NULL && atomic_fetch_sub(&(*outcome)->references, 1) == 1)
+    if (*outcome != NULL && atomic_fetch_sub(&(*outcome)->references, 1) == 1) {
+        secret_wipe(&(*outcome)->unkept);
         free(*outcome);
+    }
     *outcome = NULL;
 }
 
@@ -46,6 +49,7 @@ void fetch_outcome_unref(struct fetch_outcome **outcome)
 static void fetch_free(struct fetch *fetch)
 {
     graph_free(&fetch->own);
+    secret_wipe(&fetch->unkept);
     free(fetch->id);
     free(fetch);
 }
@@ -221,6 +225,10 @@ static void complete(struct fetch *fetch)
 {
     struct outcome_detail detail = {fetch_store(fetch), NULL, NULL, NULL, NULL, 0};
     struct fetch_outcome *outcome = fetch_outcome_new(&detail);
+
+    outcome->was_asked = fetch->calls > 0;
+    outcome->unkept = fetch->unkept;
+    fetch->unkept = NULL;
     fetch_end(fetch, outcome);
     fetch_outcome_unref(&outcome);
 }

@@ -175,9 +175,9 @@ void notice_session(struct model *model, uint32_t user, const char *state, const
 {
     const struct session *session =
         model->sessions != NULL ? sessions_find(model->sessions, user) : NULL;
-    json_t *data = json_pack("{s:s, s:s, s:s*, s:s*}", "user", user_name(model, user), "state",
-                             state, "reason", why, "endpoint",
-                             session != NULL ? session_endpoint(session) : NULL);
+    json_t *data =
+        json_pack("{s:s, s:s, s:s*, s:s*}", "user", user_name(model, user), "state", state,
+                  "reason", why, "endpoint", session != NULL ? session_endpoint(session) : NULL);
     json_t *copy = json_copy(data);
 
     notice_about_user(model, EVENT_GATEWAY_SESSION, user, data);

@@ -9,7 +9,7 @@ import stat
 
 import guarding
 import harness
-from commanding import Speaker, call_command, control_of, line, of, position
+from commanding import Listener, Speaker, call_command, control_of, line, of, position
 from guarding import Guarded
 from harness import bearer, eventually, exchange
 from test_isolation_entry import ask
@@ -381,6 +381,15 @@ class Planted(Guarded):
             core = next(row.split() for row in file if row.startswith("Max core file size"))
         self.cell(core[4:6] == ["0", "0"], core)
 
+    def search_files_again(self, numbers, carried):
+        """After the end: what is written then."""
+        harness.check_clean(self.gate.child, self.gate.child.end(), "cctgate")
+        for path, content in self.files():
+            for name, secret in list(self.secrets.items()) + list(KEPT_IN_CACHE.items()):
+                if path.startswith("cache/") and (name in carried or name in numbers):
+                    continue
+                self.cell(not [f for f in self.forms(secret) if f in content], name, path, "after the end")
+
 
 class Privacy(Planted):
     def test_planted_secrets(self):
@@ -391,16 +400,49 @@ class Privacy(Planted):
         cache = b"".join(content for path, content in files if path.startswith("cache/"))
         for name in ("data", "incoming data", "uui", "intrinsic"):  # the search does find what is there
             self.cell(KEPT_IN_CACHE[name].encode() in cache, name, "is not where it may be", granted=True)
-        harness.check_clean(self.gate.child, self.gate.child.end(), "cctgate")
-        self.search_files_again(numbers)
+        self.search_files_again(numbers, set(KEPT_IN_CACHE))
 
-    def search_files_again(self, numbers):
-        """After the end: what is written then."""
-        for path, content in self.files():
-            for name, secret in list(self.secrets.items()) + list(KEPT_IN_CACHE.items()):
-                if path.startswith("cache/") and (name in KEPT_IN_CACHE or name in numbers):
-                    continue
-                self.cell(not [f for f in self.forms(secret) if f in content], name, path, "after the end")
+
+class NotKept(Planted):
+    """Parts of what a call carries that are not to be stored: no page of a file has ever held them, and they are read all the same."""
+    keeps = {"data": False, "intrinsics": False, "uui": False, "messages": False}
+
+    def test_planted_secrets(self):
+        listener = Listener(self.gate.port, "mine")
+        self.plant()
+        self.search(in_cache={"number that was dialled"})
+        told = [e["data"] for e in listener.events if e["data"].get("property") in ("ATTACHED_DATA", "INTRINSICS", "UUI")]
+        listener.stop()
+        self.assertTrue(told)
+        self.assertTrue(all(d["notKept"] is True and "value" not in d for d in told), told)
+        self.search_files_again({"number that was dialled"}, set())
+
+    def test_is_read_all_the_same(self):
+        call = "/v1/calls/" + self.objects[ME]["calls"]
+        with self.control(ME, "mine") as lease:
+            for part, body in (("data", {"a": "1", "b": "2"}), ("intrinsics", {"STEP": "1"}), ("uui", {"uui": "04AB"})):
+                self.assertEqual(self.send("PUT", call + "/" + part, body, lease=lease).status, 204)
+                for anew in (1, 0, 1):  # else it is what events keep
+                    operation = {"data": "GetAttachedData", "intrinsics": "GetIntrinsics", "uui": "GetUUI"}[part]
+                    before = self.sim.calls("ContactService." + operation)
+                    answer = self.gate.get("%s/%s" % (call, part), "mine", {"Cache-Control": "no-cache"} if anew else {})
+                    self.assertEqual((answer.status, {k: answer.json[k] for k in body}), (200, body), answer)
+                    asked = self.sim.calls("ContactService." + operation) - before
+                    self.assertEqual(answer.headers["cache-status"], "cctgate; fwd=bypass" if asked else "cctgate; hit")
+                    self.assertEqual(asked, anew)
+                    self.assertNotIn("etag", answer.headers)
+                self.assert_problem(self.gate.get("%s/%s" % (call, part), "mine", {"Cache-Control": "only-if-cached"}), 504, "not-cached")
+                self.assertEqual(self.gate.get("%s/%s" % (call, part), "mine", method="HEAD").status, 200)
+            self.assertEqual(self.send("PATCH", call + "/data", {"b": "3"}, lease=lease).status, 204)
+            self.assertEqual(self.gate.get(call + "/data", "mine").json, {"a": "1", "b": "3"})
+            whole = eventually(lambda: (a := self.gate.get(call, "mine")).json["sync"] == "live" and a, "live").json
+            self.assertFalse({"data", "intrinsics", "immutableIntrinsics", "uui"} & set(whole), whole)
+            self.assertEqual(whole["notKept"], ["data", "intrinsics", "uui"])
+            self.denied_like(self.gate.get(call + "/data", "other"), self.gate.get("/v1/calls/%s/data" % self.absent("calls"), "other"), "another's")
+            with WebSocket(self.gate.port, "mine") as ws:
+                ws.subscribe("a", snapshot=True)
+                items, _ = ws.snapshot("a")
+            self.assertEqual(items[call]["notKept"], ["data", "intrinsics", "uui"])
 
 
 if __name__ == "__main__":
