@@ -49,7 +49,7 @@ class Planted(Guarded):
         cls.tokens_before = dict(harness.TOKENS)
         harness.TOKENS["mine"] = (KEPT_NOWHERE["static token"],) + harness.TOKENS["mine"][1:]
         cls.gateway_options = {"log": {"level": "debug", "access": True, "format": "json"}, "upstream": {
-            "reconcileMs": guarding.LONG, "pollMs": 500, "timeoutMs": 700, "connectTimeoutMs": 500},
+            "reconcileMs": guarding.LONG, "pollMs": 100, "timeoutMs": 400, "connectTimeoutMs": 400},
             "outbound": {"url": "http://127.0.0.1:9/ccmm", "user": "campaigns", "password": {"file": "outbound"}}}
         if cls.keeps is not None:
             cls.gateway_options["cache"] = {"callData": cls.keeps}
@@ -214,6 +214,11 @@ class Planted(Guarded):
         self.sim.admin("POST", "/agents/" + ME, {"loggedIn": False})
         for password in (self.secrets["agent's password"], PASSWORD):
             self.send("POST", "/v1/agents/%s/login" % ME, {"terminal": line(ME), "password": password, "initialState": "READY"}, lease=lease)
+        self.sim.admin("POST", "/agents/" + ME, {"loggedIn": True, "ready": True})
+        call = self.sim.admin("POST", "/calls", {"to": ME, "answer": True})  # the one before has ended with the agent's work
+        self.objects[ME]["calls"] = call["contactId"]
+        self.leg = next(c for c in call["connections"] if c["address"] == position(ME))["terminalConnections"][0]["id"]
+        self.settle()
 
     def treating(self):
         """What a caller hears at a route point."""
@@ -261,31 +266,37 @@ class Planted(Guarded):
         """The contact centre fails and repeats what it was sent; and its answers break, hang or are something else."""
         call, kept = "/v1/calls/" + self.objects[ME]["calls"], KEPT_IN_CACHE
         tokens = {s["user"]: s["token"] for s in self.sim.state()["sessions"]}
-        rows = [("PUT", call + "/uui", {"uui": kept["uui"]}, kept["uui"]), ("PUT", call + "/data", {"a": kept["data"]}, kept["data"]),
-                ("PUT", call + "/data", {"type": "STRING", "value": kept["text data"]}, kept["text data"]),
-                ("PUT", call + "/intrinsics", {"MARK": kept["intrinsic"]}, kept["intrinsic"]),
-                ("PUT", call + "/messages", {"message": kept["message"]}, kept["message"]),
-                ("POST", call + "/dtmf", {"digits": self.secrets["dtmf"]}, self.secrets["dtmf"]),
-                ("POST", call + "/dtmf", {"digits": "71"}, "71"),
-                ("POST", "/v1/calls", {"from": {"agent": ME}, "to": self.secrets["number that was dialled"]}, self.secrets["number that was dialled"]),
-                ("PUT", "/v1/agents/2002/readiness", {"ready": False}, "x"), ("GET", call + "/uui", None, "x"), ("GET", "/v1/agents/2002", None, "x"),
-                ("POST", "/v1/sessions", {"username": "agent2005", "password": PASSWORD}, PASSWORD),
-                ("POST", "/v1/sessions", {"username": "agent2005", "password": self.secrets["wrong password"]}, self.secrets["wrong password"])]
-        for kind in ("fault", "http500"):
-            for number, (method, path, body, secret) in enumerate(rows):
+        number, digits_now, wrong = self.secrets["number that was dialled"], self.secrets["dtmf"], self.secrets["wrong password"]
+        rows = [("SetUUI", "PUT", call + "/uui", {"uui": kept["uui"]}, kept["uui"]),
+                ("SetAttachedData", "PUT", call + "/data", {"a": kept["data"]}, kept["data"]),
+                ("SetAttachedData", "PUT", call + "/data", {"type": "STRING", "value": kept["text data"]}, kept["text data"]),
+                ("SetIntrinsics", "PUT", call + "/intrinsics", {"MARK": kept["intrinsic"]}, kept["intrinsic"]),
+                ("SetInstantMessages", "PUT", call + "/messages", {"message": kept["message"]}, kept["message"]),
+                ("GenerateDTMF", "POST", call + "/dtmf", {"digits": digits_now}, digits_now),
+                ("GenerateDTMF", "POST", call + "/dtmf", {"digits": "71"}, "71"),
+                ("SetForwarding", "PUT", of("terminals", line(ME)) + "/forwarding", {"to": number}, number),
+                ("SetReady", "PUT", "/v1/agents/2002/readiness", {"ready": False}, "x"), ("GetUUI", "GET", call + "/uui", None, "x"),
+                ("GetCapabilities", "GET", "/v1/agents/2002", None, "x"),
+                ("LogInToCCTServer", "POST", "/v1/sessions", {"username": "agent2005", "password": PASSWORD}, PASSWORD),
+                ("LogInToCCTServer", "POST", "/v1/sessions", {"username": "agent2005", "password": wrong}, wrong)]
+        for kind in ("fault", "http500", "everything"):  # the last: every operation that it takes to find out what is meant, too
+            for place, (operation, method, path, body, secret) in enumerate(rows):
                 token = tokens["supervisor" if method == "GET" else "agent2002"]  # reads are anybody's who sees it
-                self.sim.fault(kind, message="Value <%s> of %s: '%s' is wrong, token=%s" % (secret, "x" * (20 * number), secret, token))
+                self.sim.fault("fault" if kind == "everything" else kind, operation="*" if kind == "everything" else operation,
+                               **({} if kind == "everything" else {
+                                   "message": "Value <%s> of %s: '%s' is wrong, token=%s" % (secret, "x" * (20 * place), secret, token)}))
                 answer = self.send(method, path, body, None if path == "/v1/sessions" else "mine", lease=lease if method != "GET" else None,
-                                   key="echo-%s-%d" % (kind, number) if method != "GET" and path != "/v1/sessions" else None,
+                                   key="echo-%s-%d" % (kind, place) if method != "GET" and path != "/v1/sessions" else None,
                                    headers={"Cache-Control": "no-cache"})
                 self.sim.no_faults()
-                self.cell(answer.status >= 400, kind, method, path, answer)
-                if kind == "fault" and secret == "71":
-                    self.cell("71" not in answer.json.get("detail", ""), "two digits", answer)
+                self.cell(answer.status >= 400 and answer.status != 500, kind, method, path, answer)
+                if kind == "fault" and path != "/v1/sessions":
+                    words = answer.json.get("detail", "") if answer.body else ""
+                    self.cell(words.startswith("Value <%s>" % ("x" if secret == "x" else "***")) and "71" not in words, "its words", method, path, answer)
                 eventually(self.is_well, "well again")
         for kind in ("hang", "truncate", "wrongType", "garbage", "reset"):
-            for method, path, body, _ in rows[:6]:
-                self.sim.fault(kind)
+            for operation, method, path, body, _ in rows[1:6:4]:
+                self.sim.fault(kind, operation=operation)
                 self.send(method, path, body, lease=lease)
                 self.sim.no_faults()
                 eventually(self.is_well, "well again")
@@ -295,8 +306,6 @@ class Planted(Guarded):
                 self.gate.get("/v1/agents/2002/capabilities", "mine", {"Cache-Control": "no-cache"}).status == 200)
 
     def plant(self):
-        call = next(c for c in self.sim.state()["calls"] if c["contactId"] == self.objects[ME]["calls"])
-        self.leg = next(c for c in call["connections"] if c["address"] == position(ME))["terminalConnections"][0]["id"]
         incoming = self.sim.admin("POST", "/calls", {"to": "2003", "from": self.secrets["number that was dialled"],
                                                      "data": {"case": KEPT_IN_CACHE["incoming data"]}})["contactId"]
         self.settle()
@@ -305,12 +314,11 @@ class Planted(Guarded):
         self.speaking()
         with self.control(ME, "mine") as lease:
             self.secrets["lease"] = lease
+            self.logging_in(lease)
             self.acting(lease)
             self.by_the_catalogue(lease)
             self.misplacing(lease)
-            self.logging_in(lease)
             self.treating()
-            self.sim.admin("POST", "/agents/" + ME, {"loggedIn": True, "ready": True})
             self.echoing(lease)
         self.send("DELETE", "/v1/sessions", None, "bearer")
         for number, session in enumerate(self.sim.state()["sessions"]):
