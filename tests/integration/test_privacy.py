@@ -301,6 +301,21 @@ class Planted(Guarded):
                 self.sim.no_faults()
                 eventually(self.is_well, "well again")
 
+    def locked_out(self, lease):
+        """The contact centre takes the sessions' password no more, and says which it was; that is the end of what is planted."""
+        self.sim.fault("fault", operation="LogInToCCTServer", message="Password '%s' has expired" % PASSWORD)
+        self.sim.admin("POST", "/sessions/kill", {"user": "*"})
+        anew = {"Cache-Control": "no-cache"}
+        def is_denied():
+            answer = self.send("GET", "/v1/agents/2002/capabilities", headers=anew)
+            return answer.status == 503 and answer.json["type"] == "/problems/session-denied"
+        eventually(is_denied, "denied")
+        self.send("GET", "/v1/calls/" + self.objects[ME]["calls"], headers=anew)
+        self.send("PUT", "/v1/agents/2002/readiness", {"ready": False}, lease=lease)
+        self.operation("AgentService.IsReady", {"agent": {"agentLoginId": ME, "userName": "agent2002", "agentType": "Agent"}}, headers=anew)
+        self.gate.get("/v1/users/me", "mine")
+        self.sim.no_faults()
+
     def is_well(self):
         return (exchange(self.gate.port, "GET", "/readyz").status == 200 and
                 self.gate.get("/v1/agents/2002/capabilities", "mine", {"Cache-Control": "no-cache"}).status == 200)
@@ -320,6 +335,7 @@ class Planted(Guarded):
             self.misplacing(lease)
             self.treating()
             self.echoing(lease)
+            self.locked_out(lease)
         self.send("DELETE", "/v1/sessions", None, "bearer")
         for number, session in enumerate(self.sim.state()["sessions"]):
             self.secrets["token of the contact centre, later %d" % number] = session["token"]
