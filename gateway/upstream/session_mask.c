@@ -24,11 +24,16 @@ static int is_alone(const char *message, const char *at, size_t length)
     return (at == message || !is_word(at[-1])) && !is_word(at[length]);
 }
 
-/* As large as before at most, and never shorter of room than the mask needs. */
+/* What the mask leaves no room for behind it is cut off; so is the mask, if need be. */
 static void take_out(char *message, size_t size, char *at, size_t length)
 {
-    size_t rest = strlen(at + length) + 1, room = size - (size_t)(at - message) - strlen(MASK);
+    size_t left = size - (size_t)(at - message), rest = strlen(at + length) + 1, room;
 
+    if (left < sizeof(MASK)) {
+        *at = '\0';
+        return;
+    }
+    room = left - strlen(MASK);
     if (rest > room) {
         rest = room;
         at[length + rest - 1] = '\0';
@@ -62,7 +67,7 @@ void session_mask(char *message, size_t size, const char *secret)
     while ((at = strstr(at, text)) != NULL) {
         if (length >= SHORT_BYTES || is_alone(message, at, length)) {
             take_out(message, size, at, length);
-            at += strlen(MASK);
+            at += strlen(at) < strlen(MASK) ? strlen(at) : strlen(MASK);
         } else {
             ++at;
         }
