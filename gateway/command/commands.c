@@ -517,10 +517,14 @@ static void on_catalogue_reply(struct execution *execution, const struct session
 {
     if (outcome->rc == CG_OK && operation_kind(execution->op) == KIND_SESSION)
         session_operation_done(execution, outcome->result);
-    if (outcome->rc == CG_OK)
+    if (outcome->rc == CG_OK) {
+        /* what it has made can be asked about at once */
+        model_introduce(model_of(execution), json_object_get(outcome->result, "contact"),
+                        execution->scene.user, execution->since);
         conclude(execution, 200, json_incref(outcome->result));
-    else
+    } else {
         conclude_outcome(execution, outcome);
+    }
 }
 
 static void perform_operation(struct execution *execution)

@@ -12,7 +12,7 @@
 
 struct looking {
     const struct commands *commands;
-    const struct sight *sight;
+    const struct look *look;
     struct model_wanted *wanted;
 };
 
@@ -34,7 +34,7 @@ static void on_owner(void *data, uint32_t user)
 
 static int sees(const struct looking *looking, enum entity kind, const char *id)
 {
-    struct owner_sought sought = {looking->sight->user, 0};
+    struct owner_sought sought = {looking->look->user, 0};
 
     return model_owners(model_of_looking(looking), kind, id, on_owner, &sought) == CG_OK &&
            sought.found;
@@ -59,7 +59,7 @@ static int is_fresh(struct model *model, enum record_kind kind, const char *id)
 /* CG_E_BUSY: it is to be read; CG_E_NOTFOUND: nothing new would come of that. */
 static int read_first(const struct looking *looking, enum record_kind kind, const char *id)
 {
-    json_t *read = looking->sight->read;
+    json_t *read = looking->look->read;
     char key[CG_ID_BYTES_MAX + 16];
 
     snprintf(key, sizeof(key), "%d:%s", (int)kind, id);
@@ -74,7 +74,7 @@ static int read_first(const struct looking *looking, enum record_kind kind, cons
 static int read_list(const struct looking *looking, enum record_kind kind)
 {
     struct session *session =
-        sessions_find(looking->commands->settings.sessions, looking->sight->user);
+        sessions_find(looking->commands->settings.sessions, looking->look->user);
     return session != NULL ? read_first(looking, kind, session_user(session)) : CG_E_NOTFOUND;
 }
 
@@ -89,7 +89,7 @@ static int look_object(const struct looking *looking, enum entity kind, const ch
 static int read_calls(const struct looking *looking)
 {
     struct model *model = model_of_looking(looking);
-    json_t *calls = holdings_of(model, looking->sight->user)->calls, *entry;
+    json_t *calls = holdings_of(model, looking->look->user)->calls, *entry;
     const char *id;
 
     json_object_foreach(calls, id, entry)
@@ -129,15 +129,15 @@ static int is_beside(const struct objects *objects, const struct object *object)
     return 0;
 }
 
-int commands_look(const struct commands *commands, const struct sight *sight,
+int commands_look(const struct commands *commands, const struct look *look,
                   struct model_wanted *wanted)
 {
-    struct looking looking = {commands, sight, wanted};
+    struct looking looking = {commands, look, wanted};
     struct objects objects = {.count = 0};
     size_t i;
     int rc;
 
-    objects_collect(&objects, sight->op, sight->arguments);
+    objects_collect(&objects, look->op, look->arguments);
     rc = objects.are_too_many ? CG_E_NOTFOUND : CG_OK;
     for (i = 0; i < objects.count && rc == CG_OK; ++i) {
         const struct object *object = &objects.object[i];
