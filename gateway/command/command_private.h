@@ -67,7 +67,7 @@ struct execution {
     enum problem problem; /* when the answer is one */
     int called;           /* something went upstream */
     int concluded;        /* the answer stands */
-    int logs_in;          /* an agent begins who was not there: counted among commands.logging_in */
+    int logs_in;          /* an agent begins who was not there: counted as long as the model does not */
     struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
     struct execution *entry_next;
     struct timer wait_timer; /* Prefer: wait */
@@ -84,7 +84,6 @@ struct commands {
     size_t num_outcomes;
     struct timer outcomes_timer;
     struct commands_stats stats;
-    size_t logging_in; /* logins under way */
     int closing;
 };
 

@@ -218,7 +218,6 @@ static void end(struct execution *execution)
     struct durable_batch *batch = durable_batch_new();
 
     execution->concluded = 1;
-    execution->commands->logging_in -= execution->logs_in != 0;
     count_end(execution);
     end_turn(execution);
     if (is_audited_here(execution))
@@ -443,6 +442,7 @@ static void on_called(void *data, const struct session_outcome *outcome)
         execution->outcome = outcome->rc == CG_OK ? OUTCOME_DONE : OUTCOME_NOT_DONE;
     if (execution->logs_in && outcome->rc == CG_OK && execution->scene.ids[ENTITY_AGENT][0] != '\0')
         model_logged_in(model_of(execution), execution->scene.ids[ENTITY_AGENT]);
+    execution->logs_in &= outcome->unknown; /* it is counted, or has not begun */
     effect_touch(execution);
     execution->on_reply(execution, outcome);
 }

@@ -219,22 +219,37 @@ static int logs_in(const struct execution *execution)
     return 0;
 }
 
+static int is_logged_in(const struct execution *execution)
+{
+    const struct node *agent = scene_node(execution, ENTITY_AGENT);
+    return agent != NULL && json_is_true(json_object_get(agent->facts, "loggedIn"));
+}
+
+/* Logins under way, but for those whose agent is counted already: the event may come before the answer. */
+static size_t logging_in(const struct commands *commands)
+{
+    const struct execution *execution;
+    size_t count = 0;
+
+    for (execution = commands->executions; execution != NULL; execution = execution->next)
+        count += execution->logs_in &&
+                 !model_counts_agent(model_of(execution), execution->scene.ids[ENTITY_AGENT]);
+    return count;
+}
+
 /* At the contact centre's limit no agent begins who is not there already; logins under way count as done. */
 int gate_capacity(struct execution *execution)
 {
     struct commands *commands = execution->commands;
-    const struct node *agent = scene_node(execution, ENTITY_AGENT);
 
-    if (execution->logs_in || !logs_in(execution) ||
-        (agent != NULL && json_is_true(json_object_get(agent->facts, "loggedIn"))))
+    if (execution->logs_in || !logs_in(execution) || is_logged_in(execution))
         return CG_OK;
-    if (!model_admits_agent(model_of(execution), commands->logging_in,
+    if (!model_admits_agent(model_of(execution), logging_in(commands),
                             &execution->command->retry_after_s)) {
         ++commands->stats.over_capacity;
         return refuse(execution, PROBLEM_CAPACITY_EXHAUSTED,
                       "no agent may begin; /v1/capacity says which limit is reached");
     }
     execution->logs_in = 1;
-    ++commands->logging_in;
     return CG_OK;
 }

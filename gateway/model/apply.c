@@ -686,8 +686,11 @@ static int is_current(const struct applying *a)
     return 1;
 }
 
-/* What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. */
-static int is_lacking(const struct applying *a)
+/*
+ * What an event keeps from now on, but has gone from here since it was told first: nobody saw the call any more. A leg is not brought
+ * back by him who was told then, and lags: he will tell that he has left, too.
+ */
+static int is_lacking(const struct applying *a, enum telling telling)
 {
     const struct leg_row *row;
     const struct node *leg = leg_of(a, &row), *node = object_of(a);
@@ -695,7 +698,8 @@ static int is_lacking(const struct applying *a)
 
     if (row != NULL)
         return leg == NULL && a->change.introduces &&
-               !is_over(a->model, a->payload.ids[row->leg], 0);
+               !is_over(a->model, a->payload.ids[row->leg], 0) &&
+               (telling == TELLING_INTRODUCES || !recent_has_user(&a->recent, a->user));
     for (i = 0; node != NULL && i < num_property_rows; ++i)
         if (payload_tells(&a->payload, &property_rows[i]) &&
             json_object_get(node->facts, property_rows[i].field) == NULL)
@@ -728,8 +732,8 @@ static void apply_copy(struct applying *a)
     if (about != NULL && about->kind == ENTITY_CONTACT) {
         if (contact_has_leg(a->model, about, a->user))
             contact_see(a->model, about, a->user);
-        else if (row != NULL && is_own(a, place) && leg == NULL) /* told before he came to it */
-            contact_out_of_sight(a->model, about, place);
+        else if (!about->ended && row != NULL && is_own(a, place) && leg == NULL)
+            contact_out_of_sight(a->model, about, place); /* told before he came to it */
         note_lineage_of_copy(a, about, place);
     }
     if (about != NULL && is_current(a) && !recent_has_user(&a->recent, a->user))
@@ -789,7 +793,7 @@ static int is_news(struct applying *a)
         return 1;
     case TELLING_COPY:
     case TELLING_INTRODUCES:
-        if (is_lacking(a))
+        if (is_lacking(a, telling))
             return 1;
         if (telling == TELLING_COPY)
             apply_copy(a);

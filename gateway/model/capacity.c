@@ -238,6 +238,11 @@ int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_
     return 0;
 }
 
+int model_counts_agent(const struct model *model, const char *agent)
+{
+    return json_is_true(json_object_get(model->agent_states, agent));
+}
+
 void model_logged_in(struct model *model, const char *agent)
 {
     note_login(model, agent, 1);

@@ -109,8 +109,8 @@ static char *subject_of(X509 *x509)
 
     if (bio != NULL &&
         X509_NAME_print_ex(bio, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) >= 0 &&
-        (length = BIO_get_mem_data(bio, &text)) > 0)
-        subject = strndup(text, (size_t)length);
+        BIO_write(bio, "", 1) == 1 && (length = BIO_get_mem_data(bio, &text)) > 1)
+        subject = strdup(text);
     BIO_free(bio);
     return subject;
 }
@@ -249,6 +249,14 @@ static void make_room(struct front *front)
         evict(front, is_idle, EVICTIONS - evicted);
 }
 
+void connection_begin(struct front *front, h2o_accept_ctx_t *accept, h2o_socket_t *sock)
+{
+    if (track(front, sock))
+        h2o_accept(accept, sock);
+    else
+        h2o_socket_close(sock);
+}
+
 static void on_accept(h2o_socket_t *listener, const char *err)
 {
     h2o_accept_ctx_t *accept = listener->data;
@@ -270,10 +278,7 @@ static void on_accept(h2o_socket_t *listener, const char *err)
             }
             return;
         }
-        if (track(front, sock))
-            h2o_accept(accept, sock);
-        else
-            h2o_socket_close(sock);
+        connection_begin(front, accept, sock);
     }
 }
 

@@ -20,6 +20,8 @@ void connections_init(struct front *front);
 void connections_release(struct front *front);
 /* Connections are accepted from now on. */
 void connections_listen(struct front *front);
+/* One that was accepted; takes the socket. */
+void connection_begin(struct front *front, h2o_accept_ctx_t *accept, h2o_socket_t *sock);
 /* All of them, when the front stops. */
 void connections_shut_down(struct front *front);
 

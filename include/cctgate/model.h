@@ -104,6 +104,8 @@ void model_watch_capacity(struct model *model);
 int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_s);
 /* A login has been answered with success: counted at once, ahead of its event. */
 void model_logged_in(struct model *model, const char *agent);
+/* 1: the agent is among those who are logged in. */
+int model_counts_agent(const struct model *model, const char *agent);
 
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;

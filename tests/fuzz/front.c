@@ -14,6 +14,7 @@
 #include "cctgate/error.h"
 #include "cctgate/hub.h"
 #include "cctgate/loop.h"
+#include "gateway/rest/connection.h"
 #include "gateway/rest/rest.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -367,11 +368,6 @@ void fuzz_publish(void)
 
 /* ---- talking ---- */
 
-static void on_closed(void *data)
-{
-    ((struct fuzz_talk *)data)->gone = 1;
-}
-
 void fuzz_talk_begin(struct fuzz_talk *talk)
 {
     int fds[2];
@@ -386,9 +382,7 @@ void fuzz_talk_begin(struct fuzz_talk *talk)
     talk->fd = fds[0];
     sock =
         h2o_evloop_socket_create(world.front->loop, fds[1], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
-    sock->on_close.cb = on_closed;
-    sock->on_close.data = talk;
-    h2o_accept(&world.front->accept[0], sock);
+    connection_begin(world.front, &world.front->accept[0], sock);
 }
 
 /* 1: something came */
@@ -418,6 +412,7 @@ static void turn(struct fuzz_talk *talk)
         quiet = listen_to(talk) ? 0 : quiet + 1;
     }
     FUZZ_CHECK(turns < TURNS_MAX);
+    talk->gone = world.front->open_connections == 0;
 }
 
 void fuzz_talk_say(struct fuzz_talk *talk, const void *bytes, size_t length)
@@ -441,9 +436,9 @@ void fuzz_talk_end(struct fuzz_talk *talk)
 
     close(talk->fd);
     talk->fd = -1;
-    while (!talk->gone && turns++ < TURNS_MAX)
+    while (world.front->open_connections > 0 && turns++ < TURNS_MAX)
         h2o_evloop_run(world.front->loop, 0);
-    FUZZ_CHECK(talk->gone);
+    FUZZ_CHECK(world.front->open_connections == 0);
     FUZZ_CHECK(world.front->in_progress == 0);
     free(talk->answer);
 }

@@ -4,7 +4,7 @@ import resource
 import signal
 
 import harness
-from commanding import Floor, control_of, of
+from commanding import Floor, Speaker, control_of
 from harness import eventually, exchange
 
 WHO = "2001"
@@ -21,20 +21,19 @@ class Machine(Floor):
 
 class Descriptors(Machine):
     def test_no_descriptor_left(self):
-        pid, connection = self.gate.child.process.pid, self.gate.connect()
-        lease = self.attach(WHO)
-        self.assertEqual(self.gate.get(of("agents", WHO), connection=connection).status, 200)
-        before = self.limit(resource.RLIMIT_NOFILE, 3)  # fewer than are open
-        with self.assertRaises(OSError, msg="nobody new is served"):
-            exchange(self.gate.port, "GET", "/healthz", timeout=2)
-        # whoever is there is served, and what is written down needs no new descriptor
-        self.assertEqual(self.gate.get(of("agents", WHO), connection=connection).status, 200)
-        renewed = self.send("PUT", control_of(WHO), {"profile": "FullControl"}, lease=lease["lease"], connection=connection)
-        self.assertEqual((renewed.status, renewed.json["fence"]), (200, lease["fence"]))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-        eventually(lambda: exchange(self.gate.port, "GET", "/healthz").status == 200, "new connections")
-        self.release(WHO, lease["lease"])
-        connection.close()
+        pid = self.gate.child.process.pid
+        with Speaker(self.gate.port, "floor") as speaker:
+            lease = speaker.attach(WHO)
+            before = self.limit(resource.RLIMIT_NOFILE, 3)  # fewer than are open
+            self.addCleanup(resource.prlimit, pid, resource.RLIMIT_NOFILE, before)
+            with self.assertRaises(OSError, msg="nobody new is served"):
+                exchange(self.gate.port, "GET", "/healthz", timeout=2)
+            # a stream that is there goes on (only idle connections make room), and what is written down needs no new descriptor
+            renewed = speaker.command("PUT", control_of(WHO), {"profile": "FullControl"}, lease=lease["lease"])
+            self.assertEqual((renewed["status"], renewed["body"]["fence"]), (200, lease["fence"]))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            eventually(lambda: exchange(self.gate.port, "GET", "/healthz").status == 200, "new connections")
+            self.release(WHO, lease["lease"])
 
 
 class Files(Machine):

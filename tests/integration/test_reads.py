@@ -221,7 +221,7 @@ class Reads(Case):
         for line in text.splitlines()[:-1]:
             if line.startswith("# TYPE "):
                 _, _, family, kind = line.split(" ")
-                self.assertIn(kind, ("counter", "gauge", "info"))
+                self.assertIn(kind, ("counter", "gauge", "info", "stateset"))
                 self.assertNotIn(family, families)
                 families.add(family)
             else:

@@ -777,7 +777,7 @@ static void test_replay_of_more_than_the_queue(void **cmocka)
 static void test_coalescing(void **cmocka)
 {
     struct fixture f;
-    struct peer peer;
+    struct peer peer, witness;
     uint64_t last = 0, states = 0, told = 0, sent_states = 0;
     unsigned i;
     (void)cmocka;
@@ -785,6 +785,8 @@ static void test_coalescing(void **cmocka)
     start(&f, 1, "\"maxQueuedFrames\":100,\"maxQueuedKiB\":100000");
     connect_with(&peer, &f, "token-a", 4096);
     subscribe(&peer, "\"id\":\"c\"");
+    connect_with(&witness, &f, "token-a", 0);
+    subscribe(&witness, "\"id\":\"w\",\"types\":[\"cct.system\"]");
     for (i = 0; i < 4000; ++i) {
         if (COUNTER(&f, event_frames) < 5) /* until the sockets' buffers are full */
             usleep(100);
@@ -796,6 +798,7 @@ static void test_coalescing(void **cmocka)
         }
     }
     publish_one(&f, EVENT_SYSTEM, "/v1/sessions", NULL, 1, 0);
+    expect_events(&witness, "w", f.seq, f.seq); /* all of them have been queued before it */
     while (last < f.seq) {
         json_t *json = receive(&peer, "event"), *event = json_object_get(json, "event");
         uint64_t seq = number(event, "seq");
@@ -810,6 +813,7 @@ static void test_coalescing(void **cmocka)
     assert_int_equal(told, f.seq);
     assert_int_equal(COUNTER(&f, event_clients_slow), 0);
     disconnect(&peer);
+    disconnect(&witness);
     wait_for(&f, offsetof(struct front_counters, event_clients), 0);
     assert_true(COUNTER(&f, events_coalesced) > 1000);
     stop(&f);
