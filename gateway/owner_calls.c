@@ -85,7 +85,8 @@ static void look(struct owner_call *call)
         return;
     }
     rc = commands_look(call->owner->commands,
-                       &(struct look){call->user, call->op, call->arguments, call->read}, &wanted);
+                       &(struct command_look){call->user, call->op, call->arguments, call->read},
+                       &wanted);
     if (rc == CG_E_BUSY) {
         wanted.traceparent = call->traceparent;
         call->waiter.on_done = on_read;

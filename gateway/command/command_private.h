@@ -67,7 +67,7 @@ struct execution {
     enum problem problem; /* when the answer is one */
     int called;           /* something went upstream */
     int concluded;        /* the answer stands */
-    int logs_in;          /* an agent begins who was not there: counted as long as the model does not */
+    int logs_in; /* an agent begins who was not there: counted as long as the model does not */
     struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
     struct execution *entry_next;
     struct timer wait_timer; /* Prefer: wait */

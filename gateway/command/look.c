@@ -12,7 +12,7 @@
 
 struct looking {
     const struct commands *commands;
-    const struct look *look;
+    const struct command_look *look;
     struct model_wanted *wanted;
 };
 
@@ -129,7 +129,7 @@ static int is_beside(const struct objects *objects, const struct object *object)
     return 0;
 }
 
-int commands_look(const struct commands *commands, const struct look *look,
+int commands_look(const struct commands *commands, const struct command_look *look,
                   struct model_wanted *wanted)
 {
     struct looking looking = {commands, look, wanted};

@@ -209,13 +209,13 @@ void commands_on_change(struct commands *commands);
  * fetched first, then ask again, with the same `read` (an object that is empty at first). Owner's thread.
  */
 struct model_wanted;
-struct look {
+struct command_look {
     uint32_t user;
     const struct contract_operation *op;
     const json_t *arguments;
     json_t *read;
 };
-int commands_look(const struct commands *commands, const struct look *look,
+int commands_look(const struct commands *commands, const struct command_look *look,
                   struct model_wanted *wanted);
 
 struct commands_stats {

@@ -95,9 +95,10 @@ struct owner_call {
     uint32_t user;
     int anew; /* called in any case */
     char traceparent[64];
-    struct fetch_waiter waiter;    /* the owner's, while it reads whether the user sees what is named */
-    json_t *read;                  /* the owner's: what has been read for that */
-    int recalled;                  /* out: it was not called */
+    struct fetch_waiter
+        waiter;   /* the owner's, while it reads whether the user sees what is named */
+    json_t *read; /* the owner's: what has been read for that */
+    int recalled; /* out: it was not called */
     struct fetch_outcome *outcome; /* out; one reference */
     json_t *result;                /* out; CG_OK: one reference */
 };
