@@ -2,7 +2,7 @@
 
 Bounds that have tests of their own are not repeated here: connections, slow and endless clients (test_hostile_clients), heads, bodies and
 request smuggling (test_wrong_requests), rates (test_rates), streams and their queues (test_websocket, test_resume), origins
-(test_origins), HTTP/2 and TLS (test_wrong_requests, test_tls), a ticket's time and number (tests/unit/test_events_ticket)."""
+(test_origins), HTTP/2 and TLS (test_wrong_requests, test_tls), a ticket's time and number (tests/unit/test_events_message)."""
 import base64
 import hashlib
 import hmac
