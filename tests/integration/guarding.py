@@ -6,6 +6,7 @@ simulator's counters do not move.
 import atexit
 import contextlib
 import http.client
+import os
 import re
 import shutil
 import tempfile
@@ -41,6 +42,11 @@ SEES = {"mine": {"agent2002"}, "other": {"agent2003"}, "twins": {"agent2002", "a
 KINDS = ("agents", "terminals", "addresses", "calls", "users")
 
 cells, allowed = Counter(), Counter()
+
+# Each refusal of a command is written down and synced: in memory, where there is room for it, that costs nothing.
+MEMORY = "/dev/shm"
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 1 << 28:
+    tempfile.tempdir = MEMORY
 
 
 def tell():

@@ -6,7 +6,7 @@ import harness
 from command_table import OUTSIDE
 from commanding import Speaker, call_command, control_of, line, of, position
 from guarding import HANDLE, KINDS, SEES, Guarded, Maker, body_schemas, concrete, form, handles, kind_of, parameters, put, routes
-from harness import bearer, eventually, exchange
+from harness import bearer, exchange
 from websocket import EventStream, WebSocket
 
 # what has a parameter and belongs to nobody

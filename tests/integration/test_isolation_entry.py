@@ -6,7 +6,6 @@ request smuggling (test_wrong_requests), rates (test_rates), streams and their q
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 import os
 import re
@@ -17,10 +16,10 @@ import time
 
 import harness
 from commanding import Speaker, call_command, control_of
-from guarding import SEES, Guarded, concrete, is_forbidden, kind_of, parameters, problem_of, routes, sign_on
-from harness import BOUND, Case, PASSWORD, Response, bearer, eventually, exchange, raw
+from guarding import Guarded, concrete, kind_of, parameters, problem_of, routes, sign_on
+from harness import BOUND, PASSWORD, Response, bearer, eventually, exchange, raw
 from test_isolation_roles import PUBLIC
-from websocket import EventStream, Refused, WebSocket
+from websocket import Refused, WebSocket
 
 
 def ask(connection, method, path, fields=(), body=None):

@@ -2,13 +2,11 @@
 
 What a role may do stands here a second time, written from the interface's description, not from the program's tables."""
 import itertools
-import json
 
 import guarding
 import harness
 from commanding import Speaker, call_command, control_of
 from guarding import ACTORS, READERS, ROLES, Guarded, Maker, body_schemas, concrete, is_forbidden, kind_of, parameters, problem_of, resolve, routes
-from harness import bearer, exchange
 from websocket import EventStream, Refused, WebSocket
 
 EVERYBODY, NO_TOKEN = READERS | {"campaigner"}, None
