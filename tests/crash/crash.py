@@ -374,6 +374,19 @@ class Crash:
             items.append(item)
         return items
 
+    def told_of(self, names):
+        """The events about these objects, and about the session: what the model has made of them."""
+        lines = []
+        with WebSocket(self.gate.port, "supervisor") as ws:
+            ws.send({"op": "subscribe", "id": "all", "since": "%s-0" % ws.hello["epoch"]})
+            while True:
+                message = ws.receive_op("event", "gap")
+                event = message.get("event", {})
+                if message["op"] == "gap" or event["type"].startswith("gateway.") or names & set(event["subject"].split("/")):
+                    lines.append(json.dumps(message)[:400])
+                if event.get("seq", 0) >= ws.hello["seq"]:
+                    return lines
+
     def verify_model(self):
         """At rest, the model is as the simulator is."""
         self.sim.admin("DELETE", "/traffic")
@@ -391,7 +404,7 @@ class Crash:
         try:
             eventually(same, "the simulator's truth", 30)
         except AssertionError:
-            raise Broken("the model differs:\n" + "\n".join(summary(found)[:10])) from None
+            raise Broken("the model differs:\n" + "\n".join(summary(found)[:10] + self.told_of({f[1] for f in found}))) from None
         self.ledger.counts["models compared"] += 1
 
     # ---- rounds ----

@@ -435,6 +435,8 @@ class Rebuilt:
         for subject, legs in self.legs.items():
             out.setdefault(subject, {})["legs"] = legs
         for subject, resource in out.items():
+            if resource.get("data") == {"type": "KEY_VALUE_PAIRS", "value": {}}:
+                resource["data"] = None  # as long as a new call's has not been read: what it turns out to be is no change
             if resource.get("loginStatus") == "LOGGED_OUT":
                 resource["readyStatus"] = resource["notReadyReasonCode"] = None
             elif resource.get("readyStatus") == "READY":

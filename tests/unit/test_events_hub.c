@@ -563,36 +563,36 @@ static void test_resume_while_events_come(void **cmocka)
 }
 
 /* One agent's value grows with every event about it: a snapshot must not be older than the event before, nor newer than the one after. */
+static void grow_one(struct fixture *f, unsigned n)
+{
+    char id[16], subject[32], body[2200];
+    struct spec spec = {EVENT_AGENT_STATE, subject, id, NULL, 1, 0};
+    struct record record = {.user = 1, .provenance = PROVENANCE_EVENT, .body = body};
+    struct store_txn *txn;
+    struct event *event;
+
+    snprintf(id, sizeof(id), "%u", 1000 + n % 600);
+    snprintf(subject, sizeof(subject), "/v1/agents/%s", id);
+    record.fetched_at_ms = clock_unix_ms();
+    record.expires_at_ms = record.fetched_at_ms + 600000;
+    record.body_length = (size_t)snprintf(
+        body, sizeof(body), "{\"loginId\":\"%s\",\"value\":%" PRIu64 ",\"padding\":\"%02000d\"}",
+        id, f->seq + 1, 0);
+    assert_int_equal(store_begin(f->store, &txn), CG_OK);
+    assert_int_equal(store_put(txn, RECORD_AGENT, id, strlen(id), &record), CG_OK);
+    event = append(f, txn, &spec);
+    assert_int_equal(store_commit(&txn), CG_OK);
+    fronts_publish(f->fronts, &event, 1);
+    event_unref(&event);
+}
+
 static void *grow(void *data)
 {
     struct writer *writer = data;
-    char id[16], subject[32];
     unsigned n = 0;
 
-    while (!atomic_load(&writer->stop)) {
-        struct fixture *f = writer->f;
-        struct spec spec = {EVENT_AGENT_STATE, subject, id, NULL, 1, 0};
-        struct record record = {.user = 1, .provenance = PROVENANCE_EVENT};
-        struct store_txn *txn;
-        struct event *event;
-        char body[2200];
-
-        snprintf(id, sizeof(id), "%u", 1000 + n++ % 600);
-        snprintf(subject, sizeof(subject), "/v1/agents/%s", id);
-        record.fetched_at_ms = clock_unix_ms();
-        record.expires_at_ms = record.fetched_at_ms + 600000;
-        record.body = body;
-        record.body_length =
-            (size_t)snprintf(body, sizeof(body),
-                             "{\"loginId\":\"%s\",\"value\":%" PRIu64 ",\"padding\":\"%02000d\"}",
-                             id, f->seq + 1, 0);
-        assert_int_equal(store_begin(f->store, &txn), CG_OK);
-        assert_int_equal(store_put(txn, RECORD_AGENT, id, strlen(id), &record), CG_OK);
-        event = append(f, txn, &spec);
-        assert_int_equal(store_commit(&txn), CG_OK);
-        fronts_publish(f->fronts, &event, 1);
-        event_unref(&event);
-    }
+    while (!atomic_load(&writer->stop))
+        grow_one(writer->f, n++);
     return NULL;
 }
 
@@ -644,6 +644,7 @@ static void test_snapshot_while_events_come(void **cmocka)
         char id[16];
         snprintf(id, sizeof(id), "%u", 1000 + i);
         put_agent(&f, id, 0, 1);
+        grow_one(&f, i); /* so large that they are not all in one message */
     }
     atomic_init(&writer.stop, 0);
     assert_int_equal(pthread_create(&writer.thread, NULL, grow, &writer), 0);
