@@ -239,6 +239,12 @@ static const struct config_row ttl[] = {
     TTL("call", TTL_CALL, "5000"),          TTL("capabilities", TTL_CAPABILITIES, "60000"),
     TTL("outbound", TTL_OUTBOUND, "30000"), END};
 
+static const struct config_row call_data[] = {
+    BOOLEAN("data", "true", AT(cache.call_data.data)),
+    BOOLEAN("intrinsics", "true", AT(cache.call_data.intrinsics)),
+    BOOLEAN("uui", "true", AT(cache.call_data.uui)),
+    BOOLEAN("messages", "true", AT(cache.call_data.messages)), END};
+
 static const struct config_row cache[] = {
     OBJECT("ttlMs", ttl, "{}"),
     MILLISECONDS("staleWhileRevalidateMs", 0, LONG_MS, "30000",
@@ -246,6 +252,7 @@ static const struct config_row cache[] = {
     MILLISECONDS("staleIfErrorMs", 0, LONG_MS, "86400000", AT(cache.stale_if_error_ms)),
     MILLISECONDS("endedCallMs", 0, HOUR_MS, "2000", AT(cache.ended_call_ms)),
     INTEGER("jitterPercent", 0, 50, "10", AT(cache.jitter_percent)),
+    OBJECT("callData", call_data, "{}"),
     END};
 
 static const struct config_row reserved[] = {
@@ -315,7 +322,8 @@ static const struct config_row presence[] = {
     END};
 
 static const struct config_row jwt[] = {
-    NAME("issuer", AT(jwt.issuer), REQUIRED), NAME("audience", AT(jwt.audience), REQUIRED),
+    NAME("issuer", AT(jwt.issuer), REQUIRED),
+    NAME("audience", AT(jwt.audience), REQUIRED),
     PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE),
     NAME("applicationClaim", AT(jwt.application_claim), .fallback = "\"azp\""),
     NAME("usersClaim", AT(jwt.users_claim), .fallback = "\"cct_users\""),

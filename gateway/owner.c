@@ -66,53 +66,6 @@ void owner_fetch_send(struct owner *owner, struct owner_fetch *fetch)
     mailbox_send(&owner->loop.mailbox, &fetch->message);
 }
 
-/* ---- single operations ---- */
-
-void owner_call_free(struct owner_call **call)
-{
-    if (*call != NULL) {
-        json_decref((*call)->arguments);
-        json_decref((*call)->result);
-        fetch_outcome_unref(&(*call)->outcome);
-    }
-    free(*call);
-    *call = NULL;
-}
-
-static void on_called(void *data, const struct session_outcome *outcome)
-{
-    struct owner_call *call = data;
-    call->outcome = model_outcome(outcome);
-    call->result = outcome->rc == CG_OK ? json_incref(outcome->result) : NULL;
-    call->message.on_deliver = call->on_reply;
-    mailbox_send(call->reply_to, &call->message);
-}
-
-static void on_call(struct message *message)
-{
-    struct owner_call *call = (struct owner_call *)message;
-    struct session *session = sessions_find(call->owner->sessions, call->user);
-    struct session_outcome none = {.rc = CG_E_SESSION, .op = call->op};
-
-    if (!call->anew && (none.result = model_recall(call->owner->model, call->user, call->op,
-                                                   call->arguments)) != NULL) {
-        none.rc = CG_OK;
-        call->recalled = 1;
-        on_called(call, &none);
-        json_decref(none.result);
-    } else if (session == NULL)
-        on_called(call, &none);
-    else
-        session_call(session, call->op, call->arguments, 0, call->traceparent, on_called, call);
-}
-
-void owner_call_send(struct owner *owner, struct owner_call *call)
-{
-    call->owner = owner;
-    call->message.on_deliver = on_call;
-    mailbox_send(&owner->loop.mailbox, &call->message);
-}
-
 /* ---- queries ---- */
 
 static void on_query(struct message *message)

@@ -169,6 +169,12 @@ static void enter(struct attempt *attempt)
 
 /* ---- wrong passwords ---- */
 
+/* A name that nobody is known by may be a password in the wrong place: it is not written down. */
+static const char *name_of(const struct attempt *attempt)
+{
+    return attempt->is_known ? attempt->user : NULL;
+}
+
 static int64_t wait_ms(const struct attempt *attempt)
 {
     int64_t now_ms = clock_monotonic_ms();
@@ -185,9 +191,9 @@ static void note_lockout(struct attempt *attempt, int64_t ms)
         return;
     ++all->lockouts;
     log_write(LOG_LEVEL_WARNING, "signOnLocked", "Wrong passwords: further ones have to wait",
-              LOG_S("user", attempt->user), LOG_S("address", attempt->ask->address),
+              LOG_S("user", name_of(attempt)), LOG_S("address", attempt->ask->address),
               LOG_I("waitMs", ms));
-    sign_audit_alone(all, "lockOut", attempt->user, attempt->ask->address, "done", NULL);
+    sign_audit_alone(all, "lockOut", name_of(attempt), attempt->ask->address, "done", NULL);
 }
 
 static void note_denial(struct attempt *attempt)
@@ -200,8 +206,8 @@ static void note_denial(struct attempt *attempt)
 
     ++all->denied;
     log_write(LOG_LEVEL_WARNING, "signOnDenied", "A sign-on was denied",
-              LOG_S("user", attempt->user), LOG_S("address", attempt->ask->address));
-    sign_audit_alone(all, "signOn", attempt->user, attempt->ask->address, "notDone",
+              LOG_S("user", name_of(attempt)), LOG_S("address", attempt->ask->address));
+    sign_audit_alone(all, "signOn", name_of(attempt), attempt->ask->address, "notDone",
                      "sign-on-denied");
     user = lockout_failed(all->users, attempt->user_key, &terms, now_ms);
     terms.after *= ADDRESS_PATIENCE;
@@ -397,10 +403,14 @@ static int begin(struct attempt *attempt)
     return 1;
 }
 
-/* Users are of a Windows domain, which does not tell letters of two cases apart: there is one session for all spellings. */
+/*
+ * Users are of a Windows domain, which does not tell letters of two cases apart: there is one session for all spellings. NULL: nobody is
+ * known by that name, or has ever been.
+ */
 static const char *known_spelling(const struct sign_ons *all, const char *user)
 {
     const struct bearer *bearer;
+    const struct pin *pin;
     size_t i;
 
     for (i = 0; i < all->config->num_sessions; ++i)
@@ -409,7 +419,10 @@ static const char *known_spelling(const struct sign_ons *all, const char *user)
     for (bearer = all->bearers; bearer != NULL; bearer = bearer->hh.next)
         if (strcasecmp(bearer->use->user, user) == 0)
             return bearer->use->user;
-    return user;
+    for (pin = all->pins; pin != NULL; pin = pin->hh.next)
+        if (strcasecmp(pin->user, user) == 0)
+            return user;
+    return NULL;
 }
 
 static void fold(char *out, size_t size, const char *text)
@@ -423,8 +436,10 @@ static void fold(char *out, size_t size, const char *text)
 static void sign_on(struct sign_ons *all, struct sign_ask *ask)
 {
     struct attempt *attempt = attempt_new(all, ask);
+    const char *known = known_spelling(all, ask->user);
 
-    snprintf(attempt->user, sizeof(attempt->user), "%s", known_spelling(all, ask->user));
+    attempt->is_known = known != NULL;
+    snprintf(attempt->user, sizeof(attempt->user), "%s", known != NULL ? known : ask->user);
     fold(attempt->user_key, sizeof(attempt->user_key), ask->user);
     snprintf(attempt->address_key, sizeof(attempt->address_key), "%s", ask->address);
     enter(attempt);

@@ -52,6 +52,7 @@ struct attempt {
     uint32_t number;
     unsigned spare; /* which of the spare numbers it has, from 1; 0: none */
     int fetching, writing, is_off;
+    int is_known; /* there is, or was, a session of that user: the name is one */
 };
 
 struct sign_ons {

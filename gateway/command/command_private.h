@@ -67,7 +67,7 @@ struct execution {
     enum problem problem; /* when the answer is one */
     int called;           /* something went upstream */
     int concluded;        /* the answer stands */
-    int logs_in;          /* an agent begins who was not there: counted as long as the model does not */
+    int logs_in; /* an agent begins who was not there: counted as long as the model does not */
     struct outcome_entry *entry; /* of its key; NULL: no key, or only waiting for the first's */
     struct execution *entry_next;
     struct timer wait_timer; /* Prefer: wait */
@@ -153,6 +153,21 @@ int scene_address_of(struct execution *execution, struct node *terminal);
 int scene_leg(struct execution *execution,
               struct node *contact); /* NULL: the one call in question */
 int scene_derive(struct execution *execution);
+
+/* derive.c: the objects that an operation's arguments name, in the order of the contract. Ids are borrowed. */
+#define OBJECTS_MAX 16
+struct object {
+    enum entity kind;
+    const char *id;
+    int is_other_side;
+};
+struct objects {
+    struct object object[OBJECTS_MAX];
+    size_t count;
+    int are_too_many; /* some are left out */
+};
+void objects_collect(struct objects *objects, const struct contract_operation *op,
+                     const json_t *arguments);
 
 /* gate.c: CG_OK, or refused already */
 int gate_pass(struct execution *execution);

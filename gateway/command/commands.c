@@ -311,9 +311,9 @@ void conclude_outcome(struct execution *execution, const struct session_outcome 
     }
     execution->command->retry_after_s = (int)((outcome->retry_after_ms + 999) / 1000);
     conclude_problem(execution, problem, outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
-                     outcome->fault != NULL   ? outcome->fault->message
-                     : outcome->error != NULL ? outcome->error->text
-                                              : NULL,
+                     outcome->fault != NULL ? outcome->fault->message
+                     : outcome->error != NULL && !outcome->error->is_inside ? outcome->error->text
+                                                                            : NULL,
                      members);
 }
 
@@ -517,10 +517,14 @@ static void on_catalogue_reply(struct execution *execution, const struct session
 {
     if (outcome->rc == CG_OK && operation_kind(execution->op) == KIND_SESSION)
         session_operation_done(execution, outcome->result);
-    if (outcome->rc == CG_OK)
+    if (outcome->rc == CG_OK) {
+        /* what it has made can be asked about at once */
+        model_introduce(model_of(execution), json_object_get(outcome->result, "contact"),
+                        execution->scene.user, execution->since);
         conclude(execution, 200, json_incref(outcome->result));
-    else
+    } else {
         conclude_outcome(execution, outcome);
+    }
 }
 
 static void perform_operation(struct execution *execution)

@@ -3,8 +3,8 @@
  * (handles), so that whatever operation a site adds, what it is about can be told:
  *
  *   who acts   the first agent, terminal or terminal connection among the arguments, in the order of the contract; else the first
- *              connection or address; else the first contact, for an agent who is in it. An agent may also be named by its id alone
- *              (`agentId`), as the logins do. Members that name the other side (destination…, consulted…, supervisor) do not count.
+ *              connection or address; else the first contact, for an agent who is in it. One may also be named by its id alone
+ *              (`agentId`, as the logins do, `terminalName`). Members that name the other side (destination…, consulted…, supervisor) do not count.
  *   refused    what is not known, not visible to the token, or leads to no agent, though it is not a route point
  */
 #include <stdio.h>
@@ -13,17 +13,6 @@
 
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
-
-#define OBJECTS_MAX 16
-struct object {
-    enum entity kind;
-    const char *id;
-    int is_other_side;
-};
-struct objects {
-    struct object object[OBJECTS_MAX];
-    size_t count;
-};
 
 static int is_other_side(const char *member)
 {
@@ -37,27 +26,42 @@ static int is_other_side(const char *member)
 
 static void note(struct objects *objects, enum entity kind, const char *id, const char *member)
 {
-    if (objects->count < OBJECTS_MAX && id != NULL && *id != '\0')
+    if (id == NULL || *id == '\0')
+        return;
+    if (objects->count < OBJECTS_MAX)
         objects->object[objects->count++] = (struct object){kind, id, is_other_side(member)};
+    else
+        objects->are_too_many = 1;
+}
+
+/* A handle, or an id alone by the name that it has in one. */
+static void note_value(struct objects *objects, const json_t *value, const char *member)
+{
+    unsigned kind;
+
+    for (kind = ENTITY_AGENT; kind < ENTITIES; ++kind) {
+        const char *key = entity_rows[kind].key;
+        note(objects, (enum entity)kind, json_string_value(json_object_get(value, key)), member);
+        if (strcmp(member, key) == 0)
+            note(objects, (enum entity)kind, json_string_value(value), member);
+    }
 }
 
 /* In the order of the contract: that of the body is the client's to choose. */
-static void collect(struct objects *objects, const struct contract_operation *op,
-                    const json_t *arguments)
+void objects_collect(struct objects *objects, const struct contract_operation *op,
+                     const json_t *arguments)
 {
     const char *member;
-    json_t *value;
-    unsigned kind;
-    size_t i;
+    json_t *value, *item;
+    size_t i, j;
 
     for (i = 0; (member = contract_input_member(op, i)) != NULL; ++i) {
         if ((value = json_object_get(arguments, member)) == NULL)
             continue;
         if (strcmp(member, "agentId") == 0)
             note(objects, ENTITY_AGENT, json_string_value(value), member);
-        for (kind = ENTITY_AGENT; kind < ENTITIES; ++kind)
-            note(objects, (enum entity)kind,
-                 json_string_value(json_object_get(value, entity_rows[kind].key)), member);
+        note_value(objects, value, member);
+        json_array_foreach(value, j, item) note_value(objects, item, member);
     }
 }
 
@@ -247,7 +251,9 @@ int scene_derive(struct execution *execution)
     execution->op = execution->command->op;
     if (kind == KIND_SESSION || kind == KIND_SUBSCRIPTION)
         return take_user(execution);
-    collect(&objects, execution->op, execution->command->body);
+    objects_collect(&objects, execution->op, execution->command->body);
+    if (objects.are_too_many)
+        return unknown(execution);
     if ((actor = actor_of(&objects)) == NULL)
         return CG_OK; /* it names nothing: the gate refuses */
     if (actor->kind == ENTITY_CONTACT)

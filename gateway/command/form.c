@@ -285,3 +285,33 @@ enum operation_kind operation_kind(const struct contract_operation *op)
             return KIND_SUBSCRIPTION;
     return KIND_COMMAND;
 }
+
+/* ---- who may ---- */
+
+static unsigned roles_of_rows(const struct contract_operation *op)
+{
+    unsigned roles = 0;
+    size_t i, j;
+
+    for (i = 0; i < num_command_rows; ++i)
+        for (j = 0; j < COMMAND_FORMS && command_rows[i].forms[j].service != NULL; ++j)
+            if (strcmp(command_rows[i].forms[j].service, op->service->name) == 0 &&
+                strcmp(command_rows[i].forms[j].operation, op->name) == 0)
+                roles |= command_rows[i].roles;
+    return roles;
+}
+
+unsigned operation_roles(const struct contract_operation *op)
+{
+    unsigned roles;
+
+    switch (operation_kind(op)) {
+    case KIND_READ:
+        return ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR;
+    case KIND_COMMAND:
+        roles = roles_of_rows(op);
+        return roles != 0 ? roles : ROLE_CONTROLLER | ROLE_SUPERVISOR;
+    default:
+        return ROLE_OPERATOR;
+    }
+}

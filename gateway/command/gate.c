@@ -7,33 +7,10 @@
 
 /* ---- roles ---- */
 
-/* The rows that an operation of the catalogue belongs to say who may use it. */
-static unsigned roles_of_rows(const struct contract_operation *op)
-{
-    unsigned roles = 0;
-    size_t i, j;
-
-    for (i = 0; i < num_command_rows; ++i)
-        for (j = 0; j < COMMAND_FORMS && command_rows[i].forms[j].service != NULL; ++j)
-            if (strcmp(command_rows[i].forms[j].service, op->service->name) == 0 &&
-                strcmp(command_rows[i].forms[j].operation, op->name) == 0)
-                roles |= command_rows[i].roles;
-    return roles;
-}
-
 static unsigned roles_of(const struct execution *execution)
 {
     const struct command *command = execution->command;
-    enum operation_kind kind;
-    unsigned roles;
-
-    if (command->row != NULL)
-        return command->row->roles;
-    kind = operation_kind(command->op);
-    if (kind == KIND_SESSION || kind == KIND_SUBSCRIPTION)
-        return ROLE_OPERATOR;
-    roles = roles_of_rows(command->op);
-    return roles != 0 ? roles : ROLE_CONTROLLER | ROLE_SUPERVISOR;
+    return command->row != NULL ? command->row->roles : operation_roles(command->op);
 }
 
 /* Recorders read and record, without control (DOMAIN section 10). */

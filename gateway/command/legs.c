@@ -265,14 +265,16 @@ static int gather(struct legs *legs, struct node *contact)
 /* Where the agent that is named, or whose control came along, works: without that no leg is known to be its. */
 static int look_who(struct execution *execution)
 {
-    const char *id = body_text(execution, "agent");
+    const char *named = body_text(execution, "agent"),
+               *id = named != NULL ? named : lease_agent(execution);
     struct node *agent;
     int rc;
 
-    if (id == NULL && (id = lease_agent(execution)) == NULL)
+    if (id == NULL)
         return CG_OK;
     agent = model_find(model_of(execution), ENTITY_AGENT, id);
-    if (agent == NULL && (rc = scene_look(execution, ENTITY_AGENT, id, &agent)) != CG_OK)
+    if ((agent == NULL || (named != NULL && !scene_sees(execution, agent))) &&
+        (rc = scene_look(execution, ENTITY_AGENT, id, &agent)) != CG_OK)
         return rc;
     if (json_object_get(agent->facts, "terminals") == NULL &&
         execution_read(execution, RECORD_AGENT, id, 0, NULL) == CG_E_BUSY)

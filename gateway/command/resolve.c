@@ -268,15 +268,17 @@ static int look_agent(struct execution *execution, const char *id, struct node *
     return CG_OK;
 }
 
-/* One that is named is the agent's own; what is not known is for the arguments to refuse. */
+/* One that is named is the agent's own; what is not known, or not to be seen, is for the arguments to refuse. */
 static int check_leg(struct execution *execution, const struct node *agent)
 {
     const char *named = body_text(execution, "terminalConnectionId");
     const struct node *leg = model_find(model_of(execution), ENTITY_TERMINAL_CONNECTION, named);
+    const struct node *contact = leg != NULL ? contact_of(model_of(execution), leg) : NULL;
     const struct node *terminal =
         leg != NULL ? node_fact(execution, leg, "terminal", ENTITY_TERMINAL) : NULL;
 
-    if (leg == NULL || (terminal != NULL && may_use(terminal, agent->id)))
+    if (contact == NULL || !scene_sees(execution, contact) ||
+        (terminal != NULL && may_use(terminal, agent->id)))
         return CG_OK;
     return refuse(execution, PROBLEM_CONFLICT, "the terminal connection is not the agent's");
 }
@@ -478,7 +480,7 @@ static int resolve_call(struct execution *execution)
     return (rc = look_agent(execution, named, &agent)) == CG_OK ? scene_leg(execution, NULL) : rc;
 }
 
-int scene_resolve(struct execution *execution)
+static int resolve_target(struct execution *execution)
 {
     switch (execution->command->row->target) {
     case TARGET_AGENT:
@@ -500,4 +502,21 @@ int scene_resolve(struct execution *execution)
     default:
         return resolve_call(execution);
     }
+}
+
+/* Who is named acts, or nobody. */
+static int check_actor(struct execution *execution)
+{
+    const char *named = body_text(execution, "agent"), *agent = execution->scene.agent;
+
+    if (named == NULL || *agent == '\0' || strcmp(named, agent) == 0 ||
+        execution->command->row->target == TARGET_CONTROL)
+        return CG_OK;
+    return refuse(execution, PROBLEM_CONFLICT, "the agent that is named is not who would act");
+}
+
+int scene_resolve(struct execution *execution)
+{
+    int rc = resolve_target(execution);
+    return rc == CG_OK ? check_actor(execution) : rc;
 }

@@ -87,7 +87,7 @@ static int report(const struct complaint *complaint, char *error, size_t error_s
         snprintf(error, error_size, "no memory for an XML document");
         return CG_E_NOMEM;
     }
-    snprintf(error, error_size, "line %d: not well-formed XML (libxml2 error %d)", complaint->line,
+    snprintf(error, error_size, "line %d: not well-formed XML (error %d)", complaint->line,
              complaint->code);
     return CG_E_XML;
 }

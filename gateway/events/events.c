@@ -8,6 +8,7 @@
 #include "cctgate/timestamp.h"
 #include "gateway/events/client.h"
 #include "gateway/events/handshake.h"
+#include "gateway/rest/intake.h"
 
 struct arrival {
     struct request *request;
@@ -338,12 +339,38 @@ void get_events(struct request *request)
     free(arrival.wanted);
 }
 
+/* It takes none: what comes is an empty object at most. */
+static int check_body(struct request *request)
+{
+    h2o_iovec_t entity = request->h2o->entity;
+    struct intake_error error;
+    char pointer[CG_ID_BYTES_MAX] = "";
+    json_t *body;
+    int is_empty;
+
+    if (entity.len == 0)
+        return CG_OK;
+    if ((body = intake_body(entity.base, entity.len, &error)) == NULL) {
+        respond_problem(request, error.problem, error.pointer, "%s", error.detail);
+        return CG_E_INVALID;
+    }
+    is_empty = json_is_object(body) && json_object_size(body) == 0;
+    if (json_object_size(body) > 0)
+        snprintf(pointer, sizeof(pointer), "/%.200s", json_object_iter_key(json_object_iter(body)));
+    if (!is_empty)
+        respond_problem(request, PROBLEM_BAD_REQUEST, pointer, "expected an empty object");
+    json_decref(body);
+    return is_empty ? CG_OK : CG_E_INVALID;
+}
+
 void post_ticket(struct request *request)
 {
     h2o_iovec_t token = request_bearer(request);
     char text[TICKET_TEXT_BYTES + 1], expires[TIMESTAMP_BYTES];
     uint8_t sha256[32];
 
+    if (check_body(request) != CG_OK)
+        return;
     if (!policy_digest(token.base, token.len, sha256) ||
         ticket_issue(request->front->fronts->doorman, sha256,
                      policy_is_of_jwt(request->policy) ? request->policy : NULL,

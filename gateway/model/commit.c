@@ -127,6 +127,8 @@ static int put_fetched(struct commit *commit)
     struct node *root = graph_find(&commit->model->graph, plan_root(fetch->kind), fetch->id);
     struct record record = {0};
 
+    if (!keeps_kind(commit->model, fetch->kind))
+        return store_delete(commit->txn, fetch->kind, fetch->id, fetch->id_length);
     record.fetched_at_ms = fetched_at(fetch);
     record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, fetch->kind);
     record.user = fetch->user;
@@ -379,6 +381,7 @@ static int append_events(struct commit *commit)
         size_t length;
         void *entry;
         event_unref(&pending->event);
+        keep_out_of_event(commit->model, pending->type, pending->property, pending->data);
         if ((pending->event = pending_make(pending, bounds.epoch, seq)) == NULL) {
             pending_is_too_large(pending);
             pending->event = pending_make(pending, bounds.epoch, seq);

@@ -6,6 +6,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
+#include "cctgate/secret.h"
 
 /* ---- outcomes ---- */
 
@@ -36,8 +37,10 @@ struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome)
 
 void fetch_outcome_unref(struct fetch_outcome **outcome)
 {
-    if (*outcome != NULL && atomic_fetch_sub(&(*outcome)->references, 1) == 1)
+    if (*outcome != NULL && atomic_fetch_sub(&(*outcome)->references, 1) == 1) {
+        secret_wipe(&(*outcome)->unkept);
         free(*outcome);
+    }
     *outcome = NULL;
 }
 
@@ -46,6 +49,7 @@ void fetch_outcome_unref(struct fetch_outcome **outcome)
 static void fetch_free(struct fetch *fetch)
 {
     graph_free(&fetch->own);
+    secret_wipe(&fetch->unkept);
     free(fetch->id);
     free(fetch);
 }
@@ -189,7 +193,7 @@ struct fetch_outcome *model_outcome(const struct session_outcome *outcome)
     if (outcome->fault != NULL && outcome->fault->name != NULL) {
         detail.fault = outcome->fault->name;
         detail.detail = outcome->fault->message;
-    } else if (outcome->error != NULL) {
+    } else if (outcome->error != NULL && !outcome->error->is_inside) {
         detail.detail = outcome->error->text;
     }
     return fetch_outcome_new(&detail);
@@ -203,7 +207,9 @@ static void fail(struct fetch *fetch, const struct session_outcome *outcome)
               LOG_S("service", shared->service), LOG_S("operation", shared->operation),
               LOG_S("reason", cg_error_name(shared->rc)),
               LOG_S("fault", shared->fault[0] != '\0' ? shared->fault : NULL),
-              LOG_S("detail", shared->fault[0] != '\0' ? NULL : shared->detail));
+              LOG_S("detail", shared->fault[0] == '\0' && outcome->error != NULL
+                                  ? outcome->error->text
+                                  : NULL));
     fetch_end(fetch, shared);
     fetch_outcome_unref(&shared);
 }
@@ -220,6 +226,10 @@ static void complete(struct fetch *fetch)
 {
     struct outcome_detail detail = {fetch_store(fetch), NULL, NULL, NULL, NULL, 0};
     struct fetch_outcome *outcome = fetch_outcome_new(&detail);
+
+    outcome->was_asked = fetch->calls > 0;
+    outcome->unkept = fetch->unkept;
+    fetch->unkept = NULL;
     fetch_end(fetch, outcome);
     fetch_outcome_unref(&outcome);
 }

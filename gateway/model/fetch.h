@@ -50,6 +50,7 @@ struct fetch {
     int force;                       /* asks the upstream for everything */
     struct step_call *queued, **queued_end;
     unsigned in_flight, window, calls, links;
+    char *unkept;   /* the resource, where it is not to be stored */
     int incomplete; /* a declared fault left a part out */
     int ended;
     size_t key_length;

@@ -163,6 +163,12 @@ void note_agent(struct model *model, const struct node *agent); /* what is known
 void capacity_recount(struct model *model);                   /* somebody's agents were forgotten */
 int capacity_put(struct model *model, struct store_txn *txn); /* store_put's errors */
 
+/* keep.c: may the resource be stored? What may not is taken out of a call as it is stored, and of an event's data. */
+int keeps_kind(const struct model *model, enum record_kind kind);
+void keep_out_of_call(const struct model *model, json_t *call);
+void keep_out_of_event(const struct model *model, enum event_type type, const char *property,
+                       json_t *data);
+
 /* result.c: CG_OK, CG_E_NOTFOUND (the object has gone), CG_E_FULL, CG_E_IO, CG_E_LIMIT */
 int fetch_store(struct fetch *fetch);
 

@@ -430,6 +430,7 @@ static json_t *render_call(struct model *model, const struct node *contact)
         lineage != NULL ? json_incref(lineage) : json_array(), "capabilities",
         capabilities(contact));
     put_told(call, contact);
+    keep_out_of_call(model, call);
     return call;
 }
 

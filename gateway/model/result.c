@@ -230,6 +230,10 @@ int fetch_store(struct fetch *fetch)
     if (body == NULL)
         return CG_E_NOMEM;
     rc = model_commit(model, fetch, body, calls);
+    if (rc == CG_OK && !keeps_kind(model, fetch->kind)) {
+        fetch->unkept = body;
+        return CG_OK;
+    }
     free(body);
     return rc;
 }

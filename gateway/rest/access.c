@@ -1,4 +1,8 @@
-/* The access log: one line per request when log.access is on. Paths hold ids, never secrets; queries are left out. */
+/*
+ * The access log: one line per request when log.access is on. A path is told as it came where it led to something; else it may hold
+ * whatever somebody put there, a password perhaps, and its row of the route table stands for it. Queries are left out, and so are keys of
+ * what a call carries.
+ */
 #include <string.h>
 
 #include "cctgate/log.h"
@@ -18,17 +22,37 @@ static const char *text_of(h2o_req_t *req, h2o_iovec_t value, size_t max)
     return h2o_strdup(&req->pool, value.base, value.len < max ? value.len : max).base;
 }
 
+/* NULL: there is no such resource. */
+static const char *path_of(h2o_req_t *req)
+{
+    static const char key[] = "{key}";
+    h2o_iovec_t path = req->input.path, ids[2];
+    const struct route *route;
+    char *text;
+
+    if (req->input.query_at < path.len)
+        path.len = req->input.query_at;
+    if ((route = route_find(path.base, path.len, ids)) == NULL)
+        return NULL;
+    if (req->res.status >= 400)
+        return route->path;
+    if (strstr(route->path, key) == NULL)
+        return text_of(req, path, 512);
+    path.len -= ids[1].len;
+    text = h2o_mem_alloc_pool(&req->pool, path.len + sizeof(key));
+    memcpy(text, path.base, path.len);
+    memcpy(text + path.len, key, sizeof(key));
+    return text;
+}
+
 static void log_access(h2o_logger_t *self, h2o_req_t *req)
 {
     ssize_t id = h2o_find_header_by_str(&req->res.headers, H2O_STRLIT("x-request-id"), -1);
-    h2o_iovec_t path = req->input.path;
 
     (void)self;
-    if (req->input.query_at < path.len)
-        path.len = req->input.query_at;
     log_write(
         LOG_LEVEL_INFO, "request", "", LOG_S("method", text_of(req, req->input.method, 32)),
-        LOG_S("path", text_of(req, path, 512)), LOG_I("status", req->res.status),
+        LOG_S("path", path_of(req)), LOG_I("status", req->res.status),
         LOG_I("bytes", req->bytes_sent), LOG_I("elapsedUs", elapsed_us(req)),
         LOG_S("requestId", id != -1 ? text_of(req, req->res.headers.entries[id].value, 64) : NULL));
 }

@@ -64,7 +64,10 @@ static struct policy *of_jwt(struct front *front, h2o_iovec_t token, const uint8
         policy_unref(&entry->policy);
         return NULL;
     }
-    return jwt_looks_like(token.base, token.len) ? verify(front, token, sha256, now_ms) : NULL;
+    /* a ticket has the digest alone of the token that it was given for */
+    return token.len > 0 && jwt_looks_like(token.base, token.len)
+               ? verify(front, token, sha256, now_ms)
+               : NULL;
 }
 
 /* It is used, and by whom the request acts is known. */

@@ -370,19 +370,6 @@ static int fits_contract(const struct contract_operation *op, const json_t *argu
     return refuse_body(error, why.pointer, detail);
 }
 
-/* Whoever acts has a role for it; which lease it takes is found out by what it acts on. */
-static unsigned roles_of(enum operation_kind kind)
-{
-    switch (kind) {
-    case KIND_READ:
-        return ~0u;
-    case KIND_COMMAND:
-        return ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER;
-    default:
-        return ROLE_OPERATOR;
-    }
-}
-
 static struct owner_call *make_call(const struct intake *intake,
                                     const struct contract_operation *op, json_t *arguments)
 {
@@ -400,15 +387,13 @@ static struct owner_call *make_call(const struct intake *intake,
 static int check_operation(const struct intake *intake, const struct contract_operation *op,
                            const json_t *arguments, struct intake_error *error)
 {
-    enum operation_kind kind;
     int rc;
 
     if (op == NULL || !operation_is_cct(op->service))
         return refuse(error, CG_E_NOTFOUND, PROBLEM_NOT_FOUND, NULL);
-    kind = operation_kind(op);
-    if ((rc = check_roles(intake, roles_of(kind), error)) != CG_OK)
+    if ((rc = check_roles(intake, operation_roles(op), error)) != CG_OK)
         return rc;
-    if (kind == KIND_READ && intake->user == NULL)
+    if (operation_kind(op) == KIND_READ && intake->user == NULL)
         return refuse(error, CG_E_INVALID, PROBLEM_USER_REQUIRED, NULL);
     return fits_contract(op, arguments, error);
 }

@@ -71,7 +71,8 @@ static const struct {
         "{'type':'object','required':['contactId','sync'],'properties':{'contactId':" TEXT ",'externalContactId':" TEXT_NULL ",'provider':" TEXT_NULL ",'contactTypes':" REF("Names") ","
         "'calling':" TEXT_NULL ",'called':" TEXT_NULL ",'callingTerminal':" TEXT_NULL ",'originalDestination':" TEXT_NULL ",'lastRedirected':" TEXT_NULL ",'connections':" LIST(REF("CallConnection")) ","
         "'data':" OR_NULL(REF("AttachedData")) ",'intrinsics':" REF("Intrinsics") ",'immutableIntrinsics':" REF("Names") ",'uui':" TEXT_NULL ",'consults':" REF("Names") ","
-        "'consultOf':" TEXT_NULL ",'transferredFrom':" REF("Names") ",'capabilities':" REF("CallFlags") "," SYNC "}}",
+        "'consultOf':" TEXT_NULL ",'transferredFrom':" REF("Names") ",'notKept':{'description':'What it carries and is not stored (cache.callData): to be read by itself','type':'array','items':" TEXT "},"
+        "'capabilities':" REF("CallFlags") "," SYNC "}}",
         "{'contactId':'1001','externalContactId':'00001000021700000000','provider':'CS1000','contactTypes':['Voice'],'calling':'5550100','called':'7001','callingTerminal':null,'originalDestination':'7001','lastRedirected':null,"
         "'connections':[{'connectionId':'1001-7001','address':'7001','state':'ESTABLISHED','remote':false,'capabilities':{'canDisconnect':true},"
         "'terminalConnections':[{'terminalConnectionId':'1001-7001-2001','terminal':'Line 1.2001','state':'ACTIVE','capabilities':{'canHold':true}}]}],"

@@ -18,13 +18,6 @@ struct catalogue {
     struct codec_schemas *inputs, *outputs;
 };
 
-static const unsigned roles_of_kind[] = {
-    [KIND_READ] = ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR,
-    [KIND_COMMAND] = ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER,
-    [KIND_SESSION] = ROLE_OPERATOR,
-    [KIND_SUBSCRIPTION] = ROLE_OPERATOR,
-};
-
 /* Only services with the session's token are the CCT server's. */
 static int is_cct(const struct contract_service *service)
 {
@@ -92,7 +85,7 @@ static void add_operation(struct catalogue *catalogue, const struct contract_ope
         json_pack("{s:o, s:o, s:[s], s:o, s:o, s:o, s:o, s:s}", "operationId",
                   json_sprintf("%s_%s", op->service->name, op->name), "summary",
                   json_sprintf("%s: %s", op->service->name, op->name), "tags", op->service->name,
-                  "security", openapi_security(roles_of_kind[kind]), "parameters", parameters(op),
+                  "security", openapi_security(operation_roles(op)), "parameters", parameters(op),
                   "requestBody", request_body(catalogue, op), "responses", responses(catalogue, op),
                   "x-kind", operation_kind_names[kind]);
 

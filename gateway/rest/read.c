@@ -117,8 +117,13 @@ static void serve(struct reading *reading, const struct record *record, const st
     r.link = (h2o_iovec_t){NULL, 0};
     r.age_ms = age > 0 ? age : 0;
     r.body = body_of(request, record, f);
-    put_etag(&r, request, record, f);
-    put_cache_status(&r, reading, f, failed);
+    if (reading->unkept == NULL) {
+        put_etag(&r, request, record, f);
+        put_cache_status(&r, reading, f, failed);
+    } else {
+        *put_text(r.cache_status,
+                  reading->unkept->was_asked ? "cctgate; fwd=bypass" : "cctgate; hit") = '\0';
+    }
     if (is_bare(request->route->kind))
         put_sync_header(&r, f);
     store_read_end(request->front->reader);
@@ -143,12 +148,27 @@ void reading_absent(struct reading *reading, enum record_kind list)
         respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
 }
 
+/* As it came, for nobody else. */
+static void serve_unkept(struct reading *reading)
+{
+    struct record record = {.body = reading->unkept->unkept,
+                            .body_length = strlen(reading->unkept->unkept),
+                            .fetched_at_ms = reading->now_ms};
+    struct freshness f = {.label = SYNC_CACHED};
+
+    serve(reading, &record, &f, 0);
+}
+
 /* The record was asked for: it is served whatever its time-to-live, or the failure is told, or an older one covers for it. */
 static void after_fetch(struct reading *reading, const struct record *record, struct freshness *f,
                         int found)
 {
     struct request *request = reading->request;
 
+    if (reading->failure == NULL && reading->unkept != NULL) {
+        serve_unkept(reading);
+        return;
+    }
     if (reading->failure == NULL && found) {
         f->label = f->label == SYNC_STALE && f->ttl_ms > -1000 &&
                            record->expires_at_ms <= record->fetched_at_ms

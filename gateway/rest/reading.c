@@ -75,6 +75,7 @@ char *put_sync(char *at, const struct freshness *f, int empty)
 static void ticket_free(struct ticket *ticket)
 {
     fetch_outcome_unref(&ticket->failure);
+    fetch_outcome_unref(&ticket->unkept);
     free(ticket);
 }
 
@@ -93,6 +94,7 @@ static void on_dispose(void *data)
     if (reading->ticket != NULL)
         reading->ticket->reading = NULL;
     fetch_outcome_unref(&reading->failure);
+    fetch_outcome_unref(&reading->unkept);
     policy_unref(&guard->policy);
 }
 
@@ -131,6 +133,9 @@ static void round_over(struct ticket *ticket)
         fetch_outcome_unref(&reading->failure);
         reading->failure = ticket->failure;
         ticket->failure = NULL;
+        fetch_outcome_unref(&reading->unkept);
+        reading->unkept = ticket->unkept;
+        ticket->unkept = NULL;
         h2o_timeout_unlink(&reading->timeout);
         reading->step(reading);
     }
@@ -151,6 +156,8 @@ static void on_fetched(struct message *message)
         fetch_outcome_unref(&ticket->failure);
         ticket->failure = fetch_outcome_ref(fetch->outcome);
     }
+    if (fetch->outcome->rc == CG_OK && fetch->outcome->unkept != NULL && ticket->unkept == NULL)
+        ticket->unkept = fetch_outcome_ref(fetch->outcome);
     owner_fetch_free(&fetch);
     if (--ticket->outstanding == 0)
         round_over(ticket);

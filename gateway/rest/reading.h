@@ -23,6 +23,7 @@ struct ticket {
     size_t outstanding;
     int collapsed, forwarded;
     struct fetch_outcome *failure; /* the first one of this round */
+    struct fetch_outcome *unkept;  /* one that brought what is not stored */
 };
 
 struct reading {
@@ -34,8 +35,9 @@ struct reading {
     int collapsed;  /* every fetch of the last round was under way already */
     enum freshness_reason reason;
     struct fetch_outcome *failure;
-    int64_t now_ms;         /* Unix, of this step */
-    int live_lists;         /* every list that reading_members looked at is live */
+    struct fetch_outcome *unkept; /* has the body of what was asked for, which is not stored */
+    int64_t now_ms;               /* Unix, of this step */
+    int live_lists;               /* every list that reading_members looked at is live */
     int64_t stale_since_ms; /* of the lists that reading_members looked at; 0: none is stale */
     h2o_timeout_entry_t timeout;
 };

@@ -221,6 +221,14 @@ void respond_text(struct request *request, const char *content_type, const char 
     respond(request, 200, &r);
 }
 
+/* CSP3: a page that runs and loads nothing, and is in nobody's frame. */
+void respond_policy(struct request *request)
+{
+    static const char policy[] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+                                 "form-action 'none'; frame-ancestors 'none'";
+    ADD_NAMED(request->h2o, "content-security-policy", policy, sizeof(policy) - 1);
+}
+
 static h2o_iovec_t dump(h2o_req_t *req, json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT);
@@ -463,7 +471,7 @@ void respond_outcome(struct request *request, const struct fetch_outcome *outcom
     send_problem(request, problem, outcome_json(outcome), outcome->retry_after_ms);
 }
 
-/* ---- what the HTTP library refuses by itself, in our form ---- */
+/* ---- every answer; what the HTTP library refuses by itself, in our form ---- */
 
 struct replacement {
     h2o_ostream_t super;
@@ -486,6 +494,7 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
 {
     ssize_t type = h2o_find_header(&req->res.headers, H2O_TOKEN_CONTENT_TYPE, -1);
     (void)self;
+    ADD_NAMED(req, "x-content-type-options", "nosniff", 7); /* Fetch section 3.6 */
     if (req->res.status >= 400 && type != -1 &&
         h2o_memis(req->res.headers.entries[type].value.base, 10, H2O_STRLIT("text/plain"))) {
         struct replacement *replacement =

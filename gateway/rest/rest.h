@@ -84,7 +84,7 @@ struct front {
     h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
-    int serving; /* its thread delivers what is sent to it */
+    int serving;           /* its thread delivers what is sent to it */
     int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
 };
 
@@ -239,6 +239,8 @@ void respond_page(struct request *request, json_t *json,
                   h2o_iovec_t link); /* the same, 200 and with a Link */
 /* The same with a Cache-Status (RFC 9211). */
 void respond_json_from(struct request *request, json_t *json, const char *cache_status);
+void respond_policy(
+    struct request *request); /* for a page: what browsers may do with it; before it is sent */
 void respond_text(struct request *request, const char *content_type, const char *text,
                   size_t length);
 void respond_nothing(struct request *request); /* 204 */

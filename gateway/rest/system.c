@@ -416,6 +416,7 @@ void get_index(struct request *request)
     for (i = 0; i < num_routes; ++i)
         print(&text, "<tr><td><code>%s</code><td>%s</tr>", routes[i].path, routes[i].summary);
     print(&text, "</table></html>\n");
+    respond_policy(request);
     respond_text(request, "text/html; charset=utf-8", text.bytes, text.length);
     free(text.bytes);
 }

@@ -163,6 +163,17 @@ static int repeat(struct pending_call *pending, const struct upstream_call *call
     return 1;
 }
 
+/* Of a session that is over the words may be about a token that we have not got any more: its name says enough. */
+static void mask(const struct pending_call *pending, struct codec_fault *fault)
+{
+    const struct session *session = pending->session;
+
+    if (fault->session_lost || pending->generation != session->generation)
+        fault->message[0] = '\0';
+    else
+        session_mask_fault(fault, session->token, pending->arguments);
+}
+
 static int is_unknown(const struct upstream_call *call)
 {
     return call->sent && call->http_status != -1 && call->rc != CG_OK && call->rc != CG_E_FAULT &&
@@ -177,6 +188,7 @@ static void on_reply(struct message *message)
     struct session_outcome outcome = {call->rc,     call->op, call->result,    &call->fault,
                                       &call->error, 0,        is_unknown(call)};
 
+    mask(pending, &call->fault);
     endpoints_observe(session->all, call);
     if (repeat(pending, call)) {
         upstream_call_free(&call);

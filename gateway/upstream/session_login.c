@@ -61,6 +61,7 @@ void session_remember_failure(struct session *session, int rc, struct codec_faul
         return;
     *session->last_fault = *fault;
     session->last_fault->detail = NULL;
+    session->last_fault->message[0] = '\0'; /* it is about a password, and goes to clients */
     snprintf(session->last_fault->storage, sizeof(session->last_fault->storage), "%s", fault->name);
     session->last_fault->name = session->last_fault->storage;
 }

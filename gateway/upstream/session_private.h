@@ -289,6 +289,13 @@ int session_set_password(struct session *session, const char *password);
 
 /* session_call.c */
 int64_t session_retry_after_ms(const struct session *session);
+
+/*
+ * session_mask.c: takes a text out of a message, which has room for `size` bytes; or out of what a fault says the session's token (NULL: none)
+ * and the texts of the call's arguments, but for those that name an object.
+ */
+void session_mask(char *message, size_t size, const char *secret);
+void session_mask_fault(struct codec_fault *fault, const char *token, const json_t *arguments);
 struct upstream_call *session_new_call(struct sessions *sessions,
                                        const struct contract_operation *op,
                                        void (*on_deliver)(struct message *), void *data);

@@ -119,10 +119,12 @@ static void conclude_failure(struct transport_exchange *exchange, CURLcode code)
         transport_set_error(
             call, rc, "%s: the connection ended before a reply, and the request is not sent twice",
             endpoint);
-    else
+    else {
         transport_set_error(call, rc, "%s: %s", endpoint,
                             exchange->curl_text[0] != '\0' ? exchange->curl_text
                                                            : curl_easy_strerror(code));
+        call->error.is_inside = 1;
+    }
 }
 
 static void conclude_empty(struct upstream_call *call)

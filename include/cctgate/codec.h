@@ -27,6 +27,7 @@ struct codec_error {
     char found
         [128]; /* what came; never the value itself, only its kind ("string", "absent", "7 entries") */
     char text[CG_ERROR_TEXT_MAX]; /* a sentence for a person */
+    int is_inside; /* ... who runs the gateway: it names hosts, ports or files, and is not for clients */
 };
 
 /* A growing byte buffer; codec_buffer_release frees it. `bytes` is NUL-terminated, `length` does not count the NUL. */

@@ -132,6 +132,8 @@ const struct command_row *command_choose(const struct command_row *first, size_t
 enum operation_kind { KIND_READ, KIND_COMMAND, KIND_SESSION, KIND_SUBSCRIPTION };
 enum operation_kind operation_kind(const struct contract_operation *op);
 extern const char *const operation_kind_names[];
+/* Any of these may call it: for what acts, those of the rows that it belongs to. */
+unsigned operation_roles(const struct contract_operation *op);
 
 /* ---- one command ---- */
 
@@ -201,6 +203,20 @@ void commands_run(struct commands *commands, struct command *command);
 void commands_client_gone(struct commands *commands, uint64_t client, unsigned silent_ms);
 /* The model has changed: whoever waits for an effect looks again. */
 void commands_on_change(struct commands *commands);
+
+/*
+ * May the user see what a reading operation of the catalogue names? CG_OK; CG_E_NOTFOUND: no, or it is not there; CG_E_BUSY: *wanted is to be
+ * fetched first, then ask again, with the same `read` (an object that is empty at first). Owner's thread.
+ */
+struct model_wanted;
+struct command_look {
+    uint32_t user;
+    const struct contract_operation *op;
+    const json_t *arguments;
+    json_t *read;
+};
+int commands_look(const struct commands *commands, const struct command_look *look,
+                  struct model_wanted *wanted);
 
 struct commands_stats {
     uint64_t commands, done, not_done, unknown, refused, replayed, upstream_calls;

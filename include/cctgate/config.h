@@ -134,7 +134,10 @@ struct config {
     struct {
         unsigned ttl_ms[TTL_KINDS];
         unsigned stale_while_revalidate_ms, stale_if_error_ms;
-        unsigned ended_call_ms;  /* how long a call that is over can still be read by its id */
+        unsigned ended_call_ms; /* how long a call that is over can still be read by its id */
+        struct {
+            int data, intrinsics, uui, messages;
+        } call_data;             /* what a call carries: may it be stored? */
         unsigned jitter_percent; /* a time-to-live is shortened by up to this much, at random */
     } cache;
     struct {

@@ -33,6 +33,9 @@ struct fetch_outcome {
     int64_t retry_after_ms; /* 0: not known */
     char service[64], operation[64], fault[128];
     char detail[256]; /* a sentence without secrets */
+    int was_asked;    /* of the contact centre, any of it */
+    char *
+        unkept; /* CG_OK: the resource's body, where the store may not have it (cache.callData); NULL: it has */
 };
 struct fetch_outcome *fetch_outcome_ref(struct fetch_outcome *outcome);
 void fetch_outcome_unref(struct fetch_outcome **outcome); /* any thread */

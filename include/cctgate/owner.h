@@ -80,7 +80,10 @@ struct owner_query {
 };
 void owner_query_send(struct owner *owner, struct owner_query *query);
 
-/* One reading operation of the contract, in the session of a user: called, unless events keep just what it would answer. */
+/*
+ * One reading operation of the contract, in the session of a user: called, unless events keep just what it would answer. What it names and the
+ * user does not see is CG_E_NOTFOUND, and it is not called.
+ */
 struct owner_call {
     struct message message;
     struct owner *owner;
@@ -92,7 +95,10 @@ struct owner_call {
     uint32_t user;
     int anew; /* called in any case */
     char traceparent[64];
-    int recalled;                  /* out: it was not called */
+    struct fetch_waiter
+        waiter;   /* the owner's, while it reads whether the user sees what is named */
+    json_t *read; /* the owner's: what has been read for that */
+    int recalled; /* out: it was not called */
     struct fetch_outcome *outcome; /* out; one reference */
     json_t *result;                /* out; CG_OK: one reference */
 };

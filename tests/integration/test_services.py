@@ -76,11 +76,24 @@ class Services(Case):
         self.assertEqual(list(self.call("SessionService", "GetCurrentTerminalCount").json), ["value"])
         self.assertIn("version", self.call("AgentService", "GetVersion", "").json)
 
-    def test_another_users_object_is_the_upstreams_fault(self):
-        body = '{"agent":{"agentLoginId":"2002","userName":"agent2002","agentType":"Agent"}}'
-        answer = self.assert_problem(self.call("AgentService", "IsLoggedIn", body), 502, "upstream-fault")
-        self.assertEqual(answer.json["fault"], "IsLoggedInException")
-        self.assertEqual((answer.json["service"], answer.json["operation"]), ("AgentService", "IsLoggedIn"))
+    def test_another_users_object_is_not_there(self):
+        self.call("UserService", "GetAgents")
+        before, bodies = self.sim.counters()["operations"], set()
+        for name in ("2002", "2999"):
+            body = json.dumps({"agent": {"agentLoginId": name, "userName": "agent" + name, "agentType": "Agent"}})
+            bodies.add(self.assert_problem(self.call("AgentService", "IsLoggedIn", body), 404, "not-found").body)
+        self.assertEqual(len(bodies), 1)
+        self.assertEqual(self.sim.counters()["operations"], before)
+
+    def test_legs(self):
+        """Connections that nobody has told us of are found: one's own, and the far ones of one's calls; those of others are not."""
+        mine, other = (self.sim.admin("POST", "/calls", {"to": agent, "answer": True})["connections"] for agent in ("2001", "2002"))
+        for who, legs, status in (("agent2001", mine, 200), ("agent2001", other, 404), ("agent2002", other, 200), ("agent2001", [{"id": "nothing"}], 404)):
+            for leg in legs:
+                answer = self.call("ConnectionService", "GetState", json.dumps({"connection": {"connectionId": leg["id"]}}), who)
+                self.assertEqual(answer.status, status, (who, leg, answer))
+        for contact in {c["contactId"] for c in self.sim.state()["calls"]}:
+            self.sim.admin("POST", "/calls/%s/end" % contact)
 
     def test_bad_bodies_name_the_place_and_cost_nothing(self):
         before = self.sim.counters()["total"]
