@@ -150,7 +150,7 @@ static int fits_contract(struct parse *parse, json_t *arguments)
 {
     const struct contract_operation *op = parse->wanted->op;
     struct codec_buffer buffer = {NULL, 0, 0};
-    struct codec_error why;
+    struct codec_error why = {.pointer = ""};
     char pointer[256];
     int rc;
 
@@ -168,8 +168,9 @@ static int fits_contract(struct parse *parse, json_t *arguments)
     return rc;
 }
 
-static void keep(struct job_rows *rows, const json_t *arguments)
+static void keep(struct parse *parse, const json_t *arguments)
 {
+    struct job_rows *rows = parse->rows;
     struct job_row_text *row;
 
     if (rows->num_rows == rows->capacity) {
@@ -183,6 +184,8 @@ static void keep(struct job_rows *rows, const json_t *arguments)
         abort();
     row->length = strlen(row->text);
     rows->bytes += row->length;
+    if (row->length > CG_JOB_ROW_BYTES_MAX)
+        parse_refuse_row(parse, "", "the contact is too large");
 }
 
 static void take_contact(struct parse *parse, json_t *contact)
@@ -208,7 +211,7 @@ static void take_contact(struct parse *parse, json_t *contact)
                              "expected a number to look for duplicates by, found none");
         else if (rc == CG_OK && fits_contract(parse, arguments) == CG_OK &&
                  parse->error->num_bad == 0)
-            keep(parse->rows, arguments);
+            keep(parse, arguments);
     }
     body_wipe_json(arguments);
     json_decref(arguments);

@@ -109,6 +109,9 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "Nothing implements it", 501,
                                  "The site's contract has no operation for it, or no provider "
                                  "implements it; `detail` says which."},
+    [PROBLEM_DUPLICATE] = {"duplicate", "The contact is in the campaign already", 409,
+                           "A contact with its phone number was found, and onDuplicate=error was "
+                           "asked for. It was not appended."},
 };
 
 static const struct {
