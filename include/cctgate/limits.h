@@ -109,6 +109,14 @@
 #define CG_CONTROL_RETRY_MS      1000   /* until an end that the disk refused is written again */
 #define CG_AUDIT_TEXT_BYTES_MAX  512    /* a member of an audit entry */
 
+/* outbound campaigns */
+#define CG_OUTBOUND_CONCURRENT_MAX 8    /* calls at a time */
+#define CG_OUTBOUND_ASKS_MAX       1024 /* questions of clients that have not been answered */
+#define CG_OUTBOUND_TURNS_MAX      256  /* closes that wait for their turn */
+#define CG_OUTBOUND_STATUSES_MAX   64   /* of contacts, that are remembered by name */
+#define CG_OUTBOUND_LIMIT_MAX      1000000
+#define CG_OUTBOUND_PAGE_BYTES_MAX (16u * 1024 * 1024) /* of a page of contacts: it ends early then */
+
 /* lists */
 #define CG_PAGE_DEFAULT      100
 #define CG_PAGE_MAX          1000

@@ -38,7 +38,6 @@ struct outbound_settings {
     const struct contract *contract;
     struct durable *durable;   /* where the key is kept over a crash; NULL: nowhere */
     struct sessions *sessions; /* whose journal's key seals it; NULL: nowhere */
-    const char *directory;
 };
 
 /* *outbound is NULL, and CG_OK, where outbound.url is not set or the contract has not the services. */
