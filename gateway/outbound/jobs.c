@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include "cctgate/error.h"
 #include "cctgate/timestamp.h"
@@ -25,26 +24,9 @@ static const char append_kind[] = "append";
 
 /* ---- whose ---- */
 
-void access_owner(const struct access *access, char owner[JOB_OWNER_BYTES + 1])
-{
-    const char *subject = access->subject != NULL ? access->subject : "";
-    size_t application = strlen(access->application), length = application + strlen(subject) + 2, i;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    char *text = malloc(length);
-
-    if (text == NULL)
-        abort();
-    memcpy(text, access->application, application + 1);
-    memcpy(text + application + 1, subject, length - application - 1);
-    SHA256((const uint8_t *)text, length - (access->subject == NULL), digest);
-    free(text);
-    for (i = 0; i < sizeof(digest); ++i)
-        snprintf(owner + 2 * i, 3, "%02x", digest[i]);
-}
-
 int job_is_visible(const struct job *job, const struct access *access)
 {
-    char owner[JOB_OWNER_BYTES + 1];
+    char owner[ACCESS_OWNER_BYTES + 1];
 
     if ((access->roles & ROLE_OPERATOR) != 0)
         return 1;
@@ -128,7 +110,7 @@ void job_tell(struct jobs *jobs, struct job *job)
 {
     struct job_progress progress = {job->id, job->owner, NULL};
 
-    if (jobs->settings.on_progress == NULL)
+    if (jobs->settings.on_progress == NULL || jobs->closed)
         return;
     progress.data = job_describe(job, 0);
     json_object_del(progress.data, "application");
@@ -274,7 +256,6 @@ int jobs_new(struct jobs **out, const struct jobs_settings *settings)
     if (jobs == NULL)
         return CG_E_NOMEM;
     jobs->settings = *settings;
-    jobs->config = config_ref(settings->config);
     jobs->append = contacts_operation(settings->contract);
     jobs->clock_ms = clock_monotonic_ms;
     jobs->clock_unix_ms = clock_unix_ms;
@@ -285,25 +266,10 @@ int jobs_new(struct jobs **out, const struct jobs_settings *settings)
         jobs_free(&jobs);
         return rc;
     }
-    /* the last call of an earlier process may have been just now */
-    jobs->queue.not_before_ms = jobs->clock_ms() + settings->config->outbound.interval_ms;
     timer_arm(settings->loop, &jobs->sweep, SWEEP_MS);
     *out = jobs;
     jobs_pump(jobs);
     return CG_OK;
-}
-
-void jobs_configure(struct jobs *jobs, struct config *config)
-{
-    config_ref(config);
-    config_unref(&jobs->config);
-    jobs->config = config;
-}
-
-void jobs_set_outbound(struct jobs *jobs, struct outbound *outbound)
-{
-    jobs->settings.outbound = outbound;
-    jobs_pump(jobs);
 }
 
 void jobs_close(struct jobs *jobs)
@@ -331,7 +297,6 @@ void jobs_free(struct jobs **in)
         job_free(jobs, &job);
     }
     explicit_bzero(jobs->secret, sizeof(jobs->secret));
-    config_unref(&jobs->config);
     free(jobs);
 }
 

@@ -144,14 +144,20 @@ static void queue_rows(struct jobs *jobs, struct jobs_ask *ask, const uint8_t ke
     int rc = jobs_make_room(jobs, batch, &ask->rows);
     struct job *job;
 
+    jobs_submit(jobs, batch);
     if (rc != CG_OK) {
-        jobs_submit(jobs, batch);
         answer(ask, rc, NULL);
         return;
     }
     job = make_job(jobs, ask, key, request);
+    batch = durable_batch_new();
+    if ((rc = disk_put_all(batch, job)) != CG_OK) {
+        job_free(jobs, &job);
+        durable_batch_free(&batch);
+        answer(ask, rc, NULL);
+        return;
+    }
     wait_for(job, ask);
-    disk_put_all(batch, job);
     disk_audit(batch, job, "outboundAppend", ask->access);
     durable_submit(jobs->settings.durable, batch, &jobs->settings.loop->mailbox, on_queued,
                    written_new(jobs, job));
@@ -163,14 +169,14 @@ static void queue_rows(struct jobs *jobs, struct jobs_ask *ask, const uint8_t ke
 static void digest(const struct jobs *jobs, const char *owner, const void *bytes, size_t length,
                    uint8_t out[32])
 {
-    uint8_t text[JOB_OWNER_BYTES + sizeof(((struct jobs_ask *)0)->key)];
+    uint8_t text[ACCESS_OWNER_BYTES + sizeof(((struct jobs_ask *)0)->key)];
     unsigned size = 32;
 
-    assert(length <= sizeof(text) - JOB_OWNER_BYTES);
-    memcpy(text, owner, JOB_OWNER_BYTES);
-    memcpy(text + JOB_OWNER_BYTES, bytes, length);
-    if (HMAC(EVP_sha256(), jobs->secret, sizeof(jobs->secret), text, JOB_OWNER_BYTES + length, out,
-             &size) == NULL)
+    assert(length <= sizeof(text) - ACCESS_OWNER_BYTES);
+    memcpy(text, owner, ACCESS_OWNER_BYTES);
+    memcpy(text + ACCESS_OWNER_BYTES, bytes, length);
+    if (HMAC(EVP_sha256(), jobs->secret, sizeof(jobs->secret), text, ACCESS_OWNER_BYTES + length,
+             out, &size) == NULL)
         abort();
 }
 
@@ -186,7 +192,7 @@ static struct job *find_key(const struct jobs *jobs, const uint8_t key[32])
 static void append_rows(struct jobs *jobs, struct jobs_ask *ask)
 {
     uint8_t key[32] = {0}, request[32] = {0};
-    char owner[JOB_OWNER_BYTES + 1];
+    char owner[ACCESS_OWNER_BYTES + 1];
     struct job *job = NULL;
 
     if (ask->key[0] != '\0') {

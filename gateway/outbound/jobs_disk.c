@@ -1,6 +1,6 @@
 /*
- * Jobs on the disk. One row of the table of jobs for each (JSON), and one of the table of their rows for each row: a byte for its state, then
- * the call's arguments as JSON while it waits, what became of it as JSON when it is settled, and nothing while it is being sent: who finds
+ * Jobs on the disk. One row of the table of jobs for each (JSON), and one of the table of their rows for each row: a byte for its state, one for its form, then
+ * the call's arguments as JSON while it waits (sealed: a store deletes by forgetting, and its pages keep what was there until they are used again), what became of it as JSON when it is settled, and nothing while it is being sent: who finds
  * that after a crash knows that it may have arrived, and needs no more.
  */
 #include <stdio.h>
@@ -11,10 +11,14 @@
 
 #include "cctgate/error.h"
 #include "cctgate/log.h"
+#include "cctgate/session.h"
 #include "cctgate/timestamp.h"
 #include "gateway/outbound/jobs_private.h"
 
-#define ROW_KEY_BYTES (JOB_ID_BYTES + 4)
+#define ROW_KEY_BYTES  (JOB_ID_BYTES + 4)
+#define ROW_NAME_BYTES 80
+
+enum { FORM_PLAIN, FORM_SEALED }; /* on disk */
 
 static char *dump(json_t *json)
 {
@@ -75,32 +79,63 @@ static json_t *outcome_of(const struct job_row *row)
     return json;
 }
 
-void disk_put_row(struct durable_batch *batch, const struct job *job, size_t index)
+static void print_name(char name[ROW_NAME_BYTES], const struct job *job, size_t row)
 {
-    const struct job_row *row = &job->rows[index];
-    uint8_t key[ROW_KEY_BYTES];
-    char *outcome = row->state > ROW_SENDING ? dump(outcome_of(row)) : NULL, *value;
-    size_t length = row->state == ROW_WAITING ? row->length : outcome != NULL ? strlen(outcome) : 0;
-
-    if ((value = malloc(length + 1)) == NULL)
-        abort();
-    value[0] = (char)row->state;
-    if (length > 0)
-        memcpy(value + 1, outcome != NULL ? outcome : row->text, length);
-    row_key(key, job, index);
-    durable_put(batch, DURABLE_JOB_ROWS, key, sizeof(key), value, length + 1);
-    explicit_bzero(value, length + 1);
-    free(value);
-    free(outcome);
+    snprintf(name, ROW_NAME_BYTES, "outboundJob/%s/%zu", job->id, row);
 }
 
-void disk_put_all(struct durable_batch *batch, const struct job *job)
+/* What the row is: sealed where there is a key. NULL: it cannot be. */
+static char *content_of(const struct job *job, size_t index, size_t *length)
+{
+    const struct sessions *sessions = job->jobs->settings.sessions;
+    const struct job_row *row = &job->rows[index];
+    char name[ROW_NAME_BYTES], *text;
+
+    if (row->state == ROW_WAITING && sessions != NULL) {
+        print_name(name, job, index);
+        return (char *)sessions_seal(sessions, name, row->text, length);
+    }
+    if (row->state > ROW_SENDING)
+        text = dump(outcome_of(row));
+    else if ((text = strdup(row->state == ROW_WAITING ? row->text : "")) == NULL)
+        abort();
+    *length = strlen(text);
+    return text;
+}
+
+int disk_put_row(struct durable_batch *batch, const struct job *job, size_t index)
+{
+    uint8_t key[ROW_KEY_BYTES];
+    size_t length;
+    char *content = content_of(job, index, &length), *value;
+
+    if (content == NULL)
+        return CG_E_IO;
+    if ((value = malloc(length + 2)) == NULL)
+        abort();
+    value[0] = (char)job->rows[index].state;
+    value[1] = job->rows[index].state == ROW_WAITING && job->jobs->settings.sessions != NULL
+                   ? FORM_SEALED
+                   : FORM_PLAIN;
+    memcpy(value + 2, content, length);
+    row_key(key, job, index);
+    durable_put(batch, DURABLE_JOB_ROWS, key, sizeof(key), value, length + 2);
+    explicit_bzero(value, length + 2);
+    explicit_bzero(content, length);
+    free(value);
+    free(content);
+    return CG_OK;
+}
+
+int disk_put_all(struct durable_batch *batch, const struct job *job)
 {
     size_t i;
+    int rc = CG_OK;
 
     disk_put_job(batch, job);
-    for (i = 0; i < job->num_rows; ++i)
-        disk_put_row(batch, job, i);
+    for (i = 0; i < job->num_rows && rc == CG_OK; ++i)
+        rc = disk_put_row(batch, job, i);
+    return rc;
 }
 
 void disk_delete(struct durable_batch *batch, const struct job *job)
@@ -241,21 +276,35 @@ static void take_outcome(struct job_row *row, const char *text, size_t length)
     json_decref(json);
 }
 
-static void take_row(struct job *job, struct job_row *row, const char *value, size_t length)
+/* NULL: it cannot be read. */
+static char *text_of(const struct job *job, size_t index, int form, const char *content,
+                     size_t length)
 {
+    char name[ROW_NAME_BYTES];
+
+    if (form == FORM_PLAIN)
+        return strndup(content, length);
+    print_name(name, job, index);
+    return job->jobs->settings.sessions != NULL
+               ? sessions_unseal(job->jobs->settings.sessions, name, content, length)
+               : NULL;
+}
+
+static void take_row(struct job *job, size_t index, const char *value, size_t length)
+{
+    struct job_row *row = &job->rows[index];
     enum row_state state =
         (unsigned char)value[0] < ROW_STATES ? (enum row_state)value[0] : ROW_UNKNOWN;
 
+    if (state == ROW_WAITING &&
+        (row->text = text_of(job, index, value[1], value + 2, length - 2)) == NULL)
+        return;
     row->problem = PROBLEMS;
     if (state == ROW_WAITING) {
-        if ((row->text = malloc(length)) == NULL)
-            abort();
-        row->length = length - 1;
-        memcpy(row->text, value + 1, row->length);
-        row->text[row->length] = '\0';
+        row->length = strlen(row->text);
         job->waiting_bytes += row->length;
     } else if (state != ROW_SENDING) {
-        take_outcome(row, value + 1, length - 1);
+        take_outcome(row, value + 2, length - 2);
     }
     --job->counts[row->state];
     row->state = state;
@@ -270,14 +319,14 @@ static int on_row(void *data, const void *key, size_t key_length, const void *va
     struct job *job = NULL;
     size_t row = 0;
 
-    if (key_length == ROW_KEY_BYTES && length > 0) {
+    if (key_length == ROW_KEY_BYTES && length >= 2) {
         memcpy(id, key, JOB_ID_BYTES);
         row = (size_t)bytes[JOB_ID_BYTES] << 24 | (size_t)bytes[JOB_ID_BYTES + 1] << 16 |
               (size_t)bytes[JOB_ID_BYTES + 2] << 8 | bytes[JOB_ID_BYTES + 3];
         job = job_find(loading->jobs, id);
     }
     if (job != NULL && row < job->num_rows)
-        take_row(job, &job->rows[row], value, length);
+        take_row(job, row, value, length);
     else /* nobody knows any more whose it is */
         durable_delete(loading->batch, DURABLE_JOB_ROWS, key, key_length);
     return 0;

@@ -18,7 +18,6 @@ enum sender_state {
 
 struct jobs {
     struct jobs_settings settings;
-    struct config *config;
     const struct contract_operation *append; /* NULL: the contract has none */
     struct queue queue;
     struct job *all; /* by id, the oldest first */
@@ -47,8 +46,9 @@ struct jobs {
 /* Reads secret, jobs and rows; what was being sent becomes unknown. */
 int jobs_load(struct jobs *jobs);
 void disk_put_job(struct durable_batch *batch, const struct job *job);
-void disk_put_row(struct durable_batch *batch, const struct job *job, size_t row);
-void disk_put_all(struct durable_batch *batch, const struct job *job);
+/* CG_OK; CG_E_IO: a contact could not be sealed, and nothing was put. */
+int disk_put_row(struct durable_batch *batch, const struct job *job, size_t row);
+int disk_put_all(struct durable_batch *batch, const struct job *job);
 void disk_delete(struct durable_batch *batch, const struct job *job);
 void disk_audit(struct durable_batch *batch, const struct job *job, const char *what,
                 const struct access *access);

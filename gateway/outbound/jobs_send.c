@@ -59,8 +59,7 @@ static void hold_is_over(struct jobs *jobs)
 static void hold_for(struct jobs *jobs, const struct outbound_outcome *outcome)
 {
     if (outcome->reason == OUTBOUND_IN_USE)
-        hold_because(jobs, PROBLEM_CONFLICT,
-                     "somebody else is logged in as the configured Outbound user");
+        hold_because(jobs, PROBLEM_ALREADY_LOGGED_IN, "");
     else
         hold_because(jobs, problem_of_error(outcome->rc), "");
 }
@@ -142,12 +141,27 @@ static void settle_value(struct jobs *jobs, int64_t value)
         settle(jobs, ROW_FAILED, PROBLEM_UPSTREAM_FAULT, detail);
 }
 
+/* The contact centre's words, without the row's, cut between two characters. */
+static void print_fault(const struct jobs *jobs, const struct outbound_outcome *outcome,
+                        char detail[CG_JOB_DETAIL_BYTES])
+{
+    char message[CG_ERROR_TEXT_MAX];
+    size_t length;
+
+    snprintf(message, sizeof(message), "%s", outcome->fault != NULL ? outcome->fault->message : "");
+    contacts_blot(message, jobs->arguments);
+    length = strnlen(message, CG_JOB_DETAIL_BYTES - 1);
+    while (length > 0 && ((unsigned char)message[length] & 0xc0) == 0x80)
+        --length;
+    memcpy(detail, message, length);
+    detail[length] = '\0';
+}
+
 static void settle_fault(struct jobs *jobs, const struct outbound_outcome *outcome)
 {
     char detail[CG_JOB_DETAIL_BYTES];
 
-    snprintf(detail, sizeof(detail), "%s", outcome->fault != NULL ? outcome->fault->message : "");
-    contacts_blot(detail, jobs->arguments);
+    print_fault(jobs, outcome, detail);
     settle(jobs, ROW_FAILED, PROBLEM_UPSTREAM_FAULT, detail);
 }
 
@@ -300,9 +314,7 @@ static void take_found(struct jobs *jobs, struct job *job, const struct outbound
         else
             settle_duplicate(jobs, job, contact);
     } else if (outcome->rc == CG_E_FAULT && outcome->reason != OUTBOUND_TOO_FAST) {
-        snprintf(detail, sizeof(detail), "%s",
-                 outcome->fault != NULL ? outcome->fault->message : "");
-        contacts_blot(detail, jobs->arguments);
+        print_fault(jobs, outcome, detail);
         queue_settle_row(&jobs->queue, job, jobs->sender_row, ROW_FAILED, PROBLEM_UPSTREAM_FAULT,
                          detail);
         count(jobs, ROW_FAILED);

@@ -44,7 +44,7 @@ struct job_row {
 struct job {
     UT_hash_handle hh; /* by id, in order of age */
     char id[JOB_ID_BYTES + 1];
-    char owner[JOB_OWNER_BYTES + 1];
+    char owner[ACCESS_OWNER_BYTES + 1];
     char application[CG_ID_BYTES_MAX + 1];
     const char *kind;
     int64_t campaign;
