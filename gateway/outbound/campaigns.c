@@ -95,9 +95,8 @@ static void take(struct outbound *outbound, const json_t *result)
     campaigns->items = shape(result);
     campaigns->fetched_at_ms = clock_unix_ms();
     campaigns->expires_at_ms =
-        campaigns->fetched_at_ms +
-        freshness_jitter(outbound->config->cache.ttl_ms[TTL_OUTBOUND],
-                         outbound->config->cache.jitter_percent, random);
+        campaigns->fetched_at_ms + freshness_jitter(outbound->config->cache.ttl_ms[TTL_OUTBOUND],
+                                                    outbound->config->cache.jitter_percent, random);
     if (campaigns->source.healthy_since_ms == 0)
         campaigns->source.healthy_since_ms = campaigns->fetched_at_ms;
 }
