@@ -98,8 +98,8 @@ static json_t *status_word(const struct outbound_ask *ask)
     if (name == NULL)
         return NULL;
     known = json_object_get(ask->outbound->statuses, json_string_value(name));
-    return json_pack("{s:I, s:O}", "id",
-                     known != NULL ? json_integer_value(known) : (json_int_t)0, "name", name);
+    return json_pack("{s:I, s:O}", "id", known != NULL ? json_integer_value(known) : (json_int_t)0,
+                     "name", name);
 }
 
 static json_t *search_field(const struct outbound_ask *ask)
@@ -225,7 +225,9 @@ static json_t *audit_of(const struct outbound_ask *ask)
         .object = path,
         .service = ask->op != NULL ? ask->op->service->name : NULL,
         .operation = ask->op != NULL ? ask->op->name : NULL,
-        .outcome = ask->problem == PROBLEMS ? "done" : outcome != NULL ? outcome : "notDone",
+        .outcome = ask->problem == PROBLEMS ? "done"
+                   : outcome != NULL        ? outcome
+                                            : "notDone",
         .problem = ask->problem != PROBLEMS ? problem_rows[ask->problem].slug : NULL,
         .fault = ask->fault[0] != '\0' ? ask->fault : NULL});
 }
@@ -481,8 +483,8 @@ static void answer_contacts(struct outbound_ask *ask, json_t *value)
 
 static void answer_found(struct outbound_ask *ask, json_t *value)
 {
-    json_t *client = value != NULL ? outbound_to_client(value) : NULL, *list = outbound_list(client),
-           *items = json_array(), *contact;
+    json_t *client = value != NULL ? outbound_to_client(value) : NULL,
+           *list = outbound_list(client), *items = json_array(), *contact;
     size_t i;
 
     json_array_foreach(list, i, contact) if (json_is_object(contact))
@@ -498,8 +500,8 @@ static void answer_contact_id(struct outbound_ask *ask, json_t *value)
     if (id < 0)
         refuse(ask, PROBLEM_NOT_FOUND, "no contact of the campaign has this phone number");
     else
-        answer(ask, json_pack("{s:I, s:I}", "campaignId", (json_int_t)ask->campaign, "contactId",
-                              id));
+        answer(ask,
+               json_pack("{s:I, s:I}", "campaignId", (json_int_t)ask->campaign, "contactId", id));
 }
 
 /* NOTES.md, "CloseContactResult": no fault, and above 0. */
@@ -514,16 +516,16 @@ static void answer_closed(struct outbound_ask *ask, json_t *value)
                     "the contact centre answered with a value that is no success");
         return;
     }
-    answer(ask, json_pack("{s:I, s:o*, s:s, s:I}", "campaignId", (json_int_t)ask->campaign,
-                          "contactId", ask->by_field ? NULL : json_integer(ask->contact),
-                          "disposition", json_string_value(word(ask, "disposition")), "value",
-                          result));
+    answer(ask,
+           json_pack("{s:I, s:o*, s:s, s:I}", "campaignId", (json_int_t)ask->campaign, "contactId",
+                     ask->by_field ? NULL : json_integer(ask->contact), "disposition",
+                     json_string_value(word(ask, "disposition")), "value", result));
 }
 
 static void (*const answers[OUTBOUND_QUESTIONS])(struct outbound_ask *, json_t *) = {
-    [OUTBOUND_CONTACTS] = answer_contacts,     [OUTBOUND_STATUS] = answer_status,
-    [OUTBOUND_CLOSE] = answer_closed,          [OUTBOUND_CONTACT_ID] = answer_contact_id,
-    [OUTBOUND_BY_PHONE] = answer_found,        [OUTBOUND_BY_FIELD] = answer_found,
+    [OUTBOUND_CONTACTS] = answer_contacts, [OUTBOUND_STATUS] = answer_status,
+    [OUTBOUND_CLOSE] = answer_closed,      [OUTBOUND_CONTACT_ID] = answer_contact_id,
+    [OUTBOUND_BY_PHONE] = answer_found,    [OUTBOUND_BY_FIELD] = answer_found,
 };
 
 /* Refused with a good key. The campaigns were asked for again meanwhile: is it still one of them? */

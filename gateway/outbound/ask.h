@@ -44,7 +44,7 @@ struct outbound_ask {
      * "disposition", "text". One reference. */
     json_t *words;
     struct freshness_directives directives; /* of the campaigns */
-    struct policy *policy;                  /* what `access` stands in: one reference; of what is audited */
+    struct policy *policy; /* what `access` stands in: one reference; of what is audited */
     const struct access *access;
 
     /* in and out */

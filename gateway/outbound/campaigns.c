@@ -64,6 +64,17 @@ static void add_dispositions(json_t *campaign)
     json_object_set_new(campaign, "dispositions", names);
 }
 
+static void insert(json_t *items, json_t *campaign)
+{
+    json_int_t id = json_integer_value(json_object_get(campaign, "id"));
+    size_t at = json_array_size(items);
+
+    while (at > 0 && json_integer_value(json_object_get(json_array_get(items, at - 1), "id")) > id)
+        --at;
+    json_array_insert(items, at, campaign);
+}
+
+/* In the order of their ids. */
 static json_t *shape(const json_t *result)
 {
     json_t *client = outbound_to_client(outbound_value(result)), *items = json_array(), *campaign;
@@ -76,7 +87,7 @@ static json_t *shape(const json_t *result)
             continue; /* nil */
         add_progress(campaign);
         add_dispositions(campaign);
-        json_array_append(items, campaign);
+        insert(items, campaign);
     }
     json_decref(client);
     return items;
@@ -95,9 +106,8 @@ static void take(struct outbound *outbound, const json_t *result)
     campaigns->items = shape(result);
     campaigns->fetched_at_ms = clock_unix_ms();
     campaigns->expires_at_ms =
-        campaigns->fetched_at_ms +
-        freshness_jitter(outbound->config->cache.ttl_ms[TTL_OUTBOUND],
-                         outbound->config->cache.jitter_percent, random);
+        campaigns->fetched_at_ms + freshness_jitter(outbound->config->cache.ttl_ms[TTL_OUTBOUND],
+                                                    outbound->config->cache.jitter_percent, random);
     if (campaigns->source.healthy_since_ms == 0)
         campaigns->source.healthy_since_ms = campaigns->fetched_at_ms;
 }

@@ -60,8 +60,8 @@ void outbound_submit(struct outbound *outbound, struct upstream_call *call, json
         string = json_string(secret);
         json_object_set(whole, secret_member, string);
     }
-    call->rc = codec_encode_request(call->op, call->version, whole, NULL, &call->request,
-                                    &call->error);
+    call->rc =
+        codec_encode_request(call->op, call->version, whole, NULL, &call->request, &call->error);
     json_decref(whole);
     wipe(string);
     if (call->rc == CG_OK && outbound->upstream == NULL)
@@ -143,8 +143,7 @@ void outbound_begin(struct outbound_pending *pending)
         outbound_fail_later(pending, CG_E_SHUTDOWN);
     } else if (outbound->state == LOGIN_UP) {
         outbound_send(pending);
-    } else if (outbound->state == LOGIN_NONE &&
-               outbound->loop->now_ms < outbound->not_before_ms) {
+    } else if (outbound->state == LOGIN_NONE && outbound->loop->now_ms < outbound->not_before_ms) {
         outbound_fail_later(pending, outbound->last_rc);
     } else {
         pending->next = NULL;
@@ -194,10 +193,8 @@ static void of_login(const struct outbound *outbound, struct outbound_outcome *o
 
 static void conclude(struct outbound_pending *pending, struct upstream_call *call, int expired)
 {
-    struct outbound_outcome outcome = {call->rc, OUTBOUND_OTHER,
-                                       call->op, call->result,
-                                       NULL,     &call->error,
-                                       0,        is_unknown(call)};
+    struct outbound_outcome outcome = {call->rc, OUTBOUND_OTHER, call->op, call->result,
+                                       NULL,     &call->error,   0,        is_unknown(call)};
 
     if (call->rc == CG_E_FAULT)
         outcome.fault = &call->fault;
@@ -454,7 +451,8 @@ static void on_logged_off(struct message *message)
 /* What was on its way has ended, or has had its time: log off. Or the logoff has had its time, too. */
 static void on_leaving(struct timer *timer)
 {
-    struct outbound *outbound = (struct outbound *)((char *)timer - offsetof(struct outbound, leaving));
+    struct outbound *outbound =
+        (struct outbound *)((char *)timer - offsetof(struct outbound, leaving));
     int64_t rest = outbound->leave_by_ms - outbound->loop->now_ms;
 
     if (rest > 0 && outbound->is_leaving) {
@@ -489,6 +487,8 @@ void outbound_log_off(struct outbound *outbound, unsigned timeout_ms, void (*on_
             outbound->waiting_end = &outbound->waiting;
         outbound_fail_later(pending, CG_E_SHUTDOWN);
     }
+    if (outbound->turns.first != NULL)
+        timer_arm(outbound->loop, &outbound->turns.timer, 0);
     timer_arm(outbound->loop, &outbound->leaving,
               outbound->in_flight > 0 || outbound->is_leaving ? timeout_ms / 2 : 0);
 }

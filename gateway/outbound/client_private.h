@@ -9,11 +9,11 @@
 #define OUTBOUND_TAKEOVERS_MAX 3 /* logoffs in one attempt to log in */
 
 enum login_state {
-    LOGIN_NONE,       /* the next call logs in, when it may */
-    LOGIN_UNDER_WAY,  /* calls wait */
-    LOGIN_UP,         /* there is a key */
-    LOGIN_LEAVING,    /* nothing is called any more but the logoff */
-    LOGIN_LEFT        /* nor that */
+    LOGIN_NONE,      /* the next call logs in, when it may */
+    LOGIN_UNDER_WAY, /* calls wait */
+    LOGIN_UP,        /* there is a key */
+    LOGIN_LEAVING,   /* nothing is called any more but the logoff */
+    LOGIN_LEFT       /* nor that */
 };
 
 /* A call that has not been answered. */
@@ -61,13 +61,14 @@ struct outbound {
     const struct contract_operation *login_op, *logoff_op, *campaigns_op;
 
     enum login_state state;
-    char *key;       /* LOGIN_UP */
-    char *doubtful;  /* the key before, while a login finds out whether it was good; or NULL */
-    char *user;      /* whose key it is */
+    char *key;      /* LOGIN_UP */
+    char *doubtful; /* the key before, while a login finds out whether it was good; or NULL */
+    char *user;     /* whose key it is */
     unsigned generation;
     unsigned takeovers, denials, failures;
     int is_leaving; /* the login that is under way is not wanted any more */
-    int64_t not_before_ms;           /* monotonic: until then nobody logs in, and calls fail as the last login did */
+    int64_t
+        not_before_ms; /* monotonic: until then nobody logs in, and calls fail as the last login did */
     int last_rc;
     enum outbound_reason last_reason;
     struct codec_fault *last_fault;

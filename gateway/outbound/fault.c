@@ -15,12 +15,9 @@ static const struct words of_login[] = {
 };
 
 static const struct words of_call[] = {
-    {"per second", NULL, OUTBOUND_FAULT_TOO_FAST},
-    {"session key", NULL, OUTBOUND_FAULT_KEY},
-    {"sessionkey", NULL, OUTBOUND_FAULT_KEY},
-    {"session", "expired", OUTBOUND_FAULT_KEY},
-    {"session", "invalid", OUTBOUND_FAULT_KEY},
-    {"not logged in", NULL, OUTBOUND_FAULT_KEY},
+    {"per second", NULL, OUTBOUND_FAULT_TOO_FAST}, {"session key", NULL, OUTBOUND_FAULT_KEY},
+    {"sessionkey", NULL, OUTBOUND_FAULT_KEY},      {"session", "expired", OUTBOUND_FAULT_KEY},
+    {"session", "invalid", OUTBOUND_FAULT_KEY},    {"not logged in", NULL, OUTBOUND_FAULT_KEY},
 };
 
 static enum outbound_fault find(const struct words *rows, size_t count, const char *message)

@@ -13,7 +13,8 @@
 
 struct listing {
     int64_t after; /* LastContactID of the next call */
-    int64_t total; /* NumberOfContacts when the list began; -1: not known, or it did not begin at the first contact */
+    int64_t
+        total; /* NumberOfContacts when the list began; -1: not known, or it did not begin at the first contact */
     uint64_t seen;
     int ended;
 };

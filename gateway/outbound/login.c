@@ -46,7 +46,8 @@ void outbound_connect(struct outbound *outbound)
 void outbound_send_logoff(struct outbound *outbound, const char *user,
                           void (*on_reply)(struct message *))
 {
-    struct upstream_call *call = outbound_new_call(outbound, outbound->logoff_op, on_reply, outbound);
+    struct upstream_call *call =
+        outbound_new_call(outbound, outbound->logoff_op, on_reply, outbound);
     json_t *arguments = json_pack("{s:s}", "username", user);
 
     call->command = 1;
@@ -249,8 +250,7 @@ static void on_login(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
     struct outbound *outbound = call->data;
-    const char *key =
-        call->rc == CG_OK ? json_string_value(outbound_value(call->result)) : NULL;
+    const char *key = call->rc == CG_OK ? json_string_value(outbound_value(call->result)) : NULL;
 
     if (key != NULL && *key == '\0')
         key = NULL;

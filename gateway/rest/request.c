@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "cctgate/error.h"
+#include "gateway/events/handshake.h"
 #include "gateway/rest/rest.h"
 
 h2o_iovec_t request_header(const struct request *request, const char *name)
@@ -179,7 +180,9 @@ static int check_accept(struct request *request)
         return CG_OK;
     value = request->h2o->headers.entries[at].value;
     if (value.len == 0 || h2o_memis(value.base, value.len, H2O_STRLIT("*/*")) ||
-        accepts_json(value))
+        accepts_json(value) ||
+        ((request->takes & TAKES_NDJSON) != 0 &&
+         handshake_accepts(value.base, value.len, "application/x-ndjson")))
         return CG_OK;
     respond_problem(request, PROBLEM_NOT_ACCEPTABLE, NULL, NULL);
     return CG_E_INVALID;

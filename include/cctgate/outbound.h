@@ -56,7 +56,7 @@ void outbound_free(struct outbound **outbound);
 
 /* What a failure comes from, where that is known. */
 enum outbound_reason {
-    OUTBOUND_OTHER,  /* rc says it all */
+    OUTBOUND_OTHER, /* rc says it all */
     OUTBOUND_IN_USE, /* rc CG_E_DENIED: somebody is logged in as the configured user, and takeOver is off */
     OUTBOUND_DENIED, /* rc CG_E_DENIED: the credentials are not taken; retry_after_ms says until when nobody tries */
     OUTBOUND_EXPIRED, /* rc CG_E_SESSION: the key was not good any more: a command was not done. The next call has a new one */
@@ -67,7 +67,7 @@ struct outbound_outcome {
     int rc; /* CG_OK; CG_E_FAULT: the contact centre refused, so nothing was done; else as of upstream.h, and CG_E_INVALID: `error` */
     enum outbound_reason reason;
     const struct contract_operation *op;
-    json_t *result; /* CG_OK: as codec.h decodes it; borrowed */
+    json_t *result;                  /* CG_OK: as codec.h decodes it; borrowed */
     const struct codec_fault *fault; /* CG_E_FAULT, and of a login that failed; or NULL */
     const struct codec_error *error; /* or NULL */
     int64_t retry_after_ms;          /* 0: nobody knows */
