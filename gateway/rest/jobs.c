@@ -330,7 +330,7 @@ static int check_outbound(struct request *request, const struct contract_operati
     return CG_E_NOTFOUND;
 }
 
-void post_contacts(struct request *request)
+static void post_contacts(struct request *request)
 {
     struct appending appending = {
         .ask = jobs_ask_new(JOBS_APPEND),
@@ -343,4 +343,12 @@ void post_contacts(struct request *request)
         send_ask(request, appending.ask);
     else
         jobs_ask_free(&appending.ask);
+}
+
+void serve_outbound_contacts(struct request *request)
+{
+    if (strcmp(request->method, "POST") == 0)
+        post_contacts(request);
+    else
+        get_outbound_contacts(request);
 }
