@@ -71,7 +71,8 @@ static void count(struct jobs *jobs, enum row_state state)
     uint64_t *const counters[ROW_STATES] = {[ROW_DONE] = &jobs->stats.appended,
                                             [ROW_FAILED] = &jobs->stats.failed,
                                             [ROW_SKIPPED] = &jobs->stats.skipped,
-                                            [ROW_UNKNOWN] = &jobs->stats.unknown};
+                                            [ROW_UNKNOWN] = &jobs->stats.unknown,
+                                            [ROW_CANCELLED] = &jobs->stats.cancelled};
     ++*counters[state];
 }
 
