@@ -208,8 +208,8 @@ static void take_outcome(struct jobs *jobs, const struct outbound_outcome *outco
     else if (outcome->rc == CG_E_FAULT)
         settle_fault(jobs, outcome);
     else {
-        hold_for(jobs, outcome);
         put_back(jobs, outcome->retry_after_ms);
+        hold_for(jobs, outcome);
     }
 }
 
