@@ -298,6 +298,8 @@ static enum problem problem_of(const struct outbound_outcome *outcome)
     case OUTBOUND_TOO_FAST:
         return PROBLEM_OVERLOADED;
     default:
+        if (outcome->rc == CG_E_INVALID) /* a text that XML cannot carry */
+            return PROBLEM_BAD_REQUEST;
         return problem_of_error(outcome->rc == CG_E_NOTFOUND ? CG_E_PROTOCOL : outcome->rc);
     }
 }
@@ -385,6 +387,7 @@ struct fetching {
 static void on_fetched(struct campaigns_waiter *waiter, const struct outbound_outcome *outcome)
 {
     struct outbound_ask *ask = ((struct fetching *)waiter)->ask;
+    enum freshness_reason reason;
     int serve = 0;
 
     free(waiter);
@@ -397,9 +400,11 @@ static void on_fetched(struct campaigns_waiter *waiter, const struct outbound_ou
         fail(ask, outcome);
         return;
     }
+    reason = ask->freshness.reason;
     freshness_directives_init(&ask->directives); /* what has just been fetched will do */
     ask->directives.only_if_cached = 1;
     ask->freshness = outbound_judge_campaigns(ask->outbound, &ask->directives, clock_unix_ms());
+    ask->freshness.reason = reason;
     if (outcome->rc == CG_OK)
         ask->freshness.label = SYNC_CACHED;
     show_campaigns(ask);
