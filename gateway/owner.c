@@ -279,6 +279,7 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     owner_describe_access(owner, metrics);
     describe_events(owner, metrics);
     owner_describe_outbound(owner, metrics);
+    owner_describe_jobs(owner, metrics);
     json_object_set_new(metrics, "endpoints", owner_describe_endpoints(owner));
     return metrics;
 }
@@ -611,6 +612,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
                                     error, error_size)) != CG_OK)
         return rc;
     if ((rc = owner_make_outbound(owner, error, error_size)) != CG_OK ||
+        (rc = owner_make_jobs(owner, error, error_size)) != CG_OK ||
         (rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
         (rc = owner_make_access(owner, error, error_size)) != CG_OK)
         return rc;
@@ -648,6 +650,7 @@ static void *owner_main(void *data)
 static void release(struct owner *owner)
 {
     sign_ons_close(owner->sign_ons);
+    jobs_close(owner->jobs);
     if (owner->upstream != NULL)
         upstream_stop(&owner->upstream, 0);
     outbound_detach(owner->outbound);
@@ -656,6 +659,7 @@ static void release(struct owner *owner)
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     owner_end_commands(owner);
+    jobs_free(&owner->jobs);
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
@@ -722,6 +726,7 @@ static void on_stop(struct message *message)
     struct owner *owner = ((struct stop *)message)->owner;
     free(message);
     commands_close(owner->commands);
+    jobs_close(owner->jobs);
     owner->leaving = 2;
     outbound_log_off(owner->outbound, LOGOFF_TIMEOUT_MS, on_logged_off, owner);
     sessions_log_off(owner->sessions, LOGOFF_TIMEOUT_MS, on_logged_off, owner);

@@ -175,9 +175,9 @@ void notice_session(struct model *model, uint32_t user, const char *state, const
 {
     const struct session *session =
         model->sessions != NULL ? sessions_find(model->sessions, user) : NULL;
-    json_t *data = json_pack("{s:s, s:s, s:s*, s:s*}", "user", user_name(model, user), "state",
-                             state, "reason", why, "endpoint",
-                             session != NULL ? session_endpoint(session) : NULL);
+    json_t *data =
+        json_pack("{s:s, s:s, s:s*, s:s*}", "user", user_name(model, user), "state", state,
+                  "reason", why, "endpoint", session != NULL ? session_endpoint(session) : NULL);
     json_t *copy = json_copy(data);
 
     notice_about_user(model, EVENT_GATEWAY_SESSION, user, data);
@@ -194,6 +194,13 @@ void notice_capacity(struct model *model, json_t *data)
     {
         add_user(pending, coverage->user);
     }
+}
+
+void model_notice_job(struct model *model, const char *id, const char *owner, json_t *data)
+{
+    struct pending_event *pending =
+        append(model, EVENT_OUTBOUND_PROGRESS, format_subject("outbound/jobs", id), data);
+    pending->property = copy_text(owner);
 }
 
 void notice_gap(struct model *model, const struct node *about, const char *reason)

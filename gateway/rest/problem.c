@@ -120,6 +120,9 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_UNKNOWN_DISPOSITION] =
         {"unknown-disposition", "The campaign has no such disposition", 422,
          "`dispositions` names those it has. Nothing was done."},
+    [PROBLEM_DUPLICATE] = {"duplicate", "The contact is in the campaign already", 409,
+                           "A contact with its phone number was found, and onDuplicate=error was "
+                           "asked for. It was not appended."},
 };
 
 static const struct {

@@ -282,10 +282,13 @@ static int check_body(struct request *request)
     if ((request->takes & (TAKES_EMPTY_BODY | TAKES_COMMAND)) != 0 && request->h2o->entity.len == 0)
         return CG_OK;
     if (is_media_type(type, "application/json") ||
-        (is_merge && is_media_type(type, "application/merge-patch+json")))
+        (is_merge && is_media_type(type, "application/merge-patch+json")) ||
+        ((request->takes & TAKES_CONTACTS) != 0 && request_is_contacts(type)))
         return CG_OK;
     respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json%s",
-                    is_merge ? " or application/merge-patch+json" : "");
+                    is_merge                                 ? " or application/merge-patch+json"
+                    : (request->takes & TAKES_CONTACTS) != 0 ? ", application/x-ndjson or text/csv"
+                                                             : "");
     return CG_E_INVALID;
 }
 

@@ -84,7 +84,7 @@ struct front {
     h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
-    int serving; /* its thread delivers what is sent to it */
+    int serving;           /* its thread delivers what is sent to it */
     int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
 };
 
@@ -161,6 +161,7 @@ enum route_takes {
     TAKES_EMPTY_BODY = 2, /* a POST that may leave its body out */
     TAKES_ITSELF = 4,     /* its handler looks at token, query and Accept itself */
     TAKES_QUERY = 8,      /* its handler looks at the query itself */
+    TAKES_CONTACTS = 128, /* a body may be application/x-ndjson or text/csv, too */
     TAKES_NDJSON = 64,    /* answers application/x-ndjson, too */
     /* of a method, never of a row */
     TAKES_BODY = 16,   /* JSON */
@@ -311,6 +312,12 @@ void get_outbound_contact(struct request *request);
 void post_outbound_close(struct request *request);
 void get_outbound_search(struct request *request);
 void get_outbound_contact_id(struct request *request);
+
+/* jobs.c */
+void serve_outbound_contacts(struct request *request); /* GET lists, POST queues */
+void get_jobs(struct request *request);
+void serve_job(struct request *request);
+int request_is_contacts(h2o_iovec_t content_type); /* a type that only a body of contacts has */
 
 /* audit.c */
 void get_audit(struct request *request);

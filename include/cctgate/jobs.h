@@ -27,12 +27,12 @@
 
 struct jobs;
 struct job;
+struct owner;
 struct durable;
 struct outbound;
+struct sessions;
 
-#define JOB_ID_BYTES        32 /* hexadecimal digits: 128 random bits */
-#define JOB_OWNER_BYTES     64 /* of a digest that stands for application and subject */
-#define JOB_PHONE_BYTES_MAX 64
+#define JOB_ID_BYTES 32 /* hexadecimal digits: 128 random bits */
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED };
 extern const char *const job_state_names[]; /* "waiting", ... */
@@ -45,9 +45,10 @@ struct job_progress {
 
 struct jobs_settings {
     struct loop *loop;
-    struct config *config;
     const struct contract *contract;
     struct durable *durable;
+    struct sessions
+        *sessions; /* whose journal's key seals contacts on the disk; NULL: they are not sealed */
     struct outbound *outbound; /* NULL: outbound is not configured; what is queued waits */
     void (*on_progress)(void *data, const struct job_progress *progress);
     void *data;
@@ -55,9 +56,6 @@ struct jobs_settings {
 
 /* Reads what an earlier process left. CG_OK, CG_E_IO, CG_E_NOMEM. */
 int jobs_new(struct jobs **jobs, const struct jobs_settings *settings);
-void jobs_configure(struct jobs *jobs, struct config *config);
-/* Another client of the Outbound services, or none. */
-void jobs_set_outbound(struct jobs *jobs, struct outbound *outbound);
 /* The gateway is about to stop: nothing is sent any more, what waits stays on the disk. Before the outbound client is stopped. */
 void jobs_close(struct jobs *jobs);
 /* The disk and the outbound client have stopped, and their outcomes have been delivered. */
@@ -93,9 +91,6 @@ void job_end(struct job *job, json_t *problem);
 void *job_find_work(const struct jobs *jobs, const char *id, const char *kind,
                     const struct access *access, enum job_state *state);
 
-/* Application and subject as a digest, the same for all tokens of one. Any thread. */
-void access_owner(const struct access *access, char owner[JOB_OWNER_BYTES + 1]);
-
 /* ---- for fronts ---- */
 
 /* Rows to append, as contacts.h makes them: JSON texts of the operation's arguments. */
@@ -116,6 +111,7 @@ enum jobs_verb { JOBS_APPEND, JOBS_LIST, JOBS_GET, JOBS_CANCEL };
 /* A question about jobs, answered on the owner's thread. */
 struct jobs_ask {
     struct message message; /* on_deliver of the answer is `on_reply` */
+    struct owner *owner;
     struct jobs *jobs;
     struct mailbox *reply_to;
     void (*on_reply)(struct message *message); /* owns the struct, calls jobs_ask_free */
@@ -144,7 +140,6 @@ void jobs_ask_free(struct jobs_ask **ask);
 /* Owner's thread. Answered later, exactly once. */
 void jobs_run(struct jobs *jobs, struct jobs_ask *ask);
 
-struct owner;
 void owner_jobs_send(struct owner *owner, struct jobs_ask *ask); /* any thread */
 
 #endif

@@ -122,6 +122,16 @@
 #define CG_PAGE_MAX          1000
 #define CG_AUDIT_LOOK_AT_MAX 5000 /* entries that one question to the audit log may look at */
 
+/* outbound jobs */
+#define CG_JOB_ROWS_MAX       10000 /* of one request: at one a second, nearly three hours */
+#define CG_JOB_COLUMNS_MAX    256   /* of a CSV */
+#define CG_JOB_ROW_BYTES_MAX  65536 /* the JSON of one row's call */
+#define CG_JOBS_MAX           1000  /* that are shown: beyond it the oldest that have ended are forgotten */
+#define CG_JOBS_ROWS_MAX      200000
+#define CG_JOBS_WAITING_BYTES (64u * 1024 * 1024) /* the rows that have not been sent */
+#define CG_JOB_TRIES_MAX      20                  /* of a row that came too soon, each time */
+#define CG_JOB_DETAIL_BYTES   256                 /* what is kept of why a row failed */
+
 #define CG_ERROR_TEXT_MAX 512
 
 #endif

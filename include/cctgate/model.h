@@ -103,6 +103,9 @@ int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_
 /* A login has been answered with success: counted at once, ahead of its event. */
 void model_logged_in(struct model *model, const char *agent);
 
+/* A gateway.outbound.progress event about a job; `owner` as access_owner has it, `data` is taken. Committed soon. */
+void model_notice_job(struct model *model, const char *id, const char *owner, json_t *data);
+
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;
     size_t fetching; /* now */
