@@ -1,9 +1,10 @@
 """Outbound campaigns: what is read, searched and closed, and every limit and trap of conf/contract/outbound/operations.md."""
 import json
-import unittest
+import os
 import urllib.parse
 
 import harness
+import websocket
 from harness import BOUND, TOKENS, bearer, eventually, exchange
 from outbounding import (CAMPAIGN, CAMPAIGNS, CLOSED, CONTACT, SIZES, USER, UTILITY, OutboundCase, first_id, ids_of)
 
@@ -287,6 +288,226 @@ class Contacts(OutboundCase):
         self.assertEqual(answer.json, {"campaignId": 105, "contactId": 10500001})
         self.assert_problem(self.get("%s/105/contact-id?phone=353--50500001" % CAMPAIGNS), 404, "not-found")
         self.assert_problem(self.get("%s/105/contact-id?phone=353-91-" % CAMPAIGNS), 404, "not-found")
+
+
+class Ends(OutboundCase):
+    """What comes behind the last contact is not known (NOTES.md): the list ends whatever it is."""
+
+    def beyond(self, campaign, how):
+        self.sim.admin("POST", "/campaigns/%d" % campaign, {"beyond": how})
+
+    def all_of(self, campaign, query=""):
+        answer = self.get("%s/%d/contacts%s" % (CAMPAIGNS, campaign, query), headers={"Accept": "application/x-ndjson"})
+        self.assertEqual(answer.status, 200, answer)
+        return [json.loads(line)["contactId"] for line in answer.body.splitlines()]
+
+    def test_every_way(self):
+        for how in ("empty", "absent", "repeat", "fault"):
+            for campaign in (101, 102, 103, 104, 105):
+                self.beyond(campaign, how)
+                self.assertEqual(self.all_of(campaign), ids_of(campaign), (how, campaign))
+                last = first_id(campaign) + SIZES[campaign] - 1
+                if how != "fault":  # there it cannot be told from a list that cannot be read
+                    self.assertEqual(self.all_of(campaign, "?after=%d" % last), [], (how, campaign))
+                self.beyond(campaign, "empty")
+
+
+class Growing(OutboundCase):
+    all_of = Ends.all_of
+
+    def test_added_meanwhile(self):
+        """The number of contacts is as old as the list of campaigns: what was added behind it is read, too."""
+        self.get(CAMPAIGNS)
+        first = self.get("%s/102/contacts?limit=150" % CAMPAIGNS)
+        self.sim.admin("POST", "/campaigns/102", {"append": 3})
+        link = first.headers["link"]
+        rest = self.get(link[1:link.index(">")].replace("limit=150", "limit=1000"))
+        self.assertEqual([c["contactId"] for c in first.json["items"] + rest.json["items"]], ids_of(102, 202))
+        self.assertEqual(self.all_of(102), ids_of(102, 202))
+        self.sim.admin("POST", "/campaigns/103", {"append": 1})  # 200 is a full page, and was all
+        self.assertEqual(self.all_of(103), ids_of(103, 201))
+
+
+class ListingJobs(OutboundCase):
+    def begin(self, campaign, query="", who="campaigner"):
+        answer = self.get("%s/%s/contacts%s" % (CAMPAIGNS, campaign, query), who, {"Prefer": "respond-async"})
+        self.assertEqual(answer.status, 202, answer)
+        self.assertEqual(answer.headers["preference-applied"], "respond-async")
+        self.assertEqual(answer.headers["location"], "/v1/outbound/jobs/" + answer.json["id"])
+        return answer.headers["location"]
+
+    def ended(self, job):
+        return eventually(lambda: (lambda a: a if a.json["state"] != "running" else None)(self.get(job)), "the job has ended")
+
+    def test_whole(self):
+        for campaign in (101, 102, 103, 104, 105):  # test_progress has the largest
+            job = self.begin(campaign)
+            answer = self.ended(job).json
+            self.assertEqual((answer["state"], answer["kind"], answer["campaign"], answer["done"]),
+                             ("done", "list", campaign, SIZES[campaign]))
+            found = self.get(answer["contacts"])
+            self.assertEqual(found.headers["content-type"], "application/x-ndjson")
+            self.assertEqual([json.loads(line)["contactId"] for line in found.body.splitlines()], ids_of(campaign))
+        part = self.ended(self.begin(105, "?after=10500100&limit=300")).json
+        self.assertEqual([json.loads(line)["contactId"] for line in self.get(part["contacts"]).body.splitlines()],
+                         ids_of(105)[100:400])
+
+    def test_progress(self):
+        self.get(CAMPAIGNS)
+        client = websocket.WebSocket(self.gate.port, "operator")
+        client.subscribe(types=["gateway.outbound.progress"])
+        self.sim.latency(20)
+        job = self.begin(106, who="operator")
+        seen = []
+        while not seen or seen[-1]["state"] == "running":
+            event = client.receive_op("event")["event"]
+            self.assertEqual(event["subject"], job)
+            seen.append(event["data"])
+        self.assertEqual((seen[-1]["state"], seen[-1]["done"]), ("done", 20000))
+        self.assertGreater(len(seen), 3)
+        self.assertEqual([s["done"] for s in seen], sorted(s["done"] for s in seen))
+        self.assertEqual(seen[0]["total"], 20000)
+        client.close()
+
+    def test_cancelled(self):
+        self.get(CAMPAIGNS)
+        self.sim.latency(50)
+        job = self.begin(106)
+        conflict = self.assert_problem(self.get(job + "/contacts"), 409, "conflict")
+        self.assertIn("running", conflict.json["detail"])
+        before = self.calls_of(CAMPAIGN + ".Get200CampaignContacts")
+        self.assertLess(exchange(self.gate.port, "DELETE", job, bearer("campaigner")).status, 300)
+        self.assertEqual(self.ended(job).json["state"], "cancelled")
+        self.sim.latency(0)
+        self.assertEqual(self.items("%s/102/contacts?limit=1" % CAMPAIGNS)[0]["contactId"], 10200001)
+        self.assertLess(self.calls_of(CAMPAIGN + ".Get200CampaignContacts") - before, 90)
+        self.assertNotEqual(self.get(job + "/contacts").status, 200)
+
+    def test_fails(self):
+        self.get(CAMPAIGNS)
+        self.sim.fault("http500", CAMPAIGN, "Get200CampaignContacts")
+        answer = self.ended(self.begin(105)).json
+        self.assertEqual((answer["state"], answer["problem"]["type"]), ("failed", "/problems/upstream-invalid"))
+        self.assert_problem(self.get("%s/999/contacts" % CAMPAIGNS, headers={"Prefer": "respond-async"}), 404)
+
+    def test_who_may_see_it(self):
+        job = self.begin(102, who="operator")
+        self.assert_problem(self.get(job), 404)
+        self.assert_problem(self.get(job + "/contacts"), 404, "not-found")
+        mine = self.begin(102)
+        self.ended(mine)
+        self.assertEqual(self.get(mine + "/contacts", "operator").status, 200)
+        self.assert_problem(self.get("/v1/outbound/jobs/x/contacts"), 404)
+
+
+class Paced(OutboundCase):
+    """The limit of one call per second: waiting in line instead of failing."""
+    simulator_options = {"agents": 2, "outbound_rate_limit": True}
+    outbound = {"intervalMs": 1000}
+
+    def test_closes_wait_in_line(self):
+        self.get(CAMPAIGNS)
+        connections = [self.gate.connect() for _ in range(4)]
+        for n, connection in enumerate(connections):
+            connection.request("POST", "%s/105/contacts/%d/close" % (CAMPAIGNS, 10501000 + n), headers=bearer("campaigner"))
+        eventually(lambda: self.gate.metric("outbound_turns_waiting") > 0, "some wait")
+        for connection in connections:
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200, answer.read())
+            answer.read()
+            connection.close()
+        times = self.sim.admin("GET", "/campaigns")["calls"]["close"]
+        self.assertEqual(len(times), 4)
+        for before, after in zip(times, times[1:]):
+            self.assertGreaterEqual(after - before, 1000)
+        self.assertEqual(self.sim.counters()["faults"], 0)
+
+    def test_somebody_else_is_faster(self):
+        """A close that came too soon after another's was not done: it takes another turn."""
+        self.sim.fault("fault", CONTACT, "CloseContact", 1, message="CloseContact may be called once per second at most")
+        self.assertEqual(self.close(105, 10501100).status, 200)
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact") >= 2, True)
+        self.sim.fault("fault", CONTACT, "CloseContact", message="CloseContact may be called once per second at most")
+        self.assert_problem(self.close(105, 10501101), 503, "overloaded")
+        self.sim.no_faults()
+
+
+class Unknown(OutboundCase):
+    config = {"upstream": {"timeoutMs": 1000}}
+
+    def test_close_without_an_answer(self):
+        self.get(CAMPAIGNS)
+        self.sim.fault("hang", CONTACT, "CloseContact", 1)
+        answer = self.assert_problem(self.close(105, 10501100), 504, "upstream-timeout")
+        self.assertEqual(answer.json["outcome"], "unknown")
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), 1)
+
+    def test_broken_answers(self):
+        self.get(CAMPAIGNS)
+        for kind in ("truncate", "garbage", "html", "doctype", "empty", "wrongElement", "reset"):
+            for path in ("/105/contacts?limit=3", "/105/contacts/10500001", "/105/search?phone=--1", "/105/contact-id?phone=--1"):
+                self.sim.fault(kind, "*", "*", 1)
+                answer = self.get(CAMPAIGNS + path)
+                self.assertIn(answer.status, (502, 504), (kind, path, answer))
+                self.sim.no_faults()
+        self.assertEqual(self.get(CAMPAIGNS + "/105/contacts/10500001").status, 200)
+
+
+class Memory(OutboundCase):
+    """20,000 contacts to a client that takes its time: the gateway holds a page, not the list."""
+
+    def resident(self):
+        with open("/proc/%d/status" % self.gate.child.process.pid) as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    def read(self, connection, count=None):
+        connection.request("GET", "%s/106/contacts" % CAMPAIGNS,
+                           headers=dict(bearer("campaigner"), Accept="application/x-ndjson"))
+        answer = connection.getresponse()
+        lines = 0
+        while count is None or lines < count:
+            if not answer.readline():
+                break
+            lines += 1
+        return lines
+
+    @classmethod
+    def setUpClass(cls):
+        """What is freed is to be freed: AddressSanitizer keeps it for a while otherwise."""
+        before = os.environ.get("ASAN_OPTIONS")
+        os.environ["ASAN_OPTIONS"] = (before + ":" if before else "") + "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
+        try:
+            super().setUpClass()
+        finally:
+            os.environ.pop("ASAN_OPTIONS")
+            if before is not None:
+                os.environ["ASAN_OPTIONS"] = before
+
+    def test_flat(self):
+        connection = self.gate.connect()
+        self.assertEqual(self.read(connection), 20000)
+        before = self.resident()
+        for _ in range(2):
+            self.assertEqual(self.read(connection), 20000)
+        self.assertLess(self.resident() - before, 8192)  # a list is more than 10 MiB
+        connection.close()
+
+    def test_back_pressure(self):
+        """A client that stops reading stops the calls, too."""
+        self.get(CAMPAIGNS)
+        before = self.calls_of(CAMPAIGN + ".Get200CampaignContacts")
+        connection = self.gate.connect()
+        connection.connect()
+        connection.sock.setsockopt(harness.socket.SOL_SOCKET, harness.socket.SO_RCVBUF, 4096)
+        self.assertEqual(self.read(connection, 10), 10)
+        def still():
+            first = self.calls_of(CAMPAIGN + ".Get200CampaignContacts")
+            for _ in range(20):  # requests of ours, each a round trip through the same front and owner
+                self.get(CAMPAIGNS)
+            return first == self.calls_of(CAMPAIGN + ".Get200CampaignContacts")
+        eventually(still, "no more pages are asked for")
+        self.assertLess(self.calls_of(CAMPAIGN + ".Get200CampaignContacts") - before, 90)
+        connection.close()
 
 
 if __name__ == "__main__":

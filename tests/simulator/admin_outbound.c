@@ -25,7 +25,10 @@ static void get_campaigns(struct http_conn *conn, json_t *body, const char *argu
     json_t *list = json_array();
     for (size_t i = 0; i < ob_campaign_count; i++)
         json_array_append_new(list, campaign_json(&ob_campaigns[i]));
-    admin_reply(conn, 200, json_pack("{s:o, s:o}", "campaigns", list, "calls", outbound_calls()));
+    admin_reply(conn, 200,
+                json_pack("{s:o, s:o, s:{s:I, s:I}, s:O}", "campaigns", list, "calls",
+                          outbound_calls(), "soap", "1.1", (json_int_t)outbound_soap11, "1.2",
+                          (json_int_t)outbound_soap12, "dispositions", outbound_dispositions_sent));
 }
 
 static bool set_status(struct ob_campaign *campaign, const char *name)
@@ -51,6 +54,16 @@ static bool set_beyond(struct ob_campaign *campaign, const char *name)
     return false;
 }
 
+/* Somebody else adds contacts. */
+static void append_some(struct ob_campaign *campaign, json_int_t count)
+{
+    for (; count > 0; count--) {
+        struct ob_contact contact = {.skillset = 10001};
+        contact.texts[OB_FIRST] = mem_strdup("Added");
+        outbound_append(campaign, &contact);
+    }
+}
+
 static void change_campaign(struct http_conn *conn, json_t *body, const char *argument)
 {
     long long id = strtoll(argument, NULL, 10);
@@ -63,6 +76,7 @@ static void change_campaign(struct http_conn *conn, json_t *body, const char *ar
         if ((status != NULL && !set_status(campaign, status)) ||
             (beyond != NULL && !set_beyond(campaign, beyond)))
             break;
+        append_some(campaign, json_integer_value(json_object_get(body, "append")));
         admin_reply(conn, 200, campaign_json(campaign));
         return;
     }

@@ -140,7 +140,8 @@ static const char usage[] =
     "    DELETE /traffic stops both\n"
     "  GET /campaigns: their state, who was appended, when append and close were called; POST "
     "/campaigns/<id>\n"
-    "    {\"status\":\"Running\" | \"Waiting\" | \"Paused\" | \"Completed\",\"beyond\":B}: B is "
+    "    {\"status\":\"Running\" | \"Waiting\" | \"Paused\" | "
+    "\"Completed\",\"beyond\":B,\"append\":N}: B is "
     "what comes "
     "behind the last contact,\n"
     "    \"empty\", \"absent\", \"repeat\" (the last ones again) or \"fault\"\n";

@@ -285,6 +285,8 @@ static int close_contact(struct rq *rq)
         return -1;
     if (!outbound_may_close())
         return rq_fail(rq, "CloseContact may be called once per second at most");
+    json_array_append_new(outbound_dispositions_sent,
+                          json_integer(rq_number(rq, "closedReasonCodeValue")));
     if (rq_bool(rq, "closedReasonCodeSpecified") &&
         !disposition_known(rq_number(rq, "closedReasonCodeValue")))
         return rq_fail(rq, "The disposition is not linked to campaign %lld", campaign->id);

@@ -39,6 +39,9 @@ static struct {
     char tier[8];
 } made_up;
 
+long long outbound_soap11, outbound_soap12;
+json_t *outbound_dispositions_sent;
+
 /* When calls came, for whoever checks how often they do. */
 enum { TIMES_MAX = 4096 };
 static struct times {
@@ -57,6 +60,7 @@ static enum ob_status first_status(const struct ob_campaign *campaign, size_t n)
 
 void outbound_init(void)
 {
+    outbound_dispositions_sent = json_array();
     for (size_t i = 0; i < ob_campaign_count; i++) {
         struct ob_campaign *campaign = &ob_campaigns[i];
         campaign->statuses = mem_new(campaign->made_up, 1);
@@ -78,6 +82,7 @@ void outbound_contact_free(struct ob_contact *contact)
 
 void outbound_free(void)
 {
+    json_decref(outbound_dispositions_sent);
     for (size_t i = 0; i < ob_campaign_count; i++) {
         struct ob_campaign *campaign = &ob_campaigns[i];
         for (size_t n = 0; n < campaign->appended_count; n++)

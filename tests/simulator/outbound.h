@@ -105,6 +105,10 @@ void outbound_contact_free(struct ob_contact *contact);
 size_t outbound_count_status(const struct ob_campaign *campaign, enum ob_status status);
 const char *outbound_status_name(enum ob_status status);
 const char *outbound_campaign_status_name(enum ob_campaign_status status);
+/* How often each version of SOAP came. */
+extern long long outbound_soap11, outbound_soap12;
+/* The dispositions that contacts were to be closed with. */
+extern json_t *outbound_dispositions_sent;
 /* {"append", "close"}: when the calls came that were not too fast, in ms. */
 json_t *outbound_calls(void);
 /* False when the last call of this kind was less than a second ago and the limit is on. */
