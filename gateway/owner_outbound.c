@@ -16,6 +16,7 @@ int owner_make_outbound(struct owner *owner, char *error, size_t error_size)
 static void on_ask(struct message *message)
 {
     struct outbound_ask *ask = (struct outbound_ask *)message;
+    ask->jobs = ask->owner->jobs;
     outbound_run(ask->owner->outbound, ask);
 }
 

@@ -17,6 +17,7 @@
 #include "cctgate/limits.h"
 #include "cctgate/outbound_shape.h"
 #include "gateway/outbound/client_private.h"
+#include "gateway/outbound/list_job.h"
 
 #define TOO_FAST_TRIES 3 /* somebody else calls, too: how often a close takes another turn */
 
@@ -184,6 +185,7 @@ void outbound_ask_free(struct outbound_ask **ask)
     if (*ask != NULL) {
         json_decref((*ask)->words);
         json_decref((*ask)->answer);
+        spool_unref(&(*ask)->spool);
         policy_unref(&(*ask)->policy);
     }
     free(*ask);
@@ -298,6 +300,8 @@ static enum problem problem_of(const struct outbound_outcome *outcome)
     case OUTBOUND_TOO_FAST:
         return PROBLEM_OVERLOADED;
     default:
+        if (outcome->rc == CG_E_INVALID) /* a text that XML cannot carry */
+            return PROBLEM_BAD_REQUEST;
         return problem_of_error(outcome->rc == CG_E_NOTFOUND ? CG_E_PROTOCOL : outcome->rc);
     }
 }
@@ -385,6 +389,7 @@ struct fetching {
 static void on_fetched(struct campaigns_waiter *waiter, const struct outbound_outcome *outcome)
 {
     struct outbound_ask *ask = ((struct fetching *)waiter)->ask;
+    enum freshness_reason reason;
     int serve = 0;
 
     free(waiter);
@@ -397,9 +402,11 @@ static void on_fetched(struct campaigns_waiter *waiter, const struct outbound_ou
         fail(ask, outcome);
         return;
     }
+    reason = ask->freshness.reason;
     freshness_directives_init(&ask->directives); /* what has just been fetched will do */
     ask->directives.only_if_cached = 1;
     ask->freshness = outbound_judge_campaigns(ask->outbound, &ask->directives, clock_unix_ms());
+    ask->freshness.reason = reason;
     if (outcome->rc == CG_OK)
         ask->freshness.label = SYNC_CACHED;
     show_campaigns(ask);
@@ -635,6 +642,22 @@ static void close_contact(struct outbound_ask *ask, const json_t *campaign)
     outbound_turn_ask(ask->outbound, &ask->turn);
 }
 
+/* The job goes on behind the answer. */
+static void begin_list(struct outbound_ask *ask)
+{
+    const char *id;
+
+    if (list_job_begin(ask->outbound, ask, &id) != CG_OK) {
+        refuse(ask, PROBLEM_TOO_MANY, "there are as many jobs as there may be");
+        return;
+    }
+    answer(ask, json_pack("{s:s, s:s, s:I, s:s, s:o, s:i, s:i}", "id", id, "kind", LIST_JOB_KIND,
+                          "campaign", (json_int_t)ask->campaign, "state",
+                          job_state_names[JOB_RUNNING], "total",
+                          ask->listing.total >= 0 ? json_integer(ask->listing.total) : json_null(),
+                          "done", 0, "failed", 0));
+}
+
 static void on_campaign(void *data, json_t *campaign, const struct outbound_outcome *outcome)
 {
     struct outbound_ask *ask = data;
@@ -646,11 +669,30 @@ static void on_campaign(void *data, json_t *campaign, const struct outbound_outc
     } else if (ask->question == OUTBOUND_CLOSE) {
         close_contact(ask, campaign);
     } else {
-        if (ask->question == OUTBOUND_CONTACTS)
+        if (ask->question == OUTBOUND_CONTACTS || ask->question == OUTBOUND_LIST)
             listing_begin(&ask->listing, ask->listing.after,
                           json_integer_value(json_object_get(campaign, "numberOfContacts")));
-        call(ask);
+        if (ask->question == OUTBOUND_LIST)
+            begin_list(ask);
+        else
+            call(ask);
     }
+}
+
+static void run_list(struct outbound_ask *ask)
+{
+    enum job_state state = JOB_FAILED;
+
+    if (ask->question == OUTBOUND_LIST)
+        outbound_campaign(ask->outbound, ask->campaign, 0, on_campaign, ask);
+    else if (list_job_result(ask, &ask->spool, &state) != CG_OK)
+        refuse_with(ask, PROBLEM_NOT_FOUND, NULL, NULL);
+    else if (ask->spool != NULL)
+        answer(ask, json_object());
+    else if (state == JOB_DONE)
+        refuse(ask, PROBLEM_NOT_FOUND, "the list is kept no longer");
+    else
+        refuse(ask, PROBLEM_CONFLICT, "the job is %s, not done", job_state_names[state]);
 }
 
 static void run_operation(struct outbound_ask *ask)
@@ -677,6 +719,8 @@ void outbound_run(struct outbound *outbound, struct outbound_ask *ask)
         refuse(ask, PROBLEM_OVERLOADED, "too many questions about campaigns wait");
     else if (ask->question == OUTBOUND_CAMPAIGNS || ask->question == OUTBOUND_ONE)
         run_campaigns(ask);
+    else if (ask->question == OUTBOUND_LIST || ask->question == OUTBOUND_LISTED)
+        run_list(ask);
     else
         run_operation(ask);
 }

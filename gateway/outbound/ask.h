@@ -6,10 +6,12 @@
 #define CCTGATE_OUTBOUND_ASK_H
 
 #include "cctgate/freshness.h"
+#include "cctgate/jobs.h"
 #include "cctgate/mailbox.h"
 #include "cctgate/outbound.h"
 #include "cctgate/policy.h"
 #include "gateway/outbound/listing.h"
+#include "gateway/outbound/spool.h"
 #include "gateway/rest/problem.h"
 
 struct owner;
@@ -23,6 +25,8 @@ enum outbound_question {
     OUTBOUND_CONTACT_ID, /* {"contactId"} by phone */
     OUTBOUND_BY_PHONE,   /* {"items": [...]} */
     OUTBOUND_BY_FIELD,
+    OUTBOUND_LIST,   /* all contacts, as a job: {"id", "state", ...} */
+    OUTBOUND_LISTED, /* what such a job has found: `spool` */
     OUTBOUND_QUESTIONS
 };
 
@@ -30,6 +34,7 @@ struct outbound_ask {
     struct message message; /* on_deliver of the answer is `on_reply` */
     struct owner *owner;
     struct outbound *outbound;
+    struct jobs *jobs;
     struct mailbox *reply_to;
     void (*on_reply)(struct message *message); /* owns the struct, calls outbound_ask_free */
     void *data;
@@ -44,6 +49,8 @@ struct outbound_ask {
      * "disposition", "text". One reference. */
     json_t *words;
     struct freshness_directives directives; /* of the campaigns */
+    uint64_t limit;                         /* OUTBOUND_LIST: how many at most */
+    char job[JOB_ID_BYTES + 1];             /* OUTBOUND_LISTED */
     struct policy *policy; /* what `access` stands in: one reference; of what is audited */
     const struct access *access;
 
@@ -56,7 +63,8 @@ struct outbound_ask {
     int64_t retry_after_ms;
     struct freshness freshness; /* of the campaigns */
     int64_t age_ms;
-    int called; /* the contact centre was asked for the campaigns */
+    struct spool *spool; /* one reference, or NULL */
+    int called;          /* the contact centre was asked for the campaigns */
 
     /* the owner's */
     struct outbound_turn turn;

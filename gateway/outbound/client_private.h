@@ -82,8 +82,9 @@ struct outbound {
 
     struct turns turns;
     struct campaigns campaigns;
-    json_t *statuses; /* of contacts, by name: what GetContactStatus has told of them */
-    size_t asks;      /* questions that have not been answered */
+    json_t *statuses;     /* of contacts, by name: what GetContactStatus has told of them */
+    size_t spooled_bytes; /* of lists that jobs hold */
+    size_t asks;          /* questions that have not been answered */
     struct outbound_stats stats;
 };
 

@@ -65,6 +65,9 @@ json_t *job_describe(const struct job *job, int with_rows)
                                                  : json_null());
         json_object_set_new(json, "done", json_integer((json_int_t)job->work_done));
         json_object_set_new(json, "failed", json_integer(job->state == JOB_FAILED));
+        if (job->state == JOB_DONE)
+            json_object_set_new(json, "contacts",
+                                json_sprintf("/v1/outbound/jobs/%s/contacts", job->id));
         if (job->problem != NULL)
             json_object_set(json, "problem", job->problem);
     }

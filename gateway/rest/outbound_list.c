@@ -191,6 +191,108 @@ static void ask_page(struct contacts *contacts)
     outbound_ask_send(contacts->request, ask, on_page);
 }
 
+/* ---- as a job ---- */
+
+static void on_job(struct message *message)
+{
+    struct outbound_ask *ask = (struct outbound_ask *)message;
+    struct request *request = asking_end(ask->data);
+    json_t *answer = ask->answer;
+    h2o_req_t *req;
+    char *location;
+
+    if (request != NULL && !outbound_respond_problem(request, ask)) {
+        req = request->h2o;
+        location = h2o_mem_alloc_pool(&req->pool, 32 + JOB_ID_BYTES);
+        snprintf(location, 32 + JOB_ID_BYTES, "/v1/outbound/jobs/%s",
+                 json_string_value(json_object_get(answer, "id")));
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_LOCATION, NULL, location,
+                       strlen(location));
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("preference-applied"), 0,
+                              NULL, H2O_STRLIT("respond-async"));
+        ask->answer = NULL;
+        respond_unkept(request, 202, answer);
+    }
+    outbound_ask_free(&ask);
+}
+
+static void begin_job(struct request *request, int64_t campaign, const struct outbound_query *query)
+{
+    struct outbound_ask *ask = outbound_ask_of(request, OUTBOUND_LIST, campaign);
+
+    ask->listing.after = query->after;
+    ask->limit = query->limit > 0 ? query->limit : UINT64_MAX;
+    outbound_ask_send(request, ask, on_job);
+}
+
+/* ---- what a job has found ---- */
+
+struct found {
+    h2o_generator_t super; /* first */
+    struct spool *spool;
+    size_t page;
+};
+
+static void on_found_dispose(void *data)
+{
+    spool_unref(&((struct found *)data)->spool);
+}
+
+static void send_found(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct found *found = (struct found *)generator;
+    const struct spool *spool = found->spool;
+    h2o_iovec_t body = {NULL, 0};
+
+    if (found->page < spool->num_pages) {
+        body = h2o_iovec_init(spool->pages[found->page].bytes, spool->pages[found->page].length);
+        ++found->page;
+    }
+    h2o_send(req, &body, body.len > 0,
+             found->page < spool->num_pages ? H2O_SEND_STATE_IN_PROGRESS : H2O_SEND_STATE_FINAL);
+}
+
+static void respond_found(struct request *request, struct outbound_ask *ask)
+{
+    h2o_req_t *req = request->h2o;
+    struct found *found = h2o_mem_alloc_shared(&req->pool, sizeof(*found), on_found_dispose);
+
+    memset(found, 0, sizeof(*found));
+    found->super.proceed = send_found;
+    found->super.stop = on_stop;
+    found->spool = ask->spool;
+    ask->spool = NULL;
+    respond_begin(request, 200, NDJSON, "no-store");
+    req->res.content_length = found->spool->bytes;
+    if (request->is_head)
+        found->page = found->spool->num_pages;
+    h2o_start_response(req, &found->super);
+    send_found(&found->super, req);
+}
+
+static void on_found(struct message *message)
+{
+    struct outbound_ask *ask = (struct outbound_ask *)message;
+    struct request *request = asking_end(ask->data);
+
+    if (request != NULL && !outbound_respond_problem(request, ask))
+        respond_found(request, ask);
+    outbound_ask_free(&ask);
+}
+
+void get_outbound_listed(struct request *request)
+{
+    struct outbound_ask *ask;
+
+    if (request->id_length != JOB_ID_BYTES) {
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    ask = outbound_ask_of(request, OUTBOUND_LISTED, 0);
+    memcpy(ask->job, request->id, JOB_ID_BYTES);
+    outbound_ask_send(request, ask, on_found);
+}
+
 /* ---- the request ---- */
 
 static int wants_ndjson(const struct request *request)
@@ -215,6 +317,10 @@ void get_outbound_contacts(struct request *request)
         outbound_query_take(request, QUERY_LIMIT | QUERY_AFTER, &query) != CG_OK)
         return;
     outbound_query_release(&query);
+    if (request_prefers(request, "respond-async")) {
+        begin_job(request, campaign, &query);
+        return;
+    }
     contacts = h2o_mem_alloc_shared(&request->h2o->pool, sizeof(*contacts), on_dispose);
     memset(contacts, 0, sizeof(*contacts));
     contacts->request = request;

@@ -308,6 +308,7 @@ void post_failover(struct request *request);
 void get_outbound_campaigns(struct request *request);
 void get_outbound_campaign(struct request *request);
 void get_outbound_contacts(struct request *request);
+void get_outbound_listed(struct request *request);
 void get_outbound_contact(struct request *request);
 void post_outbound_close(struct request *request);
 void get_outbound_search(struct request *request);

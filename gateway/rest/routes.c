@@ -51,6 +51,7 @@ static const struct route own_routes[] = {
     {"/v1/outbound/campaigns/{campaignId}/search", GET, OUTBOUND_ROLES, 0, TAKES_QUERY, get_outbound_search, "Contacts of a campaign by phone number or custom field"},
     {"/v1/outbound/campaigns/{campaignId}/contact-id", GET, OUTBOUND_ROLES, 0, TAKES_QUERY, get_outbound_contact_id, "The id of the first contact of a campaign with a phone number"},
     {"/v1/outbound/jobs", GET, OUTBOUND_ROLES, 0, 0, get_jobs, "The outbound jobs of the application, all of them for an operator, and how long the queue is"},
+    {"/v1/outbound/jobs/{jobId}/contacts", GET, OUTBOUND_ROLES, 0, TAKES_NDJSON, get_outbound_listed, "The contacts that a listing job has found, as application/x-ndjson"},
     {"/v1/outbound/jobs/{jobId}", GET ", DELETE", OUTBOUND_ROLES, 0, TAKES_EMPTY_BODY, serve_job, "An outbound job with what became of each row; DELETE cancels what of it waits"},
     {"/v1/audit", GET, ROLE_OPERATOR, 0, TAKES_QUERY, get_audit, "Who did what to which agent, newest first"},
     {"/v1/events", "GET", READERS | ROLE_CAMPAIGNER, 0, TAKES_ITSELF, get_events, "Events: a WebSocket, or text/event-stream"},
