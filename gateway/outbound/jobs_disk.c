@@ -228,7 +228,9 @@ static void take_job(struct jobs *jobs, const char *id, const json_t *json)
     job->campaign = integer(json, "campaign");
     job->created_ms = integer(json, "created");
     job->ended_ms = integer(json, "ended");
-    job->state = integer(json, "state") == JOB_CANCELLED ? JOB_CANCELLED : JOB_WAITING;
+    job->state = integer(json, "state") == JOB_CANCELLED ? JOB_CANCELLED
+                 : job->ended_ms != 0                    ? JOB_DONE
+                                                         : JOB_WAITING;
     job->on_duplicate = (enum on_duplicate)integer(json, "onDuplicate");
     job->has_key =
         from_hex(json_string_value(json_object_get(json, "key")), job->key) == CG_OK &&

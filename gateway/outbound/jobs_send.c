@@ -71,7 +71,8 @@ static void count(struct jobs *jobs, enum row_state state)
     uint64_t *const counters[ROW_STATES] = {[ROW_DONE] = &jobs->stats.appended,
                                             [ROW_FAILED] = &jobs->stats.failed,
                                             [ROW_SKIPPED] = &jobs->stats.skipped,
-                                            [ROW_UNKNOWN] = &jobs->stats.unknown};
+                                            [ROW_UNKNOWN] = &jobs->stats.unknown,
+                                            [ROW_CANCELLED] = &jobs->stats.cancelled};
     ++*counters[state];
 }
 
@@ -207,8 +208,8 @@ static void take_outcome(struct jobs *jobs, const struct outbound_outcome *outco
     else if (outcome->rc == CG_E_FAULT)
         settle_fault(jobs, outcome);
     else {
-        hold_for(jobs, outcome);
         put_back(jobs, outcome->retry_after_ms);
+        hold_for(jobs, outcome);
     }
 }
 
