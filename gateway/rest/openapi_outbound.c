@@ -12,7 +12,7 @@
 #include "gateway/rest/rest.h"
 
 #define DEFINITIONS "#/$defs/"
-#define DEPTH_MAX   12
+#define DEPTH_MAX   8 /* types within types: one that contains itself is cut there */
 #define NDJSON      "application/x-ndjson"
 
 /* ---- the contract's types, as clients see them ---- */
@@ -71,11 +71,11 @@ static json_t *client_schema(const json_t *root, const json_t *schema, int depth
             root, json_object_get(json_object_get(root, "$defs"), reference + strlen(DEFINITIONS)),
             depth + 1);
     if (json_object_get(schema, "items") != NULL)
-        return client_list(root, schema, depth + 1);
+        return client_list(root, schema, depth);
     if (json_object_get(schema, "properties") != NULL)
-        return client_object(root, schema, depth + 1);
+        return client_object(root, schema, depth);
     if (json_array_size(json_object_get(schema, "anyOf")) == 2)
-        return client_schema(root, json_array_get(json_object_get(schema, "anyOf"), 0), depth + 1);
+        return client_schema(root, json_array_get(json_object_get(schema, "anyOf"), 0), depth);
     return json_deep_copy(schema);
 }
 
