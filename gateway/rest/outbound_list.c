@@ -317,7 +317,7 @@ void get_outbound_contacts(struct request *request)
         outbound_query_take(request, QUERY_LIMIT | QUERY_AFTER, &query) != CG_OK)
         return;
     outbound_query_release(&query);
-    if (request_prefers(request, "respond-async")) {
+    if (!request->is_head && request_prefers(request, "respond-async")) {
         begin_job(request, campaign, &query);
         return;
     }

@@ -85,6 +85,11 @@ class Campaigns(OutboundCase):
                      CAMPAIGNS + "/101/contacts/1?customField=a:b", CAMPAIGNS + "/101/contacts/-"):
             self.assert_problem(self.get(path), 400, "bad-request")
 
+    def test_people_are_not_kept(self):
+        for path in ("/102/contacts", "/102/contacts/10200001", "/102/search?phone=--1", "/102/contact-id?phone=--1"):
+            answer = self.get(CAMPAIGNS + path, headers={"Cache-Control": "only-if-cached"})
+            self.assert_problem(answer, 504, "not-cached")
+
     def test_only_json(self):
         self.assert_problem(self.get(CAMPAIGNS, headers={"Accept": "application/x-ndjson"}), 406)
         self.assert_problem(self.get(CAMPAIGNS + "/101/contacts", headers={"Accept": "text/csv"}), 406)

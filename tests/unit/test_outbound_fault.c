@@ -39,11 +39,27 @@ static void test_of_call(void **state)
     assert_int_equal(outbound_fault_of_call(NULL), OUTBOUND_FAULT_OTHER);
 }
 
+static void test_secrets_are_blotted_out(void **state)
+{
+    char message[] = "The key 4711-0815 is not 4711-0815", whole[] = "4711";
+
+    (void)state;
+    outbound_fault_blot(message, "4711-0815");
+    assert_string_equal(message, "The key ********* is not *********");
+    outbound_fault_blot(message, NULL);
+    outbound_fault_blot(message, "");
+    outbound_fault_blot(message, "absent");
+    assert_string_equal(message, "The key ********* is not *********");
+    outbound_fault_blot(whole, "4711");
+    assert_string_equal(whole, "****");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of_login),
         cmocka_unit_test(test_of_call),
+        cmocka_unit_test(test_secrets_are_blotted_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
