@@ -291,6 +291,10 @@ static void on_reply(struct message *message)
 
     --outbound->in_flight;
     leave_if_idle(outbound);
+    if (call->rc == CG_E_FAULT) {
+        outbound_fault_blot(call->fault.message, outbound->key);
+        outbound_fault_blot(call->fault.message, outbound->doubtful);
+    }
     if (call->rc != CG_E_FAULT || call->http_status == -1) {
         conclude(pending, call, 0);
         return;

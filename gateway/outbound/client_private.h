@@ -69,6 +69,7 @@ struct outbound {
     int is_leaving; /* the login that is under way is not wanted any more */
     int64_t
         not_before_ms; /* monotonic: until then nobody logs in, and calls fail as the last login did */
+    int64_t doubt_after_ms;
     int last_rc;
     enum outbound_reason last_reason;
     struct codec_fault *last_fault;

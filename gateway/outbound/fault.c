@@ -31,6 +31,17 @@ static enum outbound_fault find(const struct words *rows, size_t count, const ch
     return OUTBOUND_FAULT_OTHER;
 }
 
+void outbound_fault_blot(char *message, const char *secret)
+{
+    size_t length = secret != NULL ? strlen(secret) : 0;
+    char *at;
+
+    if (length == 0)
+        return;
+    for (at = message; (at = strstr(at, secret)) != NULL; at += length)
+        memset(at, '*', length);
+}
+
 enum outbound_fault outbound_fault_of_login(const char *message)
 {
     return find(of_login, sizeof(of_login) / sizeof(of_login[0]), message);

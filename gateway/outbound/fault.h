@@ -16,5 +16,7 @@ enum outbound_fault {
 /* `message` NULL: none. */
 enum outbound_fault outbound_fault_of_login(const char *message);
 enum outbound_fault outbound_fault_of_call(const char *message);
+/* The message goes to clients: what it quotes of a secret (NULL: none) is blotted out, in place. */
+void outbound_fault_blot(char *message, const char *secret);
 
 #endif

@@ -12,7 +12,8 @@
 #include "gateway/outbound/client_private.h"
 #include "gateway/outbound/fault.h"
 
-#define AGAIN_MS      1000 /* after a failure that is nobody's fault */
+#define AGAIN_MS      1000  /* after a failure that is nobody's fault */
+#define DOUBT_MS      10000 /* between two logins that only find out whether the key is good */
 #define DENIED_MS     30000
 #define DENIED_MAX_MS 3600000
 #define DENIED_GROWTH 4
@@ -78,8 +79,10 @@ void outbound_lose_key(struct outbound *outbound, unsigned generation)
 
 void outbound_doubt_key(struct outbound *outbound, unsigned generation)
 {
-    if (generation != outbound->generation || outbound->state != LOGIN_UP)
+    if (generation != outbound->generation || outbound->state != LOGIN_UP ||
+        outbound->loop->now_ms < outbound->doubt_after_ms)
         return;
+    outbound->doubt_after_ms = outbound->loop->now_ms + DOUBT_MS;
     secret_wipe(&outbound->doubtful);
     outbound->doubtful = outbound->key;
     outbound->key = NULL;
@@ -232,6 +235,7 @@ static void on_logged_off(struct message *message)
 
 static void on_refused(struct outbound *outbound, struct codec_fault *fault)
 {
+    outbound_fault_blot(fault->message, outbound->config->outbound.password);
     switch (outbound_fault_of_login(fault->message)) {
     case OUTBOUND_FAULT_IN_USE:
         if (!take_over(outbound))
@@ -256,6 +260,8 @@ static void on_login(struct message *message)
         key = NULL;
     if (leave(outbound, key))
         ;
+    else if (key != NULL && strcmp(outbound->user, outbound->config->outbound.user) != 0)
+        outbound_send_logoff(outbound, outbound->user, on_logged_off); /* a reload came between */
     else if (key != NULL)
         came_up(outbound, key);
     else if (call->rc == CG_E_FAULT)

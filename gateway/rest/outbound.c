@@ -26,9 +26,21 @@ struct outbound_ask *outbound_ask_of(struct request *request, enum outbound_ques
     return ask;
 }
 
+/* What is about people is not kept, so a request for what is kept has no answer. */
+static int is_uncached(const struct outbound_ask *ask)
+{
+    return ask->question != OUTBOUND_CAMPAIGNS && ask->question != OUTBOUND_ONE &&
+           ask->question != OUTBOUND_CLOSE && ask->question != OUTBOUND_LISTED;
+}
+
 void outbound_ask_send(struct request *request, struct outbound_ask *ask,
                        void (*on_reply)(struct message *))
 {
+    if (request->directives.only_if_cached && is_uncached(ask)) {
+        outbound_ask_free(&ask);
+        respond_problem(request, PROBLEM_NOT_CACHED, NULL, NULL);
+        return;
+    }
     ask->data = asking_begin_patiently(request);
     ask->reply_to = &request->front->mailbox;
     ask->on_reply = on_reply;

@@ -33,7 +33,7 @@ int outbound_take_number(const char *text, int64_t max, int64_t *number);
 /* A question in the request's name, its answer to on_reply. */
 struct outbound_ask *outbound_ask_of(struct request *request, enum outbound_question question,
                                      int64_t campaign);
-/* Asks; `data` of the ask is the asking. The owner answers always. */
+/* Asks; `data` of the ask is the asking. The owner answers always. Or a problem is sent: only-if-cached. */
 void outbound_ask_send(struct request *request, struct outbound_ask *ask,
                        void (*on_reply)(struct message *));
 /* The question has no answer but a problem: it is sent. 1: it was so. */

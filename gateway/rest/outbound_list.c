@@ -135,7 +135,7 @@ static void start_stream(struct contacts *contacts)
     respond_begin(request, 200, NDJSON, "no-store");
     if (contacts->listing.total >= 0) {
         int length = snprintf(text, sizeof(text), "%" PRId64, contacts->listing.total);
-        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-total-count"), 0, NULL,
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("total-count"), 0, NULL,
                               h2o_strdup(&req->pool, text, (size_t)length).base, (size_t)length);
     }
     req->res.content_length = SIZE_MAX;
@@ -317,7 +317,7 @@ void get_outbound_contacts(struct request *request)
         outbound_query_take(request, QUERY_LIMIT | QUERY_AFTER, &query) != CG_OK)
         return;
     outbound_query_release(&query);
-    if (request_prefers(request, "respond-async")) {
+    if (!request->is_head && request_prefers(request, "respond-async")) {
         begin_job(request, campaign, &query);
         return;
     }

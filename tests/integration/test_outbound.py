@@ -5,6 +5,7 @@ import urllib.parse
 
 import harness
 import websocket
+from test_openapi import Document
 from harness import BOUND, TOKENS, bearer, eventually, exchange
 from outbounding import (CAMPAIGN, CAMPAIGNS, CLOSED, CONTACT, SIZES, USER, UTILITY, OutboundCase, first_id, ids_of)
 
@@ -83,6 +84,11 @@ class Campaigns(OutboundCase):
                      CAMPAIGNS + "/101/contact-id", CAMPAIGNS + "/101/contact-id?phone=--",
                      CAMPAIGNS + "/101/contacts/1?customField=a:b", CAMPAIGNS + "/101/contacts/-"):
             self.assert_problem(self.get(path), 400, "bad-request")
+
+    def test_people_are_not_kept(self):
+        for path in ("/102/contacts", "/102/contacts/10200001", "/102/search?phone=--1", "/102/contact-id?phone=--1"):
+            answer = self.get(CAMPAIGNS + path, headers={"Cache-Control": "only-if-cached"})
+            self.assert_problem(answer, 504, "not-cached")
 
     def test_only_json(self):
         self.assert_problem(self.get(CAMPAIGNS, headers={"Accept": "application/x-ndjson"}), 406)
@@ -171,7 +177,7 @@ class Listing(OutboundCase):
         for campaign in SIZES:
             answer, seen = self.stream(campaign)
             self.assertEqual(seen, ids_of(campaign))
-            self.assertEqual(int(answer.headers["x-total-count"]), SIZES[campaign])
+            self.assertEqual(int(answer.headers["total-count"]), SIZES[campaign])
         self.assertEqual(self.stream(105, "?limit=250&after=10500100")[1], ids_of(105)[100:350])
 
     def test_stream_refused(self):
@@ -288,6 +294,61 @@ class Contacts(OutboundCase):
         self.assertEqual(answer.json, {"campaignId": 105, "contactId": 10500001})
         self.assert_problem(self.get("%s/105/contact-id?phone=353--50500001" % CAMPAIGNS), 404, "not-found")
         self.assert_problem(self.get("%s/105/contact-id?phone=353-91-" % CAMPAIGNS), 404, "not-found")
+
+
+class Described(OutboundCase):
+    """/openapi.json says what is answered."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.document = Document(exchange(cls.gate.port, "GET", "/openapi.json").json)
+
+    def check(self, name, answer):
+        method, path, operation = next((m, p, o) for p, m, o in self.document.operations() if o["operationId"] == name)
+        response = self.document.resolve(operation["responses"][str(answer.status)])
+        media = response["content"][answer.headers["content-type"]]
+        if answer.headers["content-type"] != "application/x-ndjson":
+            self.document.validator(media["schema"]).validate(answer.json)
+        named = {h.lower() for h in response.get("headers", {})}
+        for header in ("etag", "age", "cache-status", "link", "location", "total-count", "cache-control"):
+            if header in answer.headers and answer.status < 300:
+                self.assertIn(header, named, path)
+        return operation
+
+    def test_answers(self):
+        job = self.get(CAMPAIGNS + "/102/contacts", headers={"Prefer": "respond-async"})
+        self.check("listContacts", job)
+        job = job.headers["location"]
+        eventually(lambda: self.get(job).json["state"] == "done", "the list is there")
+        for name, path, headers in (
+                ("listCampaigns", CAMPAIGNS + "?limit=2", {}), ("getCampaign", CAMPAIGNS + "/102", {}),
+                ("listContacts", CAMPAIGNS + "/102/contacts?limit=10", {}),
+                ("listContacts", CAMPAIGNS + "/102/contacts", {"Accept": "application/x-ndjson"}),
+                ("getContactStatus", CAMPAIGNS + "/102/contacts/10200001", {}),
+                ("searchContacts", CAMPAIGNS + "/102/search?customField=Tier:T1", {}),
+                ("findContactId", CAMPAIGNS + "/102/contact-id?phone=353-91-50200001", {}),
+                ("listOutboundJobs", "/v1/outbound/jobs", {}), ("getOutboundJob", job, {}),
+                ("getListedContacts", job + "/contacts", {})):
+            answer = self.get(path, headers=headers)
+            self.assertEqual(answer.status, 200, answer)
+            operation = self.check(name, answer)
+            self.assertEqual(operation["security"], [{"bearer": ["operator"]}, {"bearer": ["campaigner"]}])
+        self.check("closeContact", self.close(102, 10200150))
+        self.check("closeContact", self.close(102, 10200151, {"disposition": "Sold"}))
+        self.check("getCampaign", self.get(CAMPAIGNS + "/999"))
+
+    def test_made_of_the_contract(self):
+        schemas = self.document.json["components"]["schemas"]
+        self.assertIn("numberOfContactsProcessed", schemas["OutboundCampaign"]["required"])
+        self.assertEqual(schemas["OutboundCampaign"]["properties"]["dispositionCodes"]["items"]["properties"]["numbericValue"]["type"],
+                         "integer")
+        self.assertEqual(schemas["OutboundContact"]["properties"]["customFieldList"]["type"], "array")
+        new = self.document.body("appendContacts")
+        for body in ({"skillsetId": 1}, [{"skillsetId": 1, "phoneNumber": {"phoneNo": "1"}}], {"skillsetId": 1, "priority": 2}):
+            self.assertTrue(new.is_valid(body), body)
+        for body in ({}, [], [{}], {"skillsetId": "1"}, {"skillsetId": 1, "SkillsetID": 1}):
+            self.assertFalse(new.is_valid(body), body)
 
 
 class Ends(OutboundCase):

@@ -178,14 +178,14 @@ class Key(LoginCase):
     def test_a_stream_goes_on(self):
         self.start()
         self.get(CAMPAIGNS)
-        self.sim.latency(10)
+        self.sim.latency(150)
         connection = self.gate.connect()
-        connection.request("GET", CAMPAIGNS + "/106/contacts",
+        connection.request("GET", CAMPAIGNS + "/105/contacts",
                            headers=dict(harness.bearer("campaigner"), Accept="application/x-ndjson"))
         answer = connection.getresponse()
         self.assertTrue(answer.readline())
         self.expire()
-        self.assertEqual(answer.read().count(b"\n"), 19999)
+        self.assertEqual(answer.read().count(b"\n"), 1233)
         connection.close()
         self.assertEqual(self.gate.metric("outbound_key_renewals_total"), 1)
 
@@ -215,6 +215,35 @@ class Key(LoginCase):
         self.sim.no_faults()
         self.assertEqual(self.get(CAMPAIGNS + "/105/contacts/10500001").status, 200)
         self.assertEqual((self.calls_of(LOGIN), self.calls_of(LOGOFF)), (2, 0))
+
+    def test_quoted_in_a_fault(self):
+        """A server that quotes the password does not tell it to clients."""
+        self.start()
+        self.sim.fault("fault", UTILITY, "OutboundLogin", 1, message="Password %s is wrong" % harness.PASSWORD)
+        answer = self.assert_problem(self.get(CAMPAIGNS), 503, "session-denied")
+        self.assertIn("*" * len(harness.PASSWORD), answer.json["detail"])
+        self.assertNotIn(harness.PASSWORD, answer.body.decode())
+
+    def test_stopped_in_the_middle(self):
+        """Streams, jobs and closes are under way when the gateway stops: it ends well and logs off."""
+        self.start(intervalMs=60000)
+        self.get(CAMPAIGNS)
+        self.sim.latency(30)
+        connections = []
+        for method, path, headers in (("GET", "/106/contacts", {"Accept": "application/x-ndjson"}),
+                                      ("GET", "/106/contacts", {"Prefer": "respond-async"}),
+                                      ("GET", "/106/contacts?limit=20000", {}), ("POST", "/105/contacts/10501000/close", {}),
+                                      ("POST", "/105/contacts/10501001/close", {})):
+            connection = self.gate.connect()
+            connection.request(method, CAMPAIGNS + path, headers=dict(harness.bearer("campaigner"), **headers))
+            connections.append(connection)
+        eventually(lambda: self.calls_of(CAMPAIGN + ".Get200CampaignContacts") > 9, "they are under way")
+        eventually(lambda: self.gate.metric("outbound_turns_waiting") == 2, "the closes wait")
+        self.gate.stop()
+        self.gate = None
+        for connection in connections:
+            connection.close()
+        self.assertEqual((self.calls_of(LOGOFF), self.calls_of(CONTACT + ".CloseContact")), (1, 0))
 
     def test_over_a_crash(self):
         """What a crash leaves is taken up, and is not held to be somebody else's login."""
