@@ -17,6 +17,7 @@
 #include "cctgate/limits.h"
 #include "cctgate/outbound_shape.h"
 #include "gateway/outbound/client_private.h"
+#include "gateway/outbound/fault.h"
 #include "gateway/outbound/list_job.h"
 
 #define TOO_FAST_TRIES 3 /* somebody else calls, too: how often a close takes another turn */
@@ -204,7 +205,10 @@ static void deliver(struct outbound_ask *ask)
 static void on_audited(struct message *message)
 {
     struct outbound_ask *ask = ((struct durable_done *)message)->data;
+
     free(message);
+    if (ask->entry != NULL)
+        commands_kept_told(ask->commands, ask->entry);
     deliver(ask);
 }
 
@@ -234,6 +238,25 @@ static json_t *audit_of(const struct outbound_ask *ask)
         .fault = ask->fault[0] != '\0' ? ask->fault : NULL});
 }
 
+/* Nothing was done that could be done twice, or it was turned away with a time to try again (outcomes.c): the key is free. */
+static int leaves_key(const struct outbound_ask *ask)
+{
+    const char *outcome = json_string_value(json_object_get(ask->answer, "outcome"));
+
+    if (ask->problem == PROBLEMS || (outcome != NULL && strcmp(outcome, "notDone") != 0))
+        return 0;
+    return ask->tries == 0 || (problem_rows[ask->problem].status == 503 && ask->retry_after_ms > 0);
+}
+
+static void end_key(struct outbound_ask *ask, struct durable_batch *batch)
+{
+    int is_problem = ask->problem != PROBLEMS;
+
+    if (ask->entry != NULL)
+        commands_kept_end(ask->entry, is_problem ? problem_rows[ask->problem].status : 200,
+                          is_problem, leaves_key(ask) ? NULL : ask->answer, batch);
+}
+
 static void end(struct outbound_ask *ask)
 {
     struct outbound *outbound = ask->outbound;
@@ -245,6 +268,7 @@ static void end(struct outbound_ask *ask)
     }
     batch = durable_batch_new();
     durable_append(batch, audit_of(ask));
+    end_key(ask, batch);
     durable_submit(outbound->durable, batch, &outbound->loop->mailbox, on_audited, ask);
 }
 
@@ -313,7 +337,15 @@ static void fail(struct outbound_ask *ask, const struct outbound_outcome *outcom
                          : outcome->error != NULL ? outcome->error->text
                                                   : NULL;
     json_t *members = json_object();
+    char blotted[CG_ERROR_TEXT_MAX];
 
+    if (ask->question == OUTBOUND_CLOSE && detail != NULL) { /* it may be kept, by its key */
+        snprintf(blotted, sizeof(blotted), "%s", detail);
+        outbound_fault_blot(blotted, json_string_value(word(ask, "text")));
+        outbound_fault_blot(blotted,
+                            json_string_value(json_object_get(word(ask, "customField"), "text")));
+        detail = blotted;
+    }
     if (outcome->fault != NULL) {
         snprintf(ask->fault, sizeof(ask->fault), "%s", outcome->fault->name);
         json_object_set_new(members, "fault", json_string(outcome->fault->name));
@@ -708,6 +740,71 @@ static void run_operation(struct outbound_ask *ask)
         outbound_campaign(ask->outbound, ask->campaign, 0, on_campaign, ask);
 }
 
+/* ---- a close that must not be done twice ---- */
+
+static void on_begun(struct message *message)
+{
+    struct durable_done *done = (struct durable_done *)message;
+    struct outbound_ask *ask = done->data;
+    int rc = done->rc;
+
+    free(done);
+    if (rc == CG_OK)
+        run_operation(ask);
+    else
+        refuse(ask, PROBLEM_STORE, "the key could not be written down; nothing was done");
+}
+
+static enum problem problem_of_answer(const json_t *answer)
+{
+    const char *type = json_string_value(json_object_get(answer, "type"));
+    unsigned i;
+
+    for (i = 0; i < PROBLEMS; ++i)
+        if (type != NULL && strncmp(type, "/problems/", 10) == 0 &&
+            strcmp(type + 10, problem_rows[i].slug) == 0)
+            return (enum problem)i;
+    return PROBLEM_UPSTREAM_FAULT;
+}
+
+static void replay(struct outbound_ask *ask, const struct outcome_entry *entry)
+{
+    int status, is_problem;
+
+    ask->answer = commands_kept_answer(entry, &status, &is_problem);
+    ask->problem = is_problem ? problem_of_answer(ask->answer) : PROBLEMS;
+    ask->replayed = 1;
+    deliver(ask);
+}
+
+static void run_once(struct outbound_ask *ask)
+{
+    struct durable_batch *batch = durable_batch_new();
+    char what[128];
+    struct outcome_entry *entry;
+    enum kept kept;
+
+    snprintf(what, sizeof(what), "outbound close %" PRId64 " %" PRId64, ask->campaign,
+             ask->by_field ? (int64_t)-1 : ask->contact);
+    kept = commands_keep(ask->commands,
+                         &(struct kept_request){ask->access, ask->key, what, ask->words}, batch,
+                         &entry);
+    if (kept == KEPT_NEW) {
+        ask->entry = entry;
+        durable_submit(ask->outbound->durable, batch, &ask->outbound->loop->mailbox, on_begun, ask);
+        return;
+    }
+    durable_batch_free(&batch);
+    if (kept == KEPT_TOLD)
+        replay(ask, entry);
+    else if (kept == KEPT_OTHER)
+        refuse(ask, PROBLEM_KEY_REUSED, "the key came with another request before");
+    else if (kept == KEPT_UNDER_WAY)
+        refuse(ask, PROBLEM_CONFLICT, "a request with this key is under way");
+    else
+        refuse(ask, PROBLEM_OVERLOADED, "as many keys are kept as may be");
+}
+
 void outbound_run(struct outbound *outbound, struct outbound_ask *ask)
 {
     ask->outbound = outbound;
@@ -721,6 +818,8 @@ void outbound_run(struct outbound *outbound, struct outbound_ask *ask)
         run_campaigns(ask);
     else if (ask->question == OUTBOUND_LIST || ask->question == OUTBOUND_LISTED)
         run_list(ask);
+    else if (ask->key[0] != '\0' && ask->commands != NULL && outbound->durable != NULL)
+        run_once(ask);
     else
         run_operation(ask);
 }
