@@ -38,6 +38,16 @@ int job_is_visible(const struct job *job, const struct access *access)
 
 /* ---- one job ---- */
 
+void job_copy_text(char *out, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+
+    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+        --length;
+    memcpy(out, text, length);
+    out[length] = '\0';
+}
+
 struct job *job_find(const struct jobs *jobs, const char *id)
 {
     struct job *job;
@@ -202,7 +212,7 @@ int job_begin(struct jobs *jobs, const struct job_work *work, struct job **out)
     job->created_ms = jobs->clock_unix_ms();
     job->state = JOB_RUNNING;
     access_owner(work->access, job->owner);
-    snprintf(job->application, sizeof(job->application), "%s", work->access->application);
+    job_copy_text(job->application, sizeof(job->application), work->access->application);
     ++jobs->stats.jobs_total;
     return CG_OK;
 }

@@ -128,7 +128,7 @@ static struct job *make_job(struct jobs *jobs, struct jobs_ask *ask, const uint8
     job->created_ms = jobs->clock_unix_ms();
     job->on_duplicate = ask->on_duplicate;
     access_owner(ask->access, job->owner);
-    snprintf(job->application, sizeof(job->application), "%s", ask->access->application);
+    job_copy_text(job->application, sizeof(job->application), ask->access->application);
     if ((job->has_key = ask->key[0] != '\0')) {
         memcpy(job->key, key, sizeof(job->key));
         memcpy(job->request, request, sizeof(job->request));

@@ -186,7 +186,7 @@ static int from_hex(const char *hex, uint8_t out[32])
 static void copy(char *out, size_t size, const json_t *json, const char *name)
 {
     const char *text = json_string_value(json_object_get(json, name));
-    snprintf(out, size, "%s", text != NULL ? text : "");
+    job_copy_text(out, size, text != NULL ? text : "");
 }
 
 static int64_t integer(const json_t *json, const char *name)
@@ -248,7 +248,7 @@ static int on_job(void *data, const void *key, size_t key_length, const void *va
 
     if (key_length == JOB_ID_BYTES)
         memcpy(id, key, JOB_ID_BYTES);
-    if (json != NULL && strlen(id) == JOB_ID_BYTES)
+    if (json != NULL && strspn(id, "0123456789abcdef") == JOB_ID_BYTES)
         take_job(loading->jobs, id, json);
     json_decref(json);
     if (job_find(loading->jobs, id) == NULL)

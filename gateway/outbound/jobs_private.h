@@ -60,6 +60,8 @@ struct job *job_new(struct jobs *jobs, const char *id);
 /* Forgets it; nothing of it is being sent or written. */
 void job_free(struct jobs *jobs, struct job **job);
 int job_is_visible(const struct job *job, const struct access *access);
+/* As much of the text as there is room for, cut between two characters of UTF-8. */
+void job_copy_text(char *out, size_t size, const char *text);
 int job_is_work(const struct job *job);
 void job_print_id(char id[JOB_ID_BYTES + 1]); /* a new one */
 /* Its state follows its rows; 1: it has ended just now. */

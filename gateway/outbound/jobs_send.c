@@ -142,20 +142,15 @@ static void settle_value(struct jobs *jobs, int64_t value)
         settle(jobs, ROW_FAILED, PROBLEM_UPSTREAM_FAULT, detail);
 }
 
-/* The contact centre's words, without the row's, cut between two characters. */
+/* The contact centre's words, without the row's. */
 static void print_fault(const struct jobs *jobs, const struct outbound_outcome *outcome,
                         char detail[CG_JOB_DETAIL_BYTES])
 {
     char message[CG_ERROR_TEXT_MAX];
-    size_t length;
 
     snprintf(message, sizeof(message), "%s", outcome->fault != NULL ? outcome->fault->message : "");
     contacts_blot(message, jobs->arguments);
-    length = strnlen(message, CG_JOB_DETAIL_BYTES - 1);
-    while (length > 0 && ((unsigned char)message[length] & 0xc0) == 0x80)
-        --length;
-    memcpy(detail, message, length);
-    detail[length] = '\0';
+    job_copy_text(detail, CG_JOB_DETAIL_BYTES, message);
 }
 
 static void settle_fault(struct jobs *jobs, const struct outbound_outcome *outcome)
