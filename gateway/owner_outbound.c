@@ -17,6 +17,7 @@ static void on_ask(struct message *message)
 {
     struct outbound_ask *ask = (struct outbound_ask *)message;
     ask->jobs = ask->owner->jobs;
+    ask->commands = ask->owner->commands;
     outbound_run(ask->owner->outbound, ask);
 }
 

@@ -5,6 +5,7 @@
 #ifndef CCTGATE_OUTBOUND_ASK_H
 #define CCTGATE_OUTBOUND_ASK_H
 
+#include "cctgate/command.h"
 #include "cctgate/freshness.h"
 #include "cctgate/jobs.h"
 #include "cctgate/mailbox.h"
@@ -35,6 +36,7 @@ struct outbound_ask {
     struct owner *owner;
     struct outbound *outbound;
     struct jobs *jobs;
+    struct commands *commands;
     struct mailbox *reply_to;
     void (*on_reply)(struct message *message); /* owns the struct, calls outbound_ask_free */
     void *data;
@@ -50,6 +52,7 @@ struct outbound_ask {
     json_t *words;
     struct freshness_directives directives; /* of the campaigns */
     uint64_t limit;                         /* OUTBOUND_LIST: how many at most */
+    char key[COMMAND_KEY_BYTES_MAX + 1];    /* Idempotency-Key of a close; "": none */
     char job[JOB_ID_BYTES + 1];             /* OUTBOUND_LISTED */
     struct policy *policy; /* what `access` stands in: one reference; of what is audited */
     const struct access *access;
@@ -63,11 +66,13 @@ struct outbound_ask {
     int64_t retry_after_ms;
     struct freshness freshness; /* of the campaigns */
     int64_t age_ms;
+    int replayed;        /* the outcome of an earlier close with the same key */
     struct spool *spool; /* one reference, or NULL */
     int called;          /* the contact centre was asked for the campaigns */
 
     /* the owner's */
     struct outbound_turn turn;
+    struct outcome_entry *entry; /* of the key */
     const struct contract_operation *op;
     json_t *found; /* the campaign; borrowed while a step runs */
     int64_t disposition;

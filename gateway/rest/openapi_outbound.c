@@ -177,7 +177,7 @@ static const struct row {
     {"GET", ONE "/contacts", "listContacts", "ContactLimit ContactAfter PreferAsync", NULL, "OutboundContacts", "CacheControl Link TotalCount", 200, {400, 401, 403, 404, 406, 409, 429, 501, 502, 503, 504, 0}},
     {"POST", ONE "/contacts", "appendContacts", "Priority OnDuplicate IdempotencyKey", "OutboundGiven", "OutboundJob", "CacheControl Location IdempotencyReplayed", 202, {400, 401, 403, 404, 409, 413, 415, 422, 429, 501, 502, 503, 504, 0}},
     {"GET", ONE "/contacts/{contactId}", "getContactStatus", "CustomField", NULL, "OutboundStatus", "CacheControl", 200, {400, 401, 403, 404, 406, 409, 501, 502, 503, 504, 0}},
-    {"POST", ONE "/contacts/{contactId}/close", "closeContact", "CustomField", "OutboundClose", "OutboundClosed", "CacheControl", 200, {400, 401, 403, 404, 409, 413, 415, 422, 501, 502, 503, 504, 0}},
+    {"POST", ONE "/contacts/{contactId}/close", "closeContact", "CustomField IdempotencyKey", "OutboundClose", "OutboundClosed", "CacheControl IdempotencyReplayed", 200, {400, 401, 403, 404, 409, 413, 415, 422, 501, 502, 503, 504, 0}},
     {"GET", ONE "/search", "searchContacts", "Phone CustomField ContactStatus", NULL, "OutboundContacts", "CacheControl", 200, {400, 401, 403, 404, 406, 409, 501, 502, 503, 504, 0}},
     {"GET", ONE "/contact-id", "findContactId", "Phone", NULL, "OutboundContactId", "CacheControl", 200, {400, 401, 403, 404, 406, 409, 501, 502, 503, 504, 0}},
     {"GET", JOBS, "listOutboundJobs", "", NULL, "OutboundJobs", "CacheControl", 200, {400, 401, 403, 406, 0}},

@@ -209,6 +209,9 @@ static void on_answer(struct message *message)
     struct request *request = asking_end(ask->data);
     json_t *answer = ask->answer;
 
+    if (request != NULL && ask->replayed)
+        h2o_add_header_by_str(&request->h2o->pool, &request->h2o->res.headers,
+                              H2O_STRLIT("idempotency-replayed"), 0, NULL, H2O_STRLIT("true"));
     if (request != NULL && !outbound_respond_problem(request, ask)) {
         ask->answer = NULL;
         respond_unkept(request, 200, answer);
@@ -304,13 +307,27 @@ static int take_closing(struct request *request, json_t *words)
     return rc;
 }
 
+static int take_key(struct request *request, struct outbound_ask *ask)
+{
+    h2o_iovec_t key;
+
+    if (request_only_header(request, "idempotency-key", &key) != CG_OK)
+        return CG_E_INVALID;
+    if (key.base == NULL || intake_key(ask->key, key.base, key.len) == CG_OK)
+        return CG_OK;
+    respond_problem(request, PROBLEM_BAD_REQUEST, NULL,
+                    "Idempotency-Key: expected 1 to %d visible ASCII characters, bare or quoted",
+                    COMMAND_KEY_BYTES_MAX);
+    return CG_E_INVALID;
+}
+
 void post_outbound_close(struct request *request)
 {
     struct outbound_ask *ask = contact_ask(request, OUTBOUND_CLOSE);
 
     if (ask == NULL)
         return;
-    if (take_closing(request, ask->words) == CG_OK)
+    if (take_key(request, ask) == CG_OK && take_closing(request, ask->words) == CG_OK)
         outbound_ask_send(request, ask, on_answer);
     else
         outbound_ask_free(&ask);

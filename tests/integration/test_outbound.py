@@ -252,6 +252,32 @@ class Contacts(OutboundCase):
         self.assertEqual(mine[0]["object"], CAMPAIGNS + "/104/contacts/-")
         self.assertNotIn("A10400151", json.dumps(entries))
 
+    def test_close_once(self):
+        path = CAMPAIGNS + "/104/contacts/%s/close"
+        def close(contact, key, body=None, query="", who="campaigner"):
+            return self.post(path % contact + query, body, who, {"Idempotency-Key": key})
+        before = self.calls_of(CONTACT + ".CloseContact")
+        first = close(10400170, "k1")
+        again = close(10400170, '"k1"')
+        self.assertEqual((first.status, again.status, again.json), (200, 200, first.json))
+        self.assertNotIn("idempotency-replayed", first.headers)
+        self.assertEqual(again.headers["idempotency-replayed"], "true")
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), before + 1)
+        for other in (close(10400171, "k1"), close(10400170, "k1", {"disposition": "Busy"}),
+                      close("-", "k1", query="?customField=Account:A10400170")):
+            self.assert_problem(other, 422, "idempotency-key-reused")
+        self.assert_problem(close(10400170, "k1", who="operator"), 502, "upstream-fault")  # another application's key
+        refused = self.assert_problem(close(10400170, "k2"), 502, "upstream-fault")
+        self.assertEqual(close(10400170, "k2").json, refused.json)
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), before + 3)
+        self.assert_problem(close(10400172, "k3", {"disposition": "Sold"}), 422, "unknown-disposition")
+        self.assertEqual(close(10400172, "k3", {"disposition": "Busy"}).status, 200)  # nothing was done: the key was free
+        self.gate.kill()
+        self.gate.start()
+        again = close(10400170, "k1")
+        self.assertEqual((again.json, again.headers["idempotency-replayed"]), (first.json, "true"))
+        self.assert_problem(self.post(path % 1, None, headers={"Idempotency-Key": "a b"}), 400, "bad-request")
+
     def test_wrong_disposition(self):
         before = self.calls_of(CONTACT + ".CloseContact")
         answer = self.assert_problem(self.close(104, 10400001, {"disposition": "Sold"}), 422, "unknown-disposition")
@@ -498,10 +524,11 @@ class Unknown(OutboundCase):
 
     def test_close_without_an_answer(self):
         self.get(CAMPAIGNS)
+        before = self.calls_of(CONTACT + ".CloseContact")
         self.sim.fault("hang", CONTACT, "CloseContact", 1)
         answer = self.assert_problem(self.close(105, 10501100), 504, "upstream-timeout")
         self.assertEqual(answer.json["outcome"], "unknown")
-        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), 1)
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), before + 1)
 
     def test_broken_answers(self):
         self.get(CAMPAIGNS)
@@ -512,6 +539,27 @@ class Unknown(OutboundCase):
                 self.assertIn(answer.status, (502, 504), (kind, path, answer))
                 self.sim.no_faults()
         self.assertEqual(self.get(CAMPAIGNS + "/105/contacts/10500001").status, 200)
+
+
+class CutOff(OutboundCase):
+    config = {"upstream": {"timeoutMs": 60000}}
+
+    def test_close_that_a_crash_cut_off(self):
+        """It may have been done: with its key it is never sent again."""
+        self.get(CAMPAIGNS)
+        before = self.calls_of(CONTACT + ".CloseContact")
+        self.sim.fault("hang", CONTACT, "CloseContact", 1)
+        connection = self.gate.connect()
+        path, headers = CAMPAIGNS + "/105/contacts/10501102/close", dict(bearer("campaigner"), **{"Idempotency-Key": "cut"})
+        connection.request("POST", path, headers=headers)
+        eventually(lambda: self.calls_of(CONTACT + ".CloseContact") > before, "it is on its way")
+        self.assert_problem(exchange(self.gate.port, "POST", path, headers), 409, "conflict")
+        self.gate.kill()
+        connection.close()
+        self.gate.start()
+        answer = self.assert_problem(exchange(self.gate.port, "POST", path, headers), 504, "upstream-timeout")
+        self.assertEqual((answer.json["outcome"], answer.headers["idempotency-replayed"]), ("unknown", "true"))
+        self.assertEqual(self.calls_of(CONTACT + ".CloseContact"), before + 1)
 
 
 class Memory(OutboundCase):
