@@ -98,71 +98,6 @@ static void on_queued(struct message *message)
     jobs_pump(jobs);
 }
 
-static void take_rows(struct jobs *jobs, struct job *job, struct job_rows *rows)
-{
-    size_t i;
-
-    if ((job->rows = calloc(rows->num_rows, sizeof(*job->rows))) == NULL)
-        abort();
-    job->num_rows = rows->num_rows;
-    jobs->num_rows += rows->num_rows;
-    for (i = 0; i < rows->num_rows; ++i) {
-        job->rows[i].text = rows->rows[i].text;
-        job->rows[i].length = rows->rows[i].length;
-        job->rows[i].problem = PROBLEMS;
-        rows->rows[i].text = NULL;
-    }
-    job->counts[ROW_WAITING] = rows->num_rows;
-    job->waiting_bytes = rows->bytes;
-}
-
-static struct job *make_job(struct jobs *jobs, struct jobs_ask *ask, const uint8_t key[32],
-                            const uint8_t request[32])
-{
-    char id[JOB_ID_BYTES + 1];
-    struct job *job;
-
-    job_print_id(id);
-    job = job_new(jobs, id);
-    job->campaign = ask->campaign;
-    job->created_ms = jobs->clock_unix_ms();
-    job->on_duplicate = ask->on_duplicate;
-    access_owner(ask->access, job->owner);
-    job_copy_text(job->application, sizeof(job->application), ask->access->application);
-    if ((job->has_key = ask->key[0] != '\0')) {
-        memcpy(job->key, key, sizeof(job->key));
-        memcpy(job->request, request, sizeof(job->request));
-    }
-    take_rows(jobs, job, &ask->rows);
-    return job;
-}
-
-static void queue_rows(struct jobs *jobs, struct jobs_ask *ask, const uint8_t key[32],
-                       const uint8_t request[32])
-{
-    struct durable_batch *batch = durable_batch_new();
-    int rc = jobs_make_room(jobs, batch, &ask->rows);
-    struct job *job;
-
-    jobs_submit(jobs, batch);
-    if (rc != CG_OK) {
-        answer(ask, rc, NULL);
-        return;
-    }
-    job = make_job(jobs, ask, key, request);
-    batch = durable_batch_new();
-    if ((rc = disk_put_all(batch, job)) != CG_OK) {
-        job_free(jobs, &job);
-        durable_batch_free(&batch);
-        answer(ask, rc, NULL);
-        return;
-    }
-    wait_for(job, ask);
-    disk_audit(batch, job, "outboundAppend", ask->access);
-    durable_submit(jobs->settings.durable, batch, &jobs->settings.loop->mailbox, on_queued,
-                   written_new(jobs, job));
-}
-
 /* ---- Idempotency-Key ---- */
 
 /* Neither is kept as it is: a request may hold no more than a phone number, which a plain digest would give away. */
@@ -189,32 +124,108 @@ static struct job *find_key(const struct jobs *jobs, const uint8_t key[32])
     return NULL;
 }
 
-static void append_rows(struct jobs *jobs, struct jobs_ask *ask)
-{
-    uint8_t key[32] = {0}, request[32] = {0};
-    char owner[ACCESS_OWNER_BYTES + 1];
-    struct job *job = NULL;
+struct key {
+    uint8_t key[32], request[32]; /* digests */
+};
 
-    if (ask->key[0] != '\0') {
-        access_owner(ask->access, owner);
-        digest(jobs, owner, ask->key, strlen(ask->key), key);
-        digest(jobs, owner, ask->request, sizeof(ask->request), request);
-        job = find_key(jobs, key);
-    }
-    if (job == NULL) {
-        queue_rows(jobs, ask, key, request);
-        return;
-    }
-    if (memcmp(job->request, request, sizeof(request)) != 0) {
-        answer(ask, CG_E_INVALID, NULL);
-        return;
-    }
+static void take_key(const struct jobs *jobs, const struct jobs_ask *ask, struct key *key)
+{
+    char owner[ACCESS_OWNER_BYTES + 1];
+
+    access_owner(ask->access, owner);
+    digest(jobs, owner, ask->key, strlen(ask->key), key->key);
+    digest(jobs, owner, ask->request, sizeof(ask->request), key->request);
+}
+
+/* 1: the key has come before, and the ask is answered. */
+static int replay(struct jobs *jobs, struct jobs_ask *ask)
+{
+    struct job *job = NULL;
+    struct key key;
+
+    if (ask->key[0] == '\0')
+        return 0;
+    take_key(jobs, ask, &key);
+    if ((job = find_key(jobs, key.key)) == NULL)
+        return 0;
     ask->replayed = 1;
-    if (job->is_written)
+    if (memcmp(job->request, key.request, sizeof(key.request)) != 0)
+        answer(ask, CG_E_INVALID, NULL);
+    else if (job->is_written)
         answer_job(jobs, ask, job);
     else
         wait_for(job, ask);
+    return 1;
 }
+
+/* ---- a new job ---- */
+
+static void take_rows(struct jobs *jobs, struct job *job, struct job_rows *rows)
+{
+    size_t i;
+
+    if ((job->rows = calloc(rows->num_rows, sizeof(*job->rows))) == NULL)
+        abort();
+    job->num_rows = rows->num_rows;
+    jobs->num_rows += rows->num_rows;
+    for (i = 0; i < rows->num_rows; ++i) {
+        job->rows[i].text = rows->rows[i].text;
+        job->rows[i].length = rows->rows[i].length;
+        job->rows[i].problem = PROBLEMS;
+        rows->rows[i].text = NULL;
+    }
+    job->counts[ROW_WAITING] = rows->num_rows;
+    job->waiting_bytes = rows->bytes;
+}
+
+static struct job *make_job(struct jobs *jobs, struct jobs_ask *ask)
+{
+    char id[JOB_ID_BYTES + 1];
+    struct job *job;
+    struct key key;
+
+    job_print_id(id);
+    job = job_new(jobs, id);
+    job->campaign = ask->campaign;
+    job->created_ms = jobs->clock_unix_ms();
+    job->on_duplicate = ask->on_duplicate;
+    access_owner(ask->access, job->owner);
+    job_copy_text(job->application, sizeof(job->application), ask->access->application);
+    if ((job->has_key = ask->key[0] != '\0')) {
+        take_key(jobs, ask, &key);
+        memcpy(job->key, key.key, sizeof(job->key));
+        memcpy(job->request, key.request, sizeof(job->request));
+    }
+    take_rows(jobs, job, &ask->rows);
+    return job;
+}
+
+static void queue_rows(struct jobs *jobs, struct jobs_ask *ask)
+{
+    struct durable_batch *batch = durable_batch_new();
+    int rc = jobs_make_room(jobs, batch, &ask->rows);
+    struct job *job;
+
+    jobs_submit(jobs, batch);
+    if (rc != CG_OK) {
+        answer(ask, rc, NULL);
+        return;
+    }
+    job = make_job(jobs, ask);
+    batch = durable_batch_new();
+    if ((rc = disk_put_all(batch, job)) != CG_OK) {
+        job_free(jobs, &job);
+        durable_batch_free(&batch);
+        answer(ask, rc, NULL);
+        return;
+    }
+    wait_for(job, ask);
+    disk_audit(batch, job, "outboundAppend", ask->access);
+    durable_submit(jobs->settings.durable, batch, &jobs->settings.loop->mailbox, on_queued,
+                   written_new(jobs, job));
+}
+
+/* ---- the door of appending ---- */
 
 /* What is not known of the campaign stops nobody: its rows wait until the contact centre can be asked. */
 static void on_campaign(void *data, json_t *campaign, const struct outbound_outcome *outcome)
@@ -227,15 +238,15 @@ static void on_campaign(void *data, json_t *campaign, const struct outbound_outc
         answer(ask, CG_E_SHUTDOWN, NULL);
     else if (outcome->rc == CG_E_NOTFOUND)
         answer(ask, CG_E_NOTFOUND, NULL);
-    else
-        append_rows(jobs, ask);
+    else if (!replay(jobs, ask)) /* another with the key may have come meanwhile */
+        queue_rows(jobs, ask);
 }
 
 static void run_append(struct jobs *jobs, struct jobs_ask *ask)
 {
     if (jobs->settings.outbound == NULL || jobs->append == NULL)
         answer(ask, CG_E_SHUTDOWN, NULL);
-    else
+    else if (!replay(jobs, ask))
         outbound_campaign(jobs->settings.outbound, ask->campaign, 0, on_campaign, ask);
 }
 

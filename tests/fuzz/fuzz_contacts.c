@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     static struct contacts_error error;
     struct contacts_wanted wanted = {.campaign = 101, .priority = -1};
     struct fuzz_input input;
-    struct job_rows rows;
+    struct job_rows rows = {NULL, 0, 0, 0};
     int rc;
 
     fuzz_init();

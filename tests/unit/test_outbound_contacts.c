@@ -86,12 +86,11 @@ static int parse_with(const struct contract *contract, int needs_phone, int64_t 
                       enum contacts_type type, const char *text, size_t length)
 {
     struct contacts_wanted wanted = {contacts_operation(contract), 101, priority, needs_phone};
-    char *copy = malloc(length + 1); /* exactly as long as it is: what is read beyond is seen */
+    char *copy = malloc(length > 0 ? length : 1); /* no longer: what is read beyond is seen */
 
     assert_non_null(wanted.op);
     assert_non_null(copy);
     memcpy(copy, text, length);
-    copy = realloc(copy, length > 0 ? length : 1);
     int rc = contacts_parse(&wanted, type, copy, length, &rows, &error);
     free(copy);
     return rc;

@@ -452,7 +452,7 @@ static struct jobs_ask *wanted(unsigned first, unsigned count, enum on_duplicate
 {
     struct contacts_wanted w = {contacts_operation(contract), 101, -1, 0};
     struct jobs_ask *question = jobs_ask_new(JOBS_APPEND);
-    struct contacts_error error;
+    static struct contacts_error error;
     char body[4096] = "skillsetId,phoneNumber.phoneNo\n";
     unsigned i;
 
@@ -952,6 +952,11 @@ static void idempotency(void **state)
     deliver();
     assert_int_equal(answered->replayed, 1);
     assert_string_equal(take_id(), first);
+    centre.rc_of_campaign = CG_E_NOTFOUND; /* it has closed meanwhile */
+    ask(with_key(1, "k", 1), &campaigner);
+    deliver();
+    assert_int_equal(answered->rc, CG_OK);
+    centre.rc_of_campaign = CG_OK;
     ask(with_key(1, "k", 1), &other); /* another's key is another key */
     disk_step(CG_OK);
     deliver();
