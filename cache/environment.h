@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENVIRONMENT_DATABASES_MAX 9 /* the names end with a NULL */
+#define ENVIRONMENT_DATABASES_MAX 11 /* the names end with a NULL */
 
 struct environment;
 

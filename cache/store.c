@@ -58,17 +58,18 @@ static const struct environment_layout cache_layout = {
     "cctgate durable, 64 bits, byte order of the machine. state: as in the cache. state also: "    \
     "audit -> sealed last number. audit: number, highest byte first -> {format 1, 0, checksum} "   \
     "JSON. leases, reservations, values, outcomes: key -> sealed bytes."
+#define DURABLE_FORMAT_3 DURABLE_FORMAT_2 " bearers, sessions: the same."
 
 /* In the order of enum durable_database, durable_private.h. */
 static const struct environment_layout durable_layout = {
     .name = "durable",
-    .format = 3,
-    .description = DURABLE_FORMAT_2 " bearers, sessions: the same." BYTE_ORDER_NOTE,
+    .format = 4,
+    .description = DURABLE_FORMAT_3 " jobs, jobRows: the same." BYTE_ORDER_NOTE,
     .flags = MDB_NOTLS,
     .databases = {"state", "audit", "leases", "reservations", "values", "outcomes", "bearers",
-                  "sessions"},
-    .former_description = DURABLE_FORMAT_2 BYTE_ORDER_NOTE,
-    .former_databases = 6};
+                  "sessions", "jobs", "jobRows"},
+    .former_description = DURABLE_FORMAT_3 BYTE_ORDER_NOTE,
+    .former_databases = 8};
 
 struct opening {
     struct store *store;

@@ -259,7 +259,8 @@ int config_compatible(const struct config *old, const struct config *fresh, char
                     {"upstream", same_upstream(old, fresh)},
                     {"limits", same_limits(old, fresh)},
                     {"log.access", old->log.access == fresh->log.access},
-                    {"consumer", same_consumer(old, fresh)}};
+                    {"consumer", same_consumer(old, fresh)},
+                    {"outbound.url", same(old->outbound.url, fresh->outbound.url)}};
     size_t length = 0;
     what[0] = '\0';
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {

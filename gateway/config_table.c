@@ -97,6 +97,7 @@ static const char *const capacities[] = {"SIP", "CS1K", NULL};
 static const char *const subscriptions[] = {"producer", "user", NULL};
 static const char *const client_certificates[] = {"required", "optional", NULL};
 static const char *const dispositions[] = {"id", "numeric", NULL};
+static const char *const soap_versions[] = {"1.1", "1.2", NULL};
 static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const formats[] = {"auto", "json", "human", NULL};
 
@@ -296,6 +297,8 @@ static const struct config_row outbound[] = {
     SECRET("password", AT(outbound.password)),
     BOOLEAN("takeOver", "false", AT(outbound.take_over)),
     CHOICE_INDEX("dispositionValue", dispositions, "\"id\"", AT(outbound.disposition_numeric)),
+    CHOICE_INDEX("soapVersion", soap_versions, "\"1.1\"", AT(outbound.soap_12)),
+    MILLISECONDS("intervalMs", 0, HOUR_MS, "1000", AT(outbound.interval_ms)),
     END};
 
 static const struct config_row capacity[] = {

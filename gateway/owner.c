@@ -231,6 +231,8 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     owner_describe_load(owner, metrics);
     owner_describe_access(owner, metrics);
     describe_events(owner, metrics);
+    owner_describe_outbound(owner, metrics);
+    owner_describe_jobs(owner, metrics);
     json_object_set_new(metrics, "endpoints", owner_describe_endpoints(owner));
     return metrics;
 }
@@ -443,6 +445,8 @@ static int apply(struct owner *owner, struct config *config)
     sessions_configure(owner->sessions, config);
     model_configure(owner->model, config);
     owner_configure_commands(owner, config);
+    if (owner->outbound != NULL)
+        outbound_configure(owner->outbound, config);
     if (owner->subscriptions != NULL) {
         subscriptions_configure(owner->subscriptions, config);
         consumer_configure(owner->consumer, config);
@@ -560,7 +564,9 @@ static int build(struct owner *owner, char *error, size_t error_size)
     if ((rc = sessions_open_journal(owner->sessions, owner->durable, owner->config->data.directory,
                                     error, error_size)) != CG_OK)
         return rc;
-    if ((rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
+    if ((rc = owner_make_outbound(owner, error, error_size)) != CG_OK ||
+        (rc = owner_make_jobs(owner, error, error_size)) != CG_OK ||
+        (rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
         (rc = owner_make_access(owner, error, error_size)) != CG_OK)
         return rc;
     if ((rc = apply(owner, owner->config)) != CG_OK) {
@@ -597,18 +603,22 @@ static void *owner_main(void *data)
 static void release(struct owner *owner)
 {
     sign_ons_close(owner->sign_ons);
+    jobs_close(owner->jobs);
     if (owner->upstream != NULL)
         upstream_stop(&owner->upstream, 0);
+    outbound_detach(owner->outbound);
     sessions_detach(owner->sessions);
     subscriptions_detach(owner->subscriptions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     owner_end_commands(owner);
+    jobs_free(&owner->jobs);
     model_free(&owner->model);
     sessions_free(&owner->sessions);
     while (mailbox_deliver(&owner->loop.mailbox) > 0)
         ;
     subscriptions_free(&owner->subscriptions);
+    outbound_free(&owner->outbound);
     owner_end_access(owner);
     config_unref(&owner->config);
     loop_release(&owner->loop);
@@ -654,7 +664,9 @@ int owner_start(struct owner **out, const struct owner_settings *settings, char 
 
 static void on_logged_off(void *data)
 {
-    loop_stop(&((struct owner *)data)->loop);
+    struct owner *owner = data;
+    if (--owner->leaving == 0)
+        loop_stop(&owner->loop);
 }
 
 struct stop {
@@ -667,6 +679,9 @@ static void on_stop(struct message *message)
     struct owner *owner = ((struct stop *)message)->owner;
     free(message);
     commands_close(owner->commands);
+    jobs_close(owner->jobs);
+    owner->leaving = 2;
+    outbound_log_off(owner->outbound, LOGOFF_TIMEOUT_MS, on_logged_off, owner);
     sessions_log_off(owner->sessions, LOGOFF_TIMEOUT_MS, on_logged_off, owner);
 }
 

@@ -5,7 +5,9 @@
 #include "cctgate/command.h"
 #include "cctgate/control.h"
 #include "cctgate/durable.h"
+#include "cctgate/jobs.h"
 #include "cctgate/loop.h"
+#include "cctgate/outbound.h"
 #include "cctgate/owner.h"
 #include "cctgate/sign_on.h"
 #include "cctgate/subscription.h"
@@ -26,7 +28,10 @@ struct owner {
     struct durable *durable;
     struct control *control;
     struct commands *commands;
-    unsigned wanted_endpoint; /* that the last failover asked for */
+    unsigned wanted_endpoint;  /* that the last failover asked for */
+    struct outbound *outbound; /* NULL: it is not configured */
+    struct jobs *jobs;
+    int leaving; /* parts that have to log off before the end */
     struct sign_ons *sign_ons;
     struct keyring *keyring;
     struct timer keys_due;
@@ -47,6 +52,14 @@ void owner_describe_commands(struct owner *owner, json_t *metrics);
 /* owner_capacity.c */
 void owner_describe_load(struct owner *owner, json_t *metrics);
 void owner_configure_commands(struct owner *owner, struct config *config);
+
+/* owner_outbound.c: the campaigns. After the sessions' journal and what writes down. */
+int owner_make_outbound(struct owner *owner, char *error, size_t error_size);
+void owner_describe_outbound(struct owner *owner, json_t *metrics);
+
+/* owner_jobs.c: outbound work that goes on by itself. After the campaigns. */
+int owner_make_jobs(struct owner *owner, char *error, size_t error_size);
+void owner_describe_jobs(struct owner *owner, json_t *metrics);
 
 /* owner_access.c: who may come in. After the sessions and what writes down. */
 struct owner_told { /* all fronts have a policy */

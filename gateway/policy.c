@@ -514,6 +514,30 @@ const struct access *policy_recall(const struct policy *policy, struct policy_me
     return access;
 }
 
+int access_reads(const struct access *access)
+{
+    return access->roles != ROLE_CAMPAIGNER;
+}
+
+/* Neither has a NUL in it, so that no two pairs give one text. */
+void access_owner(const struct access *access, char owner[ACCESS_OWNER_BYTES + 1])
+{
+    size_t application = strlen(access->application) + 1;
+    size_t subject = access->subject != NULL ? strlen(access->subject) + 1 : 0, i;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char *text = malloc(application + subject);
+
+    if (text == NULL)
+        abort();
+    memcpy(text, access->application, application);
+    if (subject > 0)
+        memcpy(text + application, access->subject, subject);
+    SHA256((const uint8_t *)text, application + subject, digest);
+    free(text);
+    for (i = 0; i < sizeof(digest); ++i)
+        snprintf(owner + 2 * i, 3, "%02x", digest[i]);
+}
+
 int access_has_user(const struct access *access, uint32_t number)
 {
     size_t low = 0, high = access->num_users;

@@ -74,31 +74,38 @@ static void digest_end(EVP_MD_CTX *context, uint8_t out[DIGEST_BYTES])
     EVP_MD_CTX_free(context);
 }
 
-static void digest_key(const struct command *command, uint8_t out[DIGEST_BYTES])
+static void digest_key(const struct commands *commands, const struct access *access,
+                       const char *key, uint8_t out[DIGEST_BYTES])
 {
-    EVP_MD_CTX *context = digest_begin(command->commands);
-    add_text(context, command->access->application);
-    if (command->access->subject != NULL) /* many may be behind one application */
-        add_text(context, command->access->subject);
-    add_text(context, command->key);
+    EVP_MD_CTX *context = digest_begin(commands);
+    add_text(context, access->application);
+    if (access->subject != NULL) /* many may be behind one application */
+        add_text(context, access->subject);
+    add_text(context, key);
     digest_end(context, out);
+}
+
+static void add_json(EVP_MD_CTX *context, const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+
+    if (text == NULL)
+        abort();
+    add_text(context, text);
+    explicit_bzero(text, strlen(text));
+    free(text);
 }
 
 static void digest_request(const struct command *command, uint8_t out[DIGEST_BYTES])
 {
     EVP_MD_CTX *context = digest_begin(command->commands);
-    char *body = json_dumps(command->body, JSON_COMPACT | JSON_SORT_KEYS);
 
-    if (body == NULL)
-        abort();
     add_text(context, command->row != NULL ? command->row->method : command->op->service->name);
     add_text(context, command->row != NULL ? command->row->path : command->op->name);
     add_bytes(context, command->id, command->id_length);
     add_bytes(context, command->sub_id, command->sub_id_length);
     add_bytes(context, &command->user, sizeof(command->user));
-    add_text(context, body);
-    explicit_bzero(body, strlen(body));
-    free(body);
+    add_json(context, command->body);
     digest_end(context, out);
 }
 
@@ -329,7 +336,7 @@ void outcomes_begin(struct execution *execution, void (*go_on)(struct execution 
     uint8_t key[DIGEST_BYTES], request[DIGEST_BYTES];
     struct outcome_entry *entry;
 
-    digest_key(execution->command, key);
+    digest_key(commands, execution->command->access, execution->command->key, key);
     digest_request(execution->command, request);
     HASH_FIND(hh, commands->outcomes, key, sizeof(key), entry);
     if (entry != NULL && memcmp(entry->request, request, sizeof(request)) != 0) {
@@ -414,4 +421,58 @@ void outcomes_told(struct execution *execution)
     }
     if (entry->forget)
         entry_free(execution->commands, entry);
+}
+
+/* ---- what others do ---- */
+
+enum kept commands_keep(struct commands *commands, const struct kept_request *asked,
+                        struct durable_batch *batch, struct outcome_entry **entry)
+{
+    EVP_MD_CTX *context = digest_begin(commands);
+    uint8_t key[DIGEST_BYTES], request[DIGEST_BYTES];
+
+    digest_key(commands, asked->access, asked->key, key);
+    add_text(context, asked->what);
+    add_json(context, asked->body);
+    digest_end(context, request);
+    HASH_FIND(hh, commands->outcomes, key, sizeof(key), *entry);
+    if (*entry != NULL && memcmp((*entry)->request, request, sizeof(request)) != 0)
+        return KEPT_OTHER;
+    if (*entry != NULL)
+        return (*entry)->state == ENTRY_ENDED ? KEPT_TOLD : KEPT_UNDER_WAY;
+    if (commands->num_outcomes >= CG_OUTCOMES_MAX)
+        return KEPT_FULL;
+    *entry = entry_new(commands, key);
+    memcpy((*entry)->request, request, sizeof(request));
+    write_entry(batch, *entry);
+    return KEPT_NEW;
+}
+
+json_t *commands_kept_answer(const struct outcome_entry *entry, int *status, int *is_problem)
+{
+    *status = entry->status;
+    *is_problem = entry->is_problem;
+    return entry->answer != NULL ? json_deep_copy(entry->answer) : json_object();
+}
+
+void commands_kept_end(struct outcome_entry *entry, int status, int is_problem,
+                       const json_t *answer, struct durable_batch *batch)
+{
+    if ((entry->forget = answer == NULL)) {
+        durable_delete(batch, DURABLE_OUTCOMES, entry->key, sizeof(entry->key));
+        return;
+    }
+    entry->status = status;
+    entry->is_problem = is_problem;
+    entry->answer = json_deep_copy(answer); /* which another thread is about to have */
+    entry->state = ENTRY_ENDED;
+    write_entry(batch, entry);
+    entry->state = ENTRY_BEGUN; /* until it is written */
+}
+
+void commands_kept_told(struct commands *commands, struct outcome_entry *entry)
+{
+    entry->state = ENTRY_ENDED;
+    if (entry->forget)
+        entry_free(commands, entry);
 }

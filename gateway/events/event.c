@@ -344,8 +344,25 @@ static int may_act_for_any(const struct access *access, const uint32_t *users, s
     return 0;
 }
 
+/* Operators see every job; whoever works campaigns, those of its own application. */
+static int is_of_own_job(const struct event *event, const struct access *access)
+{
+    char owner[ACCESS_OWNER_BYTES + 1];
+
+    if ((access->roles & ROLE_OPERATOR) != 0)
+        return 1;
+    if ((access->roles & ROLE_CAMPAIGNER) == 0 || event->property == NULL)
+        return 0;
+    access_owner(access, owner);
+    return strcmp(event->property, owner) == 0;
+}
+
 int event_is_visible(const struct event *event, const struct access *access)
 {
+    if (event->type == EVENT_OUTBOUND_PROGRESS)
+        return is_of_own_job(event, access);
+    if (!access_reads(access))
+        return 0;
     if (access->every_user)
         return event->num_told == 0;
     return may_act_for_any(access, event->users, event->num_users) &&

@@ -11,14 +11,16 @@
 
 #define TICK_MS      100
 #define VIEWER_TICKS 10
-#define READERS      (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
+#define VIEWERS                                                                                    \
+    (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR |             \
+     ROLE_CAMPAIGNER)
 
 /* ---- viewers ---- */
 
 static const struct access *access_of(const struct policy *policy, const uint8_t sha256[32])
 {
     const struct access *access = policy != NULL ? policy_find_digest(policy, sha256) : NULL;
-    return access != NULL && (access->roles & READERS) != 0 ? access : NULL;
+    return access != NULL && (access->roles & VIEWERS) != 0 ? access : NULL;
 }
 
 /* Its token was gone, and has come back before the last of its clients was. */

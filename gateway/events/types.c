@@ -34,7 +34,8 @@ const struct event_type_row event_types[EVENT_TYPES] = {
         "{\"type\":\"object\",\"required\":[\"reason\"],\"properties\":{\"reason\":{\"type\":\"string\"},\"contactId\":{\"type\":\"string\"}}}"},
     [EVENT_GATEWAY_CAPACITY] = {"gateway.capacity", NULL, 0, "Agents or contacts per hour passed a limit, or came back below it",
         "{\"type\":\"object\",\"required\":[\"topology\",\"level\",\"loggedInAgents\",\"contactsPerHour\"],\"properties\":{\"topology\":{\"type\":\"string\"},\"level\":{\"$ref\":\"#/components/schemas/CapacityLevel\"},\"loggedInAgents\":{\"$ref\":\"#/components/schemas/Gauge\"},\"contactsPerHour\":{\"$ref\":\"#/components/schemas/Gauge\"}}}"},
-    [EVENT_OUTBOUND_PROGRESS] = {"gateway.outbound.progress", NULL, 0, "An outbound job went on", NULL},
+    [EVENT_OUTBOUND_PROGRESS] = {"gateway.outbound.progress", NULL, 1, "An outbound job began, went on or ended; told to operators and to the application whose job it is",
+        "{\"type\":\"object\",\"required\":[\"id\",\"kind\",\"campaign\",\"state\",\"total\",\"done\",\"failed\"],\"properties\":{\"id\":{\"type\":\"string\"},\"kind\":{\"type\":\"string\"},\"campaign\":{\"type\":\"integer\"},\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"running\",\"done\",\"failed\",\"cancelled\"]},\"total\":{\"type\":[\"integer\",\"null\"]},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"}}}"},
 };
 /* clang-format on */
 

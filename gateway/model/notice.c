@@ -196,6 +196,13 @@ void notice_capacity(struct model *model, json_t *data)
     }
 }
 
+void model_notice_job(struct model *model, const char *id, const char *owner, json_t *data)
+{
+    struct pending_event *pending =
+        append(model, EVENT_OUTBOUND_PROGRESS, format_subject("outbound/jobs", id), data);
+    pending->property = copy_text(owner);
+}
+
 void notice_gap(struct model *model, const struct node *about, const char *reason)
 {
     struct notice n = {EVENT_GATEWAY_GAP, about, agent_at(model, about), NULL, 0, 0, 0, NULL};

@@ -286,6 +286,7 @@ static json_t *make_paths(json_t *schemas, const struct contract *contract)
     json_t *paths = json_object();
     size_t i;
 
+    openapi_add_outbound(paths, schemas, contract);
     for (i = 0; i < num_routes; ++i) {
         if (strncmp(routes[i].methods, "GET", 3) == 0)
             openapi_put(paths, routes[i].path, "GET", read_of(&routes[i]));

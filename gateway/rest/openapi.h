@@ -38,6 +38,8 @@ void openapi_put(json_t *paths, const char *path, const char *method, json_t *op
 void openapi_add_commands(json_t *paths);
 /* The catalogue's operations; their types go into `schemas`. */
 void openapi_add_services(json_t *paths, json_t *schemas, const struct contract *contract);
+/* /v1/outbound; before what the route table has of it, which has no more. */
+void openapi_add_outbound(json_t *paths, json_t *schemas, const struct contract *contract);
 /* An example of a resource's schema that is valid by it; NULL: there is none. */
 json_t *openapi_example(const char *schema);
 

@@ -162,7 +162,7 @@ static const struct {
         "{'type':'object','required':['type','title','status'],'properties':{'type':" REF("ProblemUri") ",'title':" TEXT ",'status':{'type':'integer','minimum':400,'maximum':599},'detail':" TEXT ","
         "'pointer':{'type':'string','description':'JSON pointer (RFC 6901) to the member of the body that is wrong'},'fault':{'type':'string','description':'The name of the SOAP fault'},"
         "'service':" TEXT ",'operation':" TEXT ",'outcome':" REF("Outcome") ",'retryAfter':{'type':'integer','minimum':0},'agent':{'type':'string','description':'Whose control is needed'},"
-        "'capability':{'type':'string','description':'Which one says no'},'holder':" OR_NULL(REF("ControlHolder")) ","
+        "'capability':{'type':'string','description':'Which one says no'},'dispositions':" REF("Names") ",'holder':" OR_NULL(REF("ControlHolder")) ","
         "'candidates':" LIST("{'type':'object','description':'What may be meant, named as in the body of a command','properties':{'agent':" TEXT_NULL ",'terminal':" TEXT_NULL ",'address':" TEXT_NULL ",'contactId':" TEXT_NULL ",'connectionId':" TEXT_NULL ",'terminalConnectionId':" TEXT_NULL ",'state':" TEXT_NULL "}}") ","
         "'steps':" LIST("{'type':'object','required':['operation','outcome'],'properties':{'service':" TEXT ",'operation':" TEXT ",'outcome':" REF("Outcome") ",'fault':" TEXT_NULL "}}") "}}", NULL},
 };

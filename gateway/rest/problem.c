@@ -109,6 +109,20 @@ const struct problem_row problem_rows[PROBLEMS] = {
     [PROBLEM_NOT_IMPLEMENTED] = {"not-implemented", "Nothing implements it", 501,
                                  "The site's contract has no operation for it, or no provider "
                                  "implements it; `detail` says which."},
+    [PROBLEM_ALREADY_LOGGED_IN] =
+        {"already-logged-in", "Somebody else is logged in as the gateway's user", 409,
+         "The Outbound services allow one login per user, and the gateway's is in use elsewhere. "
+         "It ends there, or outbound.takeOver lets the gateway end it."},
+    [PROBLEM_CAMPAIGN_NOT_ACTIVE] =
+        {"campaign-not-active", "There is no such active campaign", 404,
+         "Campaigns that are closed, completed or cancelled are not told apart from those that "
+         "never were: the contact centre shows only what runs, waits or is paused."},
+    [PROBLEM_UNKNOWN_DISPOSITION] =
+        {"unknown-disposition", "The campaign has no such disposition", 422,
+         "`dispositions` names those it has. Nothing was done."},
+    [PROBLEM_DUPLICATE] = {"duplicate", "The contact is in the campaign already", 409,
+                           "A contact with its phone number was found, and onDuplicate=error was "
+                           "asked for. It was not appended."},
 };
 
 static const struct {

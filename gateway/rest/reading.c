@@ -298,6 +298,8 @@ int viewpoint_sees(const struct viewpoint *viewpoint, enum record_kind kind, con
     size_t num_owners, i;
     int visible = 0;
 
+    if (!access_reads(viewpoint->access))
+        return 0;
     if (store_owners(viewpoint->reader, reading_owned_kind(kind), id, id_length, &owners,
                      &num_owners) != CG_OK)
         return 0;

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "cctgate/error.h"
+#include "gateway/events/handshake.h"
 #include "gateway/rest/rest.h"
 
 h2o_iovec_t request_header(const struct request *request, const char *name)
@@ -179,7 +180,9 @@ static int check_accept(struct request *request)
         return CG_OK;
     value = request->h2o->headers.entries[at].value;
     if (value.len == 0 || h2o_memis(value.base, value.len, H2O_STRLIT("*/*")) ||
-        accepts_json(value))
+        accepts_json(value) ||
+        ((request->takes & TAKES_NDJSON) != 0 &&
+         handshake_accepts(value.base, value.len, "application/x-ndjson")))
         return CG_OK;
     respond_problem(request, PROBLEM_NOT_ACCEPTABLE, NULL, NULL);
     return CG_E_INVALID;
@@ -279,10 +282,13 @@ static int check_body(struct request *request)
     if ((request->takes & (TAKES_EMPTY_BODY | TAKES_COMMAND)) != 0 && request->h2o->entity.len == 0)
         return CG_OK;
     if (is_media_type(type, "application/json") ||
-        (is_merge && is_media_type(type, "application/merge-patch+json")))
+        (is_merge && is_media_type(type, "application/merge-patch+json")) ||
+        ((request->takes & TAKES_CONTACTS) != 0 && request_is_contacts(type)))
         return CG_OK;
     respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json%s",
-                    is_merge ? " or application/merge-patch+json" : "");
+                    is_merge                                 ? " or application/merge-patch+json"
+                    : (request->takes & TAKES_CONTACTS) != 0 ? ", application/x-ndjson or text/csv"
+                                                             : "");
     return CG_E_INVALID;
 }
 

@@ -239,6 +239,31 @@ static h2o_iovec_t dump(h2o_req_t *req, json_t *json)
     return body;
 }
 
+void respond_begin(struct request *request, int status, const char *content_type,
+                   const char *cache_control)
+{
+    h2o_req_t *req = request->h2o;
+
+    req->res.status = status;
+    req->res.reason = reason_phrase(status);
+    count_status(request, status);
+    add(req, H2O_TOKEN_CONTENT_TYPE, content_type, strlen(content_type));
+    add(req, H2O_TOKEN_CACHE_CONTROL, cache_control, strlen(cache_control));
+    if (request->front->fronts->log_access)
+        add_request_id(request);
+}
+
+void respond_end(struct request *request, h2o_iovec_t body)
+{
+    send_body(request, body);
+}
+
+void respond_unkept(struct request *request, int status, json_t *json)
+{
+    respond_begin(request, status, "application/json", "no-store");
+    respond_end(request, dump(request->h2o, json));
+}
+
 void respond_nothing(struct request *request)
 {
     h2o_req_t *req = request->h2o;
@@ -469,6 +494,12 @@ void respond_outcome(struct request *request, const struct fetch_outcome *outcom
                   (size_t)length);
     }
     send_problem(request, problem, outcome_json(outcome), outcome->retry_after_ms);
+}
+
+void respond_document(struct request *request, enum problem problem, json_t *document,
+                      int64_t retry_after_ms)
+{
+    send_problem(request, problem, document, retry_after_ms);
 }
 
 /* ---- every answer; what the HTTP library refuses by itself, in our form ---- */

@@ -135,6 +135,7 @@ struct request {
     size_t after_length;
     char traceparent[64];
     struct asked *asked; /* the question that has not been answered */
+    void *data;          /* the handler's */
 };
 
 /*
@@ -160,6 +161,8 @@ enum route_takes {
     TAKES_EMPTY_BODY = 2, /* a POST that may leave its body out */
     TAKES_ITSELF = 4,     /* its handler looks at token, query and Accept itself */
     TAKES_QUERY = 8,      /* its handler looks at the query itself */
+    TAKES_CONTACTS = 128, /* a body may be application/x-ndjson or text/csv, too */
+    TAKES_NDJSON = 64,    /* answers application/x-ndjson, too */
     /* of a method, never of a row */
     TAKES_BODY = 16,   /* JSON */
     TAKES_COMMAND = 32 /* a body, or none, as the table of commands has it */
@@ -244,6 +247,15 @@ void respond_policy(
 void respond_text(struct request *request, const char *content_type, const char *text,
                   size_t length);
 void respond_nothing(struct request *request); /* 204 */
+/* The same as respond_json, but nobody keeps it: it is about people. */
+void respond_unkept(struct request *request, int status, json_t *json);
+/* An answer in parts: begins it, further header fields may be added then; ends it with a body in the request's pool, or as long-lived. */
+void respond_begin(struct request *request, int status, const char *content_type,
+                   const char *cache_control);
+void respond_end(struct request *request, h2o_iovec_t body);
+/* A problem document that was made elsewhere; takes the reference. */
+void respond_document(struct request *request, enum problem problem, json_t *document,
+                      int64_t retry_after_ms);
 void respond_problem(struct request *request, enum problem problem, const char *detail,
                      const char *format, ...);
 /* The same with a Retry-After; 429 and 503 only. */
@@ -293,6 +305,22 @@ void get_control(struct request *request);
 
 /* failover.c */
 void post_failover(struct request *request);
+
+/* outbound.c, outbound_list.c */
+void get_outbound_campaigns(struct request *request);
+void get_outbound_campaign(struct request *request);
+void get_outbound_contacts(struct request *request);
+void get_outbound_listed(struct request *request);
+void get_outbound_contact(struct request *request);
+void post_outbound_close(struct request *request);
+void get_outbound_search(struct request *request);
+void get_outbound_contact_id(struct request *request);
+
+/* jobs.c */
+void serve_outbound_contacts(struct request *request); /* GET lists, POST queues */
+void get_jobs(struct request *request);
+void serve_job(struct request *request);
+int request_is_contacts(h2o_iovec_t content_type); /* a type that only a body of contacts has */
 
 /* audit.c */
 void get_audit(struct request *request);

@@ -11,6 +11,7 @@
 #include "gateway/rest/head.h"
 #include "gateway/rest/rest.h"
 
+#define OUTBOUND_ROLES (ROLE_OPERATOR | ROLE_CAMPAIGNER)
 #define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
 #define GET     "GET, HEAD"
 #define POST    "POST"
@@ -42,9 +43,19 @@ static const struct route own_routes[] = {
     {"/v1/services", GET, READERS, 0, 0, get_services, "The contract's services and operations"},
     {"/v1/services/{service}", GET, READERS, 0, 0, get_service, "A service's operations, with the JSON Schemas of what they take and give"},
     {"/v1/services/{service}/{operation}", GET ", " POST, READERS, 0, TAKES_EMPTY_BODY, serve_operation, "An operation of the contract; POST calls it, JSON as on the wire"},
+    {"/v1/outbound/campaigns", GET, OUTBOUND_ROLES, 0, TAKES_PAGE, get_outbound_campaigns, "The active outbound campaigns"},
+    {"/v1/outbound/campaigns/{campaignId}", GET, OUTBOUND_ROLES, 0, 0, get_outbound_campaign, "An active outbound campaign, with its dispositions and its progress"},
+    {"/v1/outbound/campaigns/{campaignId}/contacts", GET ", " POST, OUTBOUND_ROLES, 0, TAKES_QUERY | TAKES_NDJSON | TAKES_CONTACTS, serve_outbound_contacts, "The contacts of a campaign, all of them as application/x-ndjson; POST queues contacts to append"},
+    {"/v1/outbound/campaigns/{campaignId}/contacts/{contactId}", GET, OUTBOUND_ROLES, 0, TAKES_QUERY, get_outbound_contact, "The status of a contact, by its id or, with - in its place, by a custom field"},
+    {"/v1/outbound/campaigns/{campaignId}/contacts/{contactId}/close", POST, OUTBOUND_ROLES, 0, TAKES_QUERY | TAKES_EMPTY_BODY, post_outbound_close, "Closes a contact with a disposition of the campaign"},
+    {"/v1/outbound/campaigns/{campaignId}/search", GET, OUTBOUND_ROLES, 0, TAKES_QUERY, get_outbound_search, "Contacts of a campaign by phone number or custom field"},
+    {"/v1/outbound/campaigns/{campaignId}/contact-id", GET, OUTBOUND_ROLES, 0, TAKES_QUERY, get_outbound_contact_id, "The id of the first contact of a campaign with a phone number"},
+    {"/v1/outbound/jobs", GET, OUTBOUND_ROLES, 0, 0, get_jobs, "The outbound jobs of the application, all of them for an operator, and how long the queue is"},
+    {"/v1/outbound/jobs/{jobId}/contacts", GET, OUTBOUND_ROLES, 0, TAKES_NDJSON, get_outbound_listed, "The contacts that a listing job has found, as application/x-ndjson"},
+    {"/v1/outbound/jobs/{jobId}", GET ", DELETE", OUTBOUND_ROLES, 0, TAKES_EMPTY_BODY, serve_job, "An outbound job with what became of each row; DELETE cancels what of it waits"},
     {"/v1/audit", GET, ROLE_OPERATOR, 0, TAKES_QUERY, get_audit, "Who did what to which agent, newest first"},
-    {"/v1/events", "GET", READERS, 0, TAKES_ITSELF, get_events, "Events: a WebSocket, or text/event-stream"},
-    {"/v1/events/ticket", POST, READERS, 0, TAKES_EMPTY_BODY, post_ticket, "A ticket that stands for the token in one URL, once"},
+    {"/v1/events", "GET", READERS | ROLE_CAMPAIGNER, 0, TAKES_ITSELF, get_events, "Events: a WebSocket, or text/event-stream"},
+    {"/v1/events/ticket", POST, READERS | ROLE_CAMPAIGNER, 0, TAKES_EMPTY_BODY, post_ticket, "A ticket that stands for the token in one URL, once"},
     {"/openapi.json", GET, 0, 0, 0, get_openapi, "This description"},
     {"/asyncapi.json", GET, 0, 0, 0, get_asyncapi, "The events, and how to come by them"},
     {"/metrics", GET, 0, 0, 0, get_metrics, "OpenMetrics"},
@@ -371,6 +382,7 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     request->id[0] = request->sub_id[0] = request->after[0] = request->traceparent[0] = '\0';
     request->id_length = request->sub_id_length = request->after_length = 0;
     request->asked = NULL;
+    request->data = NULL;
     request->h2o = req;
     request->front = front;
     request->policy = front->policy; /* whoever answers later takes a reference */

@@ -193,6 +193,39 @@ static int unseal(const uint8_t *secret, const void *key, size_t key_length, con
     return ok ? CG_OK : CG_E_CORRUPT;
 }
 
+uint8_t *sessions_seal(const struct sessions *sessions, const char *name, const char *text,
+                       size_t *length)
+{
+    uint8_t *out;
+
+    if (sessions->journal == NULL)
+        return NULL;
+    *length = HEADER_BYTES + strlen(text) + TAG_BYTES;
+    if ((out = malloc(*length)) == NULL)
+        abort();
+    if (seal(sessions->journal->key, name, strlen(name), text, out) == CG_OK)
+        return out;
+    free(out);
+    return NULL;
+}
+
+char *sessions_unseal(const struct sessions *sessions, const char *name, const void *sealed,
+                      size_t length)
+{
+    char *text;
+
+    if (sessions->journal == NULL || length < HEADER_BYTES + TAG_BYTES ||
+        length > CG_RECORD_BYTES_MAX)
+        return NULL;
+    if ((text = calloc(1, length - HEADER_BYTES - TAG_BYTES + 1)) == NULL)
+        abort();
+    if (unseal(sessions->journal->key, name, strlen(name), sealed, length, (uint8_t *)text) ==
+        CG_OK)
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* ---- reading what a crash has left ---- */
 
 void left_token_free(struct left_token **left)

@@ -218,6 +218,34 @@ struct command_look {
 int commands_look(const struct commands *commands, const struct command_look *look,
                   struct model_wanted *wanted);
 
+/*
+ * What is no command of the table, and must not be done twice either (Idempotency-Key): its outcome is kept with theirs. Another part of
+ * the gateway does it, and brings its own batches for the disk.
+ */
+struct durable_batch;
+struct outcome_entry;
+struct kept_request {
+    const struct access *access;
+    const char *key;    /* as of intake_key */
+    const char *what;   /* which operation on which object */
+    const json_t *body; /* with `what` all that makes it this request and no other */
+};
+enum kept {
+    KEPT_NEW, /* it is the first: that it has begun is in the batch, to be on the disk before anything is done */
+    KEPT_TOLD,      /* it has been done: commands_kept_answer */
+    KEPT_UNDER_WAY, /* the first has not ended */
+    KEPT_OTHER,     /* the key came with another request */
+    KEPT_FULL       /* there are as many keys as may be */
+};
+enum kept commands_keep(struct commands *commands, const struct kept_request *request,
+                        struct durable_batch *batch, struct outcome_entry **entry);
+/* KEPT_TOLD: a new reference. */
+json_t *commands_kept_answer(const struct outcome_entry *entry, int *status, int *is_problem);
+/* KEPT_NEW has ended: `answer` is copied; NULL: nothing was done, and the key is free. When the batch is on the disk: commands_kept_told. */
+void commands_kept_end(struct outcome_entry *entry, int status, int is_problem,
+                       const json_t *answer, struct durable_batch *batch);
+void commands_kept_told(struct commands *commands, struct outcome_entry *entry);
+
 struct commands_stats {
     uint64_t commands, done, not_done, unknown, refused, replayed, upstream_calls;
     uint64_t over_capacity; /* logins refused at the limit */

@@ -159,7 +159,8 @@ struct config {
     } events;
     struct {
         char *url, *user, *password; /* url NULL: no Outbound */
-        int take_over, disposition_numeric;
+        int take_over, disposition_numeric, soap_12;
+        unsigned interval_ms; /* between two calls of append and close */
     } outbound;
     struct {
         int enforce;

@@ -8,6 +8,8 @@
  * Who may see it: a token that may act for one of `users`, unless it may act for one of `told` too. The second set is there
  * because one change is notified once per upstream session: the first copy becomes the event; when a later copy shows that more users
  * see the object than were known, those users get an event of their own that says the same, which nobody is shown who saw the first.
+ * The progress of an outbound job belongs to no user: operators see it, and who may work campaigns and is the application that its
+ * `property` stands for (access_owner).
  */
 #ifndef CCTGATE_EVENT_H
 #define CCTGATE_EVENT_H

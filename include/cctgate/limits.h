@@ -109,10 +109,31 @@
 #define CG_CONTROL_RETRY_MS      1000   /* until an end that the disk refused is written again */
 #define CG_AUDIT_TEXT_BYTES_MAX  512    /* a member of an audit entry */
 
+/* outbound campaigns */
+#define CG_OUTBOUND_CONCURRENT_MAX  8    /* calls at a time */
+#define CG_OUTBOUND_ASKS_MAX        1024 /* questions of clients that have not been answered */
+#define CG_OUTBOUND_TURNS_MAX       256  /* closes that wait for their turn */
+#define CG_OUTBOUND_STATUSES_MAX    64   /* of contacts, that are remembered by name */
+#define CG_OUTBOUND_SPOOL_BYTES_MAX (64u * 1024 * 1024) /* of lists that jobs hold */
+#define CG_OUTBOUND_SPOOL_MS        600000              /* that one is held after its job's end */
+#define CG_OUTBOUND_LIMIT_MAX       1000000
+#define CG_OUTBOUND_PAGE_BYTES_MAX                                                                 \
+    (16u * 1024 * 1024) /* of a page of contacts: it ends early then */
+
 /* lists */
 #define CG_PAGE_DEFAULT      100
 #define CG_PAGE_MAX          1000
 #define CG_AUDIT_LOOK_AT_MAX 5000 /* entries that one question to the audit log may look at */
+
+/* outbound jobs */
+#define CG_JOB_ROWS_MAX       10000 /* of one request: at one a second, nearly three hours */
+#define CG_JOB_COLUMNS_MAX    256   /* of a CSV */
+#define CG_JOB_ROW_BYTES_MAX  65536 /* the JSON of one row's call */
+#define CG_JOBS_MAX           1000 /* that are shown: beyond it the oldest that have ended are forgotten */
+#define CG_JOBS_ROWS_MAX      200000
+#define CG_JOBS_WAITING_BYTES (64u * 1024 * 1024) /* the rows that have not been sent */
+#define CG_JOB_TRIES_MAX      20                  /* of a row that came too soon, each time */
+#define CG_JOB_DETAIL_BYTES   256                 /* what is kept of why a row failed */
 
 #define CG_ERROR_TEXT_MAX 512
 

@@ -108,6 +108,9 @@ void model_logged_in(struct model *model, const char *agent);
 /* 1: the agent is among those who are logged in. */
 int model_counts_agent(const struct model *model, const char *agent);
 
+/* A gateway.outbound.progress event about a job; `owner` as access_owner has it, `data` is taken. Committed soon. */
+void model_notice_job(struct model *model, const char *id, const char *owner, json_t *data);
+
 struct model_stats {
     uint64_t fetches, collapsed, failures, calls;
     size_t fetching; /* now */

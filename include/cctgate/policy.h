@@ -99,6 +99,11 @@ struct policy *policy_renew(const struct policy *of_jwt, struct policy *fresh);
 int64_t policy_expires_ms(const struct policy *policy);
 
 int access_has_user(const struct access *access, uint32_t number);
+/* 1: its roles read what its users own. A campaigner has the outbound campaigns and nothing else. */
+int access_reads(const struct access *access);
+/* Application and subject as a digest in hexadecimal digits: the same for all tokens of one. */
+#define ACCESS_OWNER_BYTES 64
+void access_owner(const struct access *access, char owner[ACCESS_OWNER_BYTES + 1]);
 const struct access_user *access_find_user(const struct access *access, const char *name,
                                            size_t length);
 

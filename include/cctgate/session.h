@@ -96,6 +96,14 @@ int sessions_remove(struct sessions *sessions, uint32_t user);
 int sessions_open_journal(struct sessions *sessions, struct durable *durable, const char *directory,
                           char *error, size_t error_size);
 /*
+ * A secret of another part of the gateway, sealed as the journal's tokens are; `name` is the row it is kept in, and no other. A new buffer;
+ * NULL: there is no journal, or no randomness; of unsealing: it was not sealed here under that name. secret_wipe what was unsealed.
+ */
+uint8_t *sessions_seal(const struct sessions *sessions, const char *name, const char *text,
+                       size_t *length);
+char *sessions_unseal(const struct sessions *sessions, const char *name, const void *sealed,
+                      size_t length);
+/*
  * The session of a user that the configuration may not name, for whom a bearer was found after a restart: the one that is there, or one with
  * the token that a crash has left, which is proven first; attach to it. NULL: there is neither; the user must sign on again. Before sessions_settle.
  */

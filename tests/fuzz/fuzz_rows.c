@@ -1,7 +1,8 @@
 /*
  * Rows of the durable environment, as a later or damaged program may have left them: one in a line, its table first (L a lease, R a
- * reservation, S state, O an outcome), then key and value with a blank between. A row that is not what it should be is passed over;
- * what is taken can be described, ages, and is let go.
+ * reservation, S state, O an outcome, J an outbound job, W a row of one), then key and value with a blank between. A row that is not what
+ * it should be is passed over; what is taken can be described, ages, and is let go. The key of a job's row ends with its number after a
+ * slash, and its value begins with two digits for state and form.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -15,6 +16,7 @@
 #include "cctgate/loop.h"
 #include "gateway/command/command_private.h"
 #include "gateway/control/control_private.h"
+#include "gateway/outbound/jobs_private.h"
 
 /* ---- the disk: holds the input, and forgets what is written ---- */
 
@@ -93,7 +95,32 @@ static size_t take_key(enum durable_table table, const char *text, size_t length
     }
     length = length < CG_KEY_BYTES_MAX ? length : CG_KEY_BYTES_MAX;
     memcpy(key, text, length);
+    if (table == DURABLE_JOB_ROWS && length > JOB_ID_BYTES + 1 && text[JOB_ID_BYTES] == '/') {
+        memset(key + JOB_ID_BYTES, 0, 4);
+        key[JOB_ID_BYTES + 3] = (unsigned char)(text[JOB_ID_BYTES + 1] - '0');
+        length = JOB_ID_BYTES + 4;
+    }
     return length;
+}
+
+/* The digits are those that the disk has as bytes. */
+static int tell_row(enum durable_table table, const char *value, size_t length,
+                    int (*on_row)(void *data, const void *key, size_t key_length, const void *value,
+                                  size_t length),
+                    void *data, const unsigned char *key, size_t key_length)
+{
+    char *copy = malloc(length + 1);
+    int rc;
+
+    FUZZ_CHECK(copy != NULL);
+    memcpy(copy, value, length);
+    if (table == DURABLE_JOB_ROWS && length >= 2) {
+        copy[0] = (char)(copy[0] - '0');
+        copy[1] = (char)(copy[1] - '0');
+    }
+    rc = on_row(data, key, key_length, copy, length);
+    free(copy);
+    return rc;
 }
 
 int durable_walk(struct durable *durable, enum durable_table table,
@@ -101,10 +128,9 @@ int durable_walk(struct durable *durable, enum durable_table table,
                                size_t length),
                  void *data)
 {
-    static const char letters[DURABLE_TABLES] = {[DURABLE_LEASES] = 'L',
-                                                 [DURABLE_RESERVATIONS] = 'R',
-                                                 [DURABLE_STATE] = 'S',
-                                                 [DURABLE_OUTCOMES] = 'O'};
+    static const char letters[DURABLE_TABLES] = {
+        [DURABLE_LEASES] = 'L',   [DURABLE_RESERVATIONS] = 'R', [DURABLE_STATE] = 'S',
+        [DURABLE_OUTCOMES] = 'O', [DURABLE_JOBS] = 'J',         [DURABLE_JOB_ROWS] = 'W'};
     const char *at = durable->rows, *end = at + durable->length, *stop;
     unsigned char key[CG_KEY_BYTES_MAX];
 
@@ -116,7 +142,8 @@ int durable_walk(struct durable *durable, enum durable_table table,
         if (*at != letters[table] || (blank = memchr(at, ' ', (size_t)(stop - at))) == NULL)
             continue;
         length = take_key(table, at + 1, (size_t)(blank - at) - 1, key);
-        if (length > 0 && on_row(data, key, length, blank + 1, (size_t)(stop - blank) - 1) != 0)
+        if (length > 0 &&
+            tell_row(table, blank + 1, (size_t)(stop - blank) - 1, on_row, data, key, length) != 0)
             break;
     }
     return CG_OK;
@@ -193,6 +220,37 @@ static void read_outcomes(struct durable *durable, struct loop *loop, struct con
     FUZZ_CHECK(commands.outcomes == NULL && commands.num_outcomes == 0);
 }
 
+static void check_job(const struct job *job)
+{
+    size_t counts[ROW_STATES] = {0}, i;
+    json_t *json = job_describe(job, 1);
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    FUZZ_CHECK(text != NULL && job->num_rows > 0 && job->num_rows <= CG_JOB_ROWS_MAX);
+    for (i = 0; i < job->num_rows; ++i) {
+        ++counts[job->rows[i].state];
+        FUZZ_CHECK((job->rows[i].state == ROW_WAITING) == (job->rows[i].text != NULL));
+    }
+    FUZZ_CHECK(memcmp(counts, job->counts, sizeof(counts)) == 0 && counts[ROW_SENDING] == 0);
+    FUZZ_CHECK((job->turn_after != NULL) == (counts[ROW_WAITING] > 0));
+    free(text);
+    json_decref(json);
+}
+
+/* Nothing is sent: there is no client of the Outbound services. */
+static void read_jobs(struct durable *durable, struct loop *loop)
+{
+    struct jobs_settings settings = {.loop = loop, .contract = fuzz_contract(), .durable = durable};
+    const struct job *job;
+    struct jobs *jobs;
+
+    FUZZ_CHECK(jobs_new(&jobs, &settings) == CG_OK);
+    for (job = jobs->all; job != NULL; job = job->hh.next)
+        check_job(job);
+    jobs_free(&jobs);
+    mailbox_deliver(&loop->mailbox);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     static struct config config = {.control = {.ttl_ms = 30000, .grace_ms = 10000}};
@@ -204,6 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     FUZZ_CHECK(loop_init(&loop) == CG_OK);
     read_control(&durable, &loop, &config);
     read_outcomes(&durable, &loop, &config);
+    read_jobs(&durable, &loop);
     loop_release(&loop);
     return 0;
 }

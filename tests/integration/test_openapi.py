@@ -252,7 +252,7 @@ class OpenApi(Case):
                  "/v1/addresses/": self.gate.get("/v1/addresses").json["items"][0]["name"]}
         checked = 0
         for path, method, _ in list(self.document.operations()):
-            if method != "get" or path in ("/v1/events",):
+            if method != "get" or path == "/v1/events" or path.startswith("/v1/outbound"):  # that: test_outbound.py
                 continue
             own = dict(ids, name=next((v for k, v in names.items() if path.startswith(k)), None))
             wanted = re.findall(r"\{([^}]+)\}", path)

@@ -10,13 +10,14 @@
 void admin_init(struct http_server *soap);
 void admin_on_request(struct http_conn *conn, const struct http_request *request);
 
-/* For the handlers in admin.c and admin_live.c. */
+/* For the handlers in admin.c, admin_live.c and admin_outbound.c. */
 struct admin_route {
     const char *method;
     const char *path; /* '*' stands for one segment, which is the handler's argument */
     void (*handler)(struct http_conn *conn, json_t *body, const char *argument);
 };
-extern const struct admin_route admin_live_routes[]; /* ends with a row of NULLs */
+extern const struct admin_route admin_live_routes[]; /* ends with a row of NULLs, as does: */
+extern const struct admin_route admin_outbound_routes[];
 
 /* Takes `value`. */
 void admin_reply(struct http_conn *conn, int status, json_t *value);

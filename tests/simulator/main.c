@@ -137,7 +137,14 @@ static const char usage[] =
     "  POST, GET /traffic {\"steps\":N,\"seed\":S,\"perSecond\":R}; \"quiet\" in the answer: all "
     "is "
     "done and told;\n"
-    "    DELETE /traffic stops both\n";
+    "    DELETE /traffic stops both\n"
+    "  GET /campaigns: their state, who was appended, when append and close were called; POST "
+    "/campaigns/<id>\n"
+    "    {\"status\":\"Running\" | \"Waiting\" | \"Paused\" | "
+    "\"Completed\",\"beyond\":B,\"append\":N}: B is "
+    "what comes "
+    "behind the last contact,\n"
+    "    \"empty\", \"absent\", \"repeat\" (the last ones again) or \"fault\"\n";
 
 static void fail(const char *what, const char *value)
 {

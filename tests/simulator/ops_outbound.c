@@ -168,9 +168,15 @@ static int get_200(struct rq *rq)
     if (campaign == NULL)
         return -1;
     long long last = rq_number(rq, "LastContactID");
-    size_t from = outbound_first_after(campaign, last);
+    size_t from = outbound_first_after(campaign, last), size = outbound_size(campaign);
+    if (from >= size && campaign->beyond == OB_FAULT)
+        return rq_fail(rq, "There are no more contacts");
+    if (from >= size && campaign->beyond == OB_ABSENT)
+        return 0;
+    if (from >= size && campaign->beyond == OB_REPEAT)
+        from = size > PAGE ? size - PAGE : 0;
     buf_str(&rq->out, "<r:Get200CampaignContactsResult><c:ContactList>");
-    for (size_t n = from; n < outbound_size(campaign) && n - from < PAGE; n++)
+    for (size_t n = from; n < size && n - from < PAGE; n++)
         put_ob_contact(rq, campaign, outbound_contact(campaign, n));
     buf_str(&rq->out, "</c:ContactList></r:Get200CampaignContactsResult>");
     return 0;
@@ -279,6 +285,8 @@ static int close_contact(struct rq *rq)
         return -1;
     if (!outbound_may_close())
         return rq_fail(rq, "CloseContact may be called once per second at most");
+    json_array_append_new(outbound_dispositions_sent,
+                          json_integer(rq_number(rq, "closedReasonCodeValue")));
     if (rq_bool(rq, "closedReasonCodeSpecified") &&
         !disposition_known(rq_number(rq, "closedReasonCodeValue")))
         return rq_fail(rq, "The disposition is not linked to campaign %lld", campaign->id);

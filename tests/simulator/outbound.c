@@ -39,7 +39,15 @@ static struct {
     char tier[8];
 } made_up;
 
-static uint64_t last_append_ms, last_close_ms;
+long long outbound_soap11, outbound_soap12;
+json_t *outbound_dispositions_sent;
+
+/* When calls came, for whoever checks how often they do. */
+enum { TIMES_MAX = 4096 };
+static struct times {
+    uint64_t last_ms, at_ms[TIMES_MAX];
+    size_t count;
+} appends, closes;
 
 static enum ob_status first_status(const struct ob_campaign *campaign, size_t n)
 {
@@ -52,6 +60,7 @@ static enum ob_status first_status(const struct ob_campaign *campaign, size_t n)
 
 void outbound_init(void)
 {
+    outbound_dispositions_sent = json_array();
     for (size_t i = 0; i < ob_campaign_count; i++) {
         struct ob_campaign *campaign = &ob_campaigns[i];
         campaign->statuses = mem_new(campaign->made_up, 1);
@@ -73,6 +82,7 @@ void outbound_contact_free(struct ob_contact *contact)
 
 void outbound_free(void)
 {
+    json_decref(outbound_dispositions_sent);
     for (size_t i = 0; i < ob_campaign_count; i++) {
         struct ob_campaign *campaign = &ob_campaigns[i];
         for (size_t n = 0; n < campaign->appended_count; n++)
@@ -279,21 +289,36 @@ const char *outbound_campaign_status_name(enum ob_campaign_status status)
     return names[status];
 }
 
-static bool once_per_second(uint64_t *last_ms)
+static bool once_per_second(struct times *times)
 {
     uint64_t now = loop_now_ms();
-    if (options.outbound_rate_limit && *last_ms != 0 && now - *last_ms < 1000)
+    if (options.outbound_rate_limit && times->last_ms != 0 && now - times->last_ms < 1000)
         return false;
-    *last_ms = now;
+    times->last_ms = now;
+    if (times->count < TIMES_MAX)
+        times->at_ms[times->count++] = now;
     return true;
+}
+
+static json_t *times_json(const struct times *times)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < times->count; i++)
+        json_array_append_new(list, json_integer((json_int_t)times->at_ms[i]));
+    return list;
+}
+
+json_t *outbound_calls(void)
+{
+    return json_pack("{s:o, s:o}", "append", times_json(&appends), "close", times_json(&closes));
 }
 
 bool outbound_may_append(void)
 {
-    return once_per_second(&last_append_ms);
+    return once_per_second(&appends);
 }
 
 bool outbound_may_close(void)
 {
-    return once_per_second(&last_close_ms);
+    return once_per_second(&closes);
 }

@@ -8,10 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "buf.h"
 
 enum ob_status { OB_NEW = 1, OB_OPEN, OB_CLOSED, OB_WAITING };
 enum ob_campaign_status { OB_RUNNING = 1, OB_CAMPAIGN_WAITING, OB_PAUSED, OB_COMPLETED };
+
+/* What Get200CampaignContacts answers behind the last contact: nobody knows what the real one does. */
+enum ob_beyond { OB_EMPTY, OB_ABSENT, OB_REPEAT, OB_FAULT };
 
 enum { OB_TEXTS = 15, OB_CUSTOM_MAX = 10, OB_DISPOSITIONS = 3 };
 
@@ -58,6 +63,7 @@ struct ob_campaign {
     struct ob_contact *appended; /* the ones after them */
     size_t appended_count;
     unsigned char *statuses; /* enum ob_status of each contact */
+    enum ob_beyond beyond;
 };
 
 struct ob_disposition {
@@ -99,6 +105,12 @@ void outbound_contact_free(struct ob_contact *contact);
 size_t outbound_count_status(const struct ob_campaign *campaign, enum ob_status status);
 const char *outbound_status_name(enum ob_status status);
 const char *outbound_campaign_status_name(enum ob_campaign_status status);
+/* How often each version of SOAP came. */
+extern long long outbound_soap11, outbound_soap12;
+/* The dispositions that contacts were to be closed with. */
+extern json_t *outbound_dispositions_sent;
+/* {"append", "close"}: when the calls came that were not too fast, in ms. */
+json_t *outbound_calls(void);
 /* False when the last call of this kind was less than a second ago and the limit is on. */
 bool outbound_may_append(void);
 bool outbound_may_close(void);

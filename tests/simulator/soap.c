@@ -17,6 +17,7 @@
 #include "faults.h"
 #include "loop.h"
 #include "notify.h"
+#include "outbound.h"
 #include "soap_write.h"
 
 #define CCT_FOLDER      "/SOAOICCT/services/"
@@ -214,6 +215,8 @@ static int check_token(struct rq *rq)
 
 static int run(struct rq *rq)
 {
+    outbound_soap11 += rq->envelope == ENVELOPE_OUTBOUND_11;
+    outbound_soap12 += rq->envelope == ENVELOPE_OUTBOUND_12;
     if (check_token(rq) != 0)
         return -1;
     /* An operation that only a site's own contract has: an empty reply is the best that can be said. */

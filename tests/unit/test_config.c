@@ -154,6 +154,8 @@ static void test_full_clients(void **state)
     assert_string_equal(c->outbound.password, " third\r\n"); /* one line break, no more */
     assert_int_equal(c->outbound.take_over, 1);
     assert_int_equal(c->outbound.disposition_numeric, 1);
+    assert_int_equal(c->outbound.soap_12, 1);
+    assert_int_equal(c->outbound.interval_ms, 2000);
     assert_int_equal(c->presence.num_after_call_work_codes, 2);
     assert_string_equal(c->presence.after_call_work_codes[0], "7");
     assert_string_equal(c->jwt.issuer, "https://id.example");
@@ -479,6 +481,11 @@ static void test_compatible(void **state)
     expect_restart("/listen/0/tls/keyFile", "\"tls/ca.pem\"", "listen");
     expect_restart("/consumer/port", "1", "consumer");
     expect_restart("/consumer", NULL, "consumer");
+    expect_restart("/outbound/user", "\"other\"", "");
+    expect_restart("/outbound/takeOver", "false", "");
+    expect_restart("/outbound/intervalMs", "3", "");
+    expect_restart("/outbound/url", "\"http://other.example/services\"", "outbound.url");
+    expect_restart("/outbound", NULL, "outbound.url");
 }
 
 static void test_compatible_lists_all(void **state)
@@ -490,7 +497,8 @@ static void test_compatible_lists_all(void **state)
     assert_int_equal(files_load_text(&fresh, least, &error), CG_OK);
     assert_int_equal(config_compatible(old, fresh, what, sizeof what), 0);
     assert_string_equal(what,
-                        "listen, threads, contract, data, upstream, limits, log.access, consumer");
+                        "listen, threads, contract, data, upstream, limits, log.access, consumer, "
+                        "outbound.url");
     assert_int_equal(config_compatible(old, fresh, small, sizeof small), 0);
     assert_string_equal(small, "listen, t");
     config_unref(&old);

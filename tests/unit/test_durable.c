@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define FORMER_DESCRIPTION 0xc21c769au /* as the durable environments of format 2 have it */
+#define FORMER_DESCRIPTION 0x79e70da5u /* as the durable environments of format 3 have it */
 
 enum { THREADS = 4, BATCHES_EACH = 100 };
 
@@ -525,14 +525,14 @@ static void damage(void **state)
     assert_page(page_of(t, 0, 1, 2, NULL), 1, 4, 4, 4);
 }
 
-/* Makes the environment one of format 2, as it was before anybody signed on. */
+/* Makes the environment one of format 3, as it was before there were jobs. */
 static void make_former(MDB_txn *txn)
 {
-    static const char *const later[] = {"bearers", "sessions"};
+    static const char *const later[] = {"jobs", "jobRows"};
     MDB_dbi dbi = database(txn, "state");
     MDB_val key = {11, "environment"}, value;
     char content[64], sealed[64];
-    const uint32_t format = 2, description = FORMER_DESCRIPTION;
+    const uint32_t format = 3, description = FORMER_DESCRIPTION;
     for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
         assert_int_equal(mdb_drop(txn, database(txn, later[i]), 1), 0);
     assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
@@ -556,6 +556,9 @@ static void remove_all(struct test *t, const char *name)
 static void an_environment_of_the_former_format(void **state)
 {
     struct test *t = *state;
+    struct durable_batch *batch = durable_batch_new();
+    put_text(batch, DURABLE_BEARERS, "b", "2");
+    assert_int_equal(give_and_wait(t, batch), CG_OK);
     append_one_by_one(t, 1, 1);
     for (unsigned i = 0; i < 5; i++)
         restart(t);
@@ -567,13 +570,14 @@ static void an_environment_of_the_former_format(void **state)
     open_again(t);
     assert_int_equal(t->f->opened.epoch, epoch + 1);
     assert_int_equal(stats_now(t).audit_last, 1);
-    struct durable_batch *batch = durable_batch_new();
-    put_text(batch, DURABLE_BEARERS, "a", "1");
+    batch = durable_batch_new();
+    put_text(batch, DURABLE_JOBS, "a", "1");
     append_number(batch, 2);
     assert_int_equal(give_and_wait(t, batch), CG_OK);
     restart(t);
     assert_int_equal(t->f->opened.epoch, epoch + 2);
-    assert_rows(t, DURABLE_BEARERS, "a=1;");
+    assert_rows(t, DURABLE_JOBS, "a=1;");
+    assert_rows(t, DURABLE_BEARERS, "b=2;");
     assert_no_holes(t, 2, 0);
 }
 

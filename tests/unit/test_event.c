@@ -374,6 +374,52 @@ static void visibility(void **state)
             fail_msg("case %zu", i);
 }
 
+/* Jobs belong to an application, or to one subject of it; a campaigner sees nothing else. */
+static void progress_of_jobs(void **state)
+{
+    static const struct access_user users[] = {{3, "agent"}};
+    static const struct access own = {.application = "one", .roles = ROLE_CAMPAIGNER};
+    static const struct {
+        struct access access;
+        int progress, others;
+    } cases[] = {
+        {{.application = "one", .roles = ROLE_CAMPAIGNER}, 1, 0},
+        {{.application = "one", .roles = ROLE_CAMPAIGNER | ROLE_VIEWER}, 1, 1},
+        {{.application = "one", .subject = "ann", .roles = ROLE_CAMPAIGNER}, 0, 0},
+        {{.application = "one", .subject = "", .roles = ROLE_CAMPAIGNER}, 0, 0},
+        {{.application = "two", .roles = ROLE_CAMPAIGNER}, 0, 0},
+        {{.application = "one", .roles = ROLE_VIEWER}, 0, 1},
+        {{.application = "one", .roles = ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_CONTROLLER}, 0, 1},
+        {{.application = "two", .roles = ROLE_OPERATOR}, 1, 1},
+    };
+    char owner[ACCESS_OWNER_BYTES + 1];
+    struct event_parts parts = sample();
+
+    (void)state;
+    access_owner(&own, owner);
+    parts.type = EVENT_OUTBOUND_PROGRESS;
+    parts.property = owner;
+    parts.num_users = parts.num_told = 0;
+    struct event *progress = make(&parts);
+    parts.property = NULL;
+    struct event *nobodys = make(&parts);
+    parts = sample();
+    struct event *other = make(&parts);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct access access = cases[i].access;
+        access.users = users;
+        access.num_users = 1;
+        assert_int_equal(event_is_visible(progress, &access), cases[i].progress);
+        assert_int_equal(event_is_visible(nobodys, &access), (access.roles & ROLE_OPERATOR) != 0);
+        assert_int_equal(event_is_visible(other, &access), cases[i].others);
+        access.every_user = 1;
+        assert_int_equal(event_is_visible(progress, &access), cases[i].progress);
+    }
+    event_unref(&progress);
+    event_unref(&nobodys);
+    event_unref(&other);
+}
+
 /* ---- filters ---- */
 
 static struct event_filter filter_of(uint32_t types, char *subjects[], char *agents[])
@@ -498,6 +544,7 @@ int main(void)
         cmocka_unit_test(what_no_event_is),
         cmocka_unit_test(hostile_lengths),
         cmocka_unit_test(visibility),
+        cmocka_unit_test(progress_of_jobs),
         cmocka_unit_test(subjects),
         cmocka_unit_test(agents_and_subjects),
         cmocka_unit_test(types),

@@ -1,0 +1,354 @@
+/* Outbound jobs: contacts that are to be appended come in, and what became of them is shown. The owner has the jobs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/evp.h>
+
+#include "cctgate/error.h"
+#include "cctgate/jobs.h"
+#include "gateway/outbound/contacts.h"
+#include "gateway/rest/body.h"
+#include "gateway/rest/intake.h"
+#include "gateway/rest/rest.h"
+
+/* ---- answers ---- */
+
+static void respond_failure(struct request *request, const struct jobs_ask *ask)
+{
+    switch (ask->rc) {
+    case CG_E_NOTFOUND:
+        respond_problem(request,
+                        ask->verb == JOBS_APPEND ? PROBLEM_CAMPAIGN_NOT_ACTIVE : PROBLEM_NOT_FOUND,
+                        NULL, NULL);
+        break;
+    case CG_E_LIMIT:
+        respond_problem(request, PROBLEM_TOO_MANY, NULL,
+                        "as many contacts wait to be appended as may, or as many jobs");
+        break;
+    case CG_E_INVALID:
+        respond_problem(request, PROBLEM_KEY_REUSED, NULL,
+                        "the key came with another request before");
+        break;
+    default:
+        respond_problem(request, problem_of_error(ask->rc), NULL, "nothing was changed");
+    }
+}
+
+/* RFC 9110 section 15.3.3: it is told where to look. */
+static void respond_accepted(struct request *request, const struct jobs_ask *ask)
+{
+    h2o_req_t *req = request->h2o;
+    const char *id = json_string_value(json_object_get(ask->answer, "id"));
+    char *location = h2o_mem_alloc_pool(&req->pool, 32 + JOB_ID_BYTES);
+    int length = snprintf(location, 32 + JOB_ID_BYTES, "/v1/outbound/jobs/%s", id);
+
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_LOCATION, NULL, location,
+                   (size_t)length);
+    if (ask->replayed)
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("idempotency-replayed"), 0,
+                              NULL, H2O_STRLIT("true"));
+    respond_json(request, 202, json_incref(ask->answer));
+}
+
+static void on_reply(struct message *message)
+{
+    struct jobs_ask *ask = (struct jobs_ask *)message;
+    struct request *request = asking_end(ask->data);
+
+    if (request != NULL && ask->rc != CG_OK)
+        respond_failure(request, ask);
+    else if (request != NULL && ask->verb == JOBS_APPEND)
+        respond_accepted(request, ask);
+    else if (request != NULL)
+        respond_json(request, 200, json_incref(ask->answer));
+    jobs_ask_free(&ask);
+}
+
+/* It is always answered: what is asked of the contact centre for it ends by upstream.timeoutMs. */
+static void send_ask(struct request *request, struct jobs_ask *ask)
+{
+    ask->policy = policy_ref(request->policy);
+    ask->access = request->access;
+    ask->data = asking_begin_patiently(request);
+    ask->reply_to = &request->front->mailbox;
+    ask->on_reply = on_reply;
+    owner_jobs_send(request->front->owner, ask);
+}
+
+/* ---- what there is ---- */
+
+void get_jobs(struct request *request)
+{
+    send_ask(request, jobs_ask_new(JOBS_LIST));
+}
+
+/* GET shows it, DELETE cancels what of it waits. */
+void serve_job(struct request *request)
+{
+    int is_delete = strcmp(request->method, "DELETE") == 0;
+    struct jobs_ask *ask;
+
+    if (request->id_length != JOB_ID_BYTES) {
+        respond_problem(request, PROBLEM_NOT_FOUND, NULL, NULL);
+        return;
+    }
+    if (is_delete && request->h2o->entity.len > 0) {
+        respond_problem(request, PROBLEM_BAD_REQUEST, "", "expected no body, found one");
+        return;
+    }
+    ask = jobs_ask_new(is_delete ? JOBS_CANCEL : JOBS_GET);
+    memcpy(ask->id, request->id, JOB_ID_BYTES);
+    send_ask(request, ask);
+}
+
+/* ---- contacts: the query ---- */
+
+struct appending {
+    struct jobs_ask *ask;
+    struct contacts_wanted wanted;
+    enum contacts_type type;
+};
+
+static int take_priority(struct appending *appending, const char *value, size_t length)
+{
+    int64_t priority = 0;
+    size_t i;
+
+    for (i = 0; i < length && i < 10 && value[i] >= '0' && value[i] <= '9'; ++i)
+        priority = priority * 10 + (value[i] - '0');
+    appending->wanted.priority = priority;
+    return length > 0 && i == length && priority <= INT32_MAX ? CG_OK : CG_E_INVALID;
+}
+
+static int take_on_duplicate(struct appending *appending, const char *value, size_t length)
+{
+    static const struct {
+        const char *name;
+        enum on_duplicate on_duplicate;
+    } values[] = {{"skip", DUPLICATE_SKIP}, {"error", DUPLICATE_ERROR}};
+    size_t i;
+
+    for (i = 0; i < sizeof(values) / sizeof(values[0]); ++i)
+        if (h2o_memis(value, length, values[i].name, strlen(values[i].name))) {
+            appending->ask->on_duplicate = values[i].on_duplicate;
+            appending->wanted.needs_phone = 1;
+            return CG_OK;
+        }
+    return CG_E_INVALID;
+}
+
+static const struct {
+    const char *name;
+    int (*take)(struct appending *appending, const char *value, size_t length);
+    const char *expected;
+} parameters[] = {
+    {"priority", take_priority, "an integer of 0 or more"},
+    {"onDuplicate", take_on_duplicate, "skip or error"},
+};
+
+static int take_parameter(struct request *request, struct appending *appending, const char *at,
+                          size_t length)
+{
+    const char *equals = memchr(at, '=', length);
+    size_t name = equals != NULL ? (size_t)(equals - at) : length, i;
+    char pointer[32];
+
+    for (i = 0; i < sizeof(parameters) / sizeof(parameters[0]); ++i) {
+        if (!h2o_memis(at, name, parameters[i].name, strlen(parameters[i].name)))
+            continue;
+        if (equals != NULL && parameters[i].take(appending, equals + 1, length - name - 1) == CG_OK)
+            return CG_OK;
+        snprintf(pointer, sizeof(pointer), "?%s", parameters[i].name);
+        respond_problem(request, PROBLEM_BAD_REQUEST, pointer, "%s: expected %s",
+                        parameters[i].name, parameters[i].expected);
+        return CG_E_INVALID;
+    }
+    respond_problem(
+        request, PROBLEM_BAD_REQUEST, "?",
+        "the resource knows no such query parameter; it takes priority and onDuplicate");
+    return CG_E_INVALID;
+}
+
+static int take_query(struct request *request, struct appending *appending)
+{
+    const h2o_req_t *req = request->h2o;
+    const char *at, *end = req->path.base + req->path.len, *stop;
+
+    if (req->query_at == SIZE_MAX)
+        return CG_OK;
+    for (at = req->path.base + req->query_at + 1; at < end; at = stop + 1) {
+        if ((stop = memchr(at, '&', (size_t)(end - at))) == NULL)
+            stop = end;
+        if (stop != at && take_parameter(request, appending, at, (size_t)(stop - at)) != CG_OK)
+            return CG_E_INVALID;
+    }
+    return CG_OK;
+}
+
+/* ---- contacts: path, header fields ---- */
+
+/* What is no number of the contract names no campaign. */
+static int take_campaign(struct request *request, struct appending *appending)
+{
+    int64_t id = 0;
+    size_t i;
+
+    for (i = 0; i < request->id_length && i < 18 && request->id[i] >= '0' && request->id[i] <= '9';
+         ++i)
+        id = id * 10 + (request->id[i] - '0');
+    appending->ask->campaign = appending->wanted.campaign = id;
+    if (i == request->id_length && id <= INT32_MAX)
+        return CG_OK;
+    respond_problem(request, PROBLEM_CAMPAIGN_NOT_ACTIVE, NULL, NULL);
+    return CG_E_NOTFOUND;
+}
+
+static int is_type(h2o_iovec_t value, const char *type)
+{
+    size_t length = strlen(type);
+    return value.len >= length && strncasecmp(value.base, type, length) == 0 &&
+           (value.len == length || value.base[length] == ';' || value.base[length] == ' ');
+}
+
+int request_is_contacts(h2o_iovec_t content_type)
+{
+    return is_type(content_type, "application/x-ndjson") || is_type(content_type, "text/csv");
+}
+
+static int take_type(struct request *request, struct appending *appending)
+{
+    h2o_iovec_t value;
+
+    if (request_only_header(request, "content-type", &value) != CG_OK)
+        return CG_E_INVALID;
+    appending->type = is_type(value, "application/x-ndjson") ? CONTACTS_NDJSON
+                      : is_type(value, "text/csv")           ? CONTACTS_CSV
+                                                             : CONTACTS_JSON;
+    return CG_OK;
+}
+
+/* All that makes it the request that it is. */
+static int digest_request(struct request *request, struct appending *appending)
+{
+    const h2o_req_t *req = request->h2o;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    int ok = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+             EVP_DigestUpdate(context, &appending->type, sizeof(appending->type)) == 1 &&
+             EVP_DigestUpdate(context, req->path.base, req->path.len) == 1 &&
+             EVP_DigestUpdate(context, "", 1) == 1 &&
+             EVP_DigestUpdate(context, req->entity.base, req->entity.len) == 1 &&
+             EVP_DigestFinal_ex(context, appending->ask->request, NULL) == 1;
+
+    EVP_MD_CTX_free(context);
+    return ok ? CG_OK : CG_E_NOMEM;
+}
+
+static int take_key(struct request *request, struct appending *appending)
+{
+    h2o_iovec_t key;
+
+    if (request_only_header(request, "idempotency-key", &key) != CG_OK)
+        return CG_E_INVALID;
+    if (key.base == NULL)
+        return CG_OK;
+    if (intake_key(appending->ask->key, key.base, key.len) != CG_OK) {
+        respond_problem(request, PROBLEM_BAD_REQUEST, NULL,
+                        "Idempotency-Key: expected 1 to %d visible ASCII characters, bare or "
+                        "quoted",
+                        COMMAND_KEY_BYTES_MAX);
+        return CG_E_INVALID;
+    }
+    if (digest_request(request, appending) == CG_OK)
+        return CG_OK;
+    respond_problem(request, PROBLEM_INTERNAL, NULL, NULL);
+    return CG_E_NOMEM;
+}
+
+/* ---- contacts: the rows ---- */
+
+/* A pointer into a JSON body; of other bodies: into the row. */
+static void print_pointer(const struct contacts_error *error, char *out, size_t size)
+{
+    if (error->is_array)
+        snprintf(out, size, "/%zu%s", error->rows[0].row - 1, error->rows[0].pointer);
+    else
+        snprintf(out, size, "%s", error->rows[0].pointer);
+}
+
+static void refuse_rows(struct request *request, const struct contacts_error *error)
+{
+    json_t *rows = json_array(), *problem;
+    char pointer[300], detail[128];
+    size_t i;
+
+    for (i = 0; i < error->num_bad && i < CONTACTS_TOLD_MAX; ++i)
+        json_array_append_new(
+            rows, json_pack("{s:I, s:s, s:s}", "row", (json_int_t)error->rows[i].row, "pointer",
+                            error->rows[i].pointer, "detail", error->rows[i].detail));
+    snprintf(detail, sizeof(detail), "%zu of %zu contacts are not good; nothing was queued",
+             error->num_bad, error->num_rows);
+    print_pointer(error, pointer, sizeof(pointer));
+    problem = problem_json(PROBLEM_BAD_REQUEST, detail);
+    json_object_set_new(problem, "pointer", json_string(pointer));
+    json_object_set_new(problem, "rows", rows);
+    respond_document(request, PROBLEM_BAD_REQUEST, problem, 0);
+}
+
+static int take_rows(struct request *request, struct appending *appending)
+{
+    h2o_iovec_t body = request->h2o->entity;
+    struct contacts_error *error = malloc(sizeof(*error));
+    int rc;
+
+    if (error == NULL)
+        abort();
+    rc = contacts_parse(&appending->wanted, appending->type, body.base, body.len,
+                        &appending->ask->rows, error);
+    body_wipe(body.base, body.len);
+    if (rc == CG_E_LIMIT)
+        respond_problem(request, PROBLEM_BODY_TOO_LARGE, NULL,
+                        "there are more than %d contacts; nothing was queued", CG_JOB_ROWS_MAX);
+    else if (rc == CG_E_INVALID && error->num_bad == 0)
+        respond_problem(request, PROBLEM_BAD_REQUEST, "", "%s", error->rows[0].detail);
+    else if (rc == CG_E_INVALID)
+        refuse_rows(request, error);
+    else if (rc != CG_OK)
+        respond_problem(request, PROBLEM_INTERNAL, NULL, NULL);
+    free(error);
+    return rc;
+}
+
+static int check_outbound(struct request *request, const struct contract_operation *op)
+{
+    if (op != NULL && policy_config(request->policy)->outbound.url != NULL)
+        return CG_OK;
+    respond_problem(request, PROBLEM_NOT_IMPLEMENTED, NULL,
+                    op == NULL ? "the contract has no operation that appends a contact"
+                               : "outbound is not configured");
+    return CG_E_NOTFOUND;
+}
+
+static void post_contacts(struct request *request)
+{
+    struct appending appending = {
+        .ask = jobs_ask_new(JOBS_APPEND),
+        .wanted = {.op = contacts_operation(request->front->fronts->contract), .priority = -1}};
+
+    if (check_outbound(request, appending.wanted.op) == CG_OK &&
+        take_campaign(request, &appending) == CG_OK && take_query(request, &appending) == CG_OK &&
+        take_type(request, &appending) == CG_OK && take_key(request, &appending) == CG_OK &&
+        take_rows(request, &appending) == CG_OK)
+        send_ask(request, appending.ask);
+    else
+        jobs_ask_free(&appending.ask);
+}
+
+void serve_outbound_contacts(struct request *request)
+{
+    if (strcmp(request->method, "POST") == 0)
+        post_contacts(request);
+    else
+        get_outbound_contacts(request);
+}
