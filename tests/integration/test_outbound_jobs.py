@@ -122,7 +122,7 @@ class Bodies(JobsCase):
             with self.subTest(body=body):
                 self.assert_problem(self.queue(body, kind=kind, status=400), 400, "bad-request")
         self.assert_problem(self.queue(b"<a/>", kind="application/xml", status=415), 415)
-        too_many = b"skillsetId\n" + b"1\n" * 10001
+        too_many = b"skillsetId\n" + b"1\n" * 5001
         self.assert_problem(self.queue(too_many, kind="text/csv", status=413), 413)
         self.assertEqual((self.calls_of(APPEND), len(self.get(JOBS, "operator").json["items"])), before)
 

@@ -11,6 +11,8 @@
 #include "gateway/outbound/contacts.h"
 #include "gateway/outbound/jobs_private.h"
 
+#define LARGE (2 * CG_JOB_ROWS_TURN + 1)
+
 /* ---- the disk ---- */
 
 struct row {
@@ -341,7 +343,7 @@ static struct loop loop;
 static struct jobs *all;
 static int64_t now_ms;
 static size_t num_told;
-static json_t *last_told;
+static json_t *last_told, *rows;
 static struct jobs_ask *answered;
 static unsigned num_answered;
 
@@ -418,7 +420,8 @@ static int teardown(void **state)
     free_rows(disk.rows);
     jobs_ask_free(&answered);
     json_decref(last_told);
-    last_told = NULL;
+    json_decref(rows);
+    last_told = rows = NULL;
     return 0;
 }
 
@@ -460,8 +463,8 @@ static struct jobs_ask *wanted(unsigned first, unsigned count, enum on_duplicate
         snprintf(body + strlen(body), sizeof(body) - strlen(body), "1,555%02u\n", first + i);
     question->campaign = 101;
     question->on_duplicate = on_duplicate;
-    assert_int_equal(contacts_parse(&w, CONTACTS_CSV, body, strlen(body), &question->rows, &error),
-                     CG_OK);
+    assert_int_equal(
+        contacts_parse(&w, CONTACTS_CSV, body, strlen(body), &question->contacts, &error), CG_OK);
     return question;
 }
 
@@ -509,6 +512,15 @@ static const char *text_of(const char *name)
 static json_int_t count_of(const char *name)
 {
     return json_integer_value(json_object_get(answered->answer, name));
+}
+
+/* The row of the last answer; until the next one. */
+static const json_t *row_at(size_t index)
+{
+    json_decref(rows);
+    rows = json_loads(answered->rows, 0, NULL);
+    assert_non_null(json_array_get(rows, index));
+    return json_array_get(rows, index);
 }
 
 static char id_of_answer[JOB_ID_BYTES + 1];
@@ -596,7 +608,7 @@ static void killed_at_every_step(void **state)
         assert_in_range(unknown, 0, 1);
         assert_int_equal(count_of("done") + unknown, 4);
         for (i = 0; i < 4; ++i) {
-            const json_t *row = json_array_get(json_object_get(answered->answer, "rows"), i);
+            const json_t *row = row_at(i);
             const char *is = json_string_value(json_object_get(row, "state"));
             if (strcmp(is, "done") == 0)
                 assert_int_equal(centre.sent[i], 1);
@@ -718,7 +730,7 @@ static void outcomes(void **state)
         while (disk_step(CG_OK))
             deliver();
         get(id_of_answer, &campaigner);
-        row = json_array_get(json_object_get(answered->answer, "rows"), 0);
+        row = row_at(0);
         assert_string_equal(json_string_value(json_object_get(row, "state")),
                             row_state_names[c->state]);
         if (c->problem != NULL)
@@ -770,7 +782,7 @@ static void other_results_are_failures(void **state)
     begin();
     get(id_of_answer, &campaigner);
     assert_int_equal(count_of("failed"), 1);
-    row = json_array_get(json_object_get(answered->answer, "rows"), 0);
+    row = row_at(0);
     assert_int_equal(json_integer_value(json_object_get(row, "value")), -1);
 }
 
@@ -855,7 +867,7 @@ static void duplicates(void **state)
     assert_int_equal(centre.sent[1], 1);
     get(id_of_answer, &campaigner);
     assert_int_equal(count_of("skipped"), 1);
-    row = json_array_get(json_object_get(answered->answer, "rows"), 0);
+    row = row_at(0);
     assert_int_equal(json_integer_value(json_object_get(row, "value")), 4711);
     ask(wanted(0, 1, DUPLICATE_ERROR), &campaigner);
     disk_step(CG_OK);
@@ -865,7 +877,7 @@ static void duplicates(void **state)
     run();
     get(id_of_answer, &campaigner);
     assert_int_equal(count_of("failed"), 1);
-    row = json_array_get(json_object_get(answered->answer, "rows"), 0);
+    row = row_at(0);
     assert_string_equal(json_string_value(json_object_get(json_object_get(row, "problem"), "type")),
                         "/problems/duplicate");
     assert_false(disk_holds("555"));
@@ -892,6 +904,50 @@ static void searching_fails(void **state)
     assert_int_equal(centre.sent[0] + centre.sent[1], 0);
     get(id_of_answer, &campaigner);
     assert_int_equal(count_of("cancelled"), 2);
+}
+
+/* A job that takes several turns of the loop to be made ready is whole on the disk, or is not there at all. */
+static struct jobs_ask *large(void)
+{
+    struct contacts_wanted w = {contacts_operation(contract), 101, -1, 0};
+    struct jobs_ask *question = jobs_ask_new(JOBS_APPEND);
+    static struct contacts_error error;
+    static char body[8 * LARGE];
+    unsigned i;
+
+    snprintf(body, sizeof(body), "skillsetId\n");
+    for (i = 0; i < LARGE; ++i)
+        memcpy(body + 11 + 2 * i, "1\n", 3);
+    question->campaign = 101;
+    assert_int_equal(
+        contacts_parse(&w, CONTACTS_CSV, body, strlen(body), &question->contacts, &error), CG_OK);
+    return question;
+}
+
+static void in_several_turns(void **state)
+{
+    unsigned turns;
+
+    (void)state;
+    ask(large(), &campaigner);
+    for (turns = 0; disk.first == NULL; ++turns)
+        assert_int_equal(mailbox_deliver(&loop.mailbox), 1);
+    assert_int_equal(turns, (LARGE - 1) / CG_JOB_ROWS_TURN);
+    assert_int_equal(num_answered, 0);
+    disk_step(CG_OK);
+    deliver();
+    assert_int_equal(answered->rc, CG_OK);
+    assert_int_equal(disk_count(DURABLE_JOB_ROWS), LARGE);
+    get(take_id(), &campaigner);
+    row_at(LARGE - 1);
+    ask(large(), &campaigner);
+    assert_int_equal(mailbox_deliver(&loop.mailbox), 1);
+    jobs_close(all);
+    deliver();
+    assert_int_equal(answered->rc, CG_E_SHUTDOWN);
+    assert_int_equal(all->num_jobs, 1);
+    assert_int_equal(all->num_rows, LARGE);
+    assert_int_equal(disk_step(CG_OK), 0);
 }
 
 static void who_sees_what(void **state)
@@ -1145,6 +1201,7 @@ int main(void)
         TEST(the_disk_refuses_to_cancel),
         TEST(duplicates),
         TEST(searching_fails),
+        TEST(in_several_turns),
         TEST(who_sees_what),
         TEST(idempotency),
         TEST(unknown_campaigns),
