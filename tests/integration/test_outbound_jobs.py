@@ -281,6 +281,16 @@ class Who(JobsCase):
         self.assertEqual(self.calls_of(APPEND), calls + 1)
 
 
+class NotConfigured(harness.Case):
+    gateway_options = {"users": ("supervisor",)}
+
+    def test_nothing_is_queued(self):
+        answer = exchange(self.gate.port, "POST", CONTACTS % 101, dict(bearer("campaigner"), **{"Content-Type": "application/json"}),
+                          json.dumps(contact(1)))
+        self.assert_problem(answer, 501, "not-implemented")
+        self.assertEqual(self.gate.get(JOBS, "campaigner").json["items"], [])
+
+
 class Pace(JobsCase):
     """With the contact centre's own limit."""
     simulator_options = {"agents": 2, "outbound_rate_limit": True}
