@@ -60,7 +60,7 @@ FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
 # Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM are parts of the tests of
 # the whole gateway, as tests/run.sh takes it.
 TSAN_UNITS   ?= mailbox loop log store_threads durable upstream_transport_queue upstream_transport_tls events_hub control_disk
-TSAN_PROGRAM ?= tests/integration/test_cache.py:Cache tests/integration/test_live.py:ManySessions
+TSAN_PROGRAM ?= tests/integration/test_cache.py:Cache tests/integration/test_live.py:ManySessions tests/integration/test_outbound.py:Contacts
 TSAN_QUICK := $(addprefix tests/unit/test_,$(TSAN_UNITS))
 
 FUZZ_SECONDS ?= 30

@@ -197,8 +197,9 @@ static void close_contact(struct outbound_ask *ask, const json_t *campaign)
     if (disposition == NULL) {
         outbound_ask_refuse_with(
             ask, PROBLEM_UNKNOWN_DISPOSITION,
-            json_pack("{s:s, s:O?, s:s}", "pointer", "/disposition", "dispositions",
-                      json_object_get(campaign, "dispositions"), "outcome", "notDone"),
+            json_pack("{s:s, s:o?, s:s}", "pointer", "/disposition", "dispositions",
+                      json_deep_copy(json_object_get(campaign, "dispositions")), "outcome",
+                      "notDone"),
             "the campaign has other dispositions: see `dispositions`");
         return;
     }

@@ -104,7 +104,7 @@ json_t *job_describe(const struct job *job)
             json_object_set_new(json, "contacts",
                                 json_sprintf("/v1/outbound/jobs/%s/contacts", job->id));
         if (job->problem != NULL)
-            json_object_set(json, "problem", job->problem);
+            json_object_set_new(json, "problem", json_deep_copy(job->problem));
     }
     return json;
 }

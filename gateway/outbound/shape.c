@@ -79,7 +79,7 @@ static json_t *client_object(const json_t *wire)
     json_object_foreach((json_t *)wire, name, value)
     {
         if (is_extra(name)) {
-            json_object_set(out, name, value);
+            json_object_set_new(out, name, json_deep_copy(value));
             continue;
         }
         outbound_client_name(client, name, strlen(name));
@@ -96,7 +96,7 @@ json_t *outbound_to_client(const json_t *wire)
     if (json_is_array(wire))
         return client_array(wire);
     if (!json_is_object(wire))
-        return json_incref((json_t *)wire);
+        return json_deep_copy(wire);
     return (list = list_in(wire)) != NULL ? client_array(list) : client_object(wire);
 }
 

@@ -251,7 +251,7 @@ static struct outbound_ask *contact_ask(struct request *request, enum outbound_q
         outbound_query_take(request, QUERY_FIELD, &query) != CG_OK)
         return NULL;
     ask = outbound_ask_of(request, question, campaign);
-    ask->words = json_incref(query.words);
+    ask->words = outbound_query_words(&query);
     if (take_contact(request, &query, ask) != CG_OK)
         outbound_ask_free(&ask);
     outbound_query_release(&query);
@@ -371,7 +371,7 @@ void get_outbound_search(struct request *request)
         return;
     if (take_search(request, &query, &question) == CG_OK) {
         ask = outbound_ask_of(request, question, campaign);
-        ask->words = json_incref(query.words);
+        ask->words = outbound_query_words(&query);
         outbound_ask_send(request, ask, on_answer);
     }
     outbound_query_release(&query);
@@ -391,7 +391,7 @@ void get_outbound_contact_id(struct request *request)
                         "phone: expected <int>-<area>-<no>, of which parts may be blank");
     } else {
         ask = outbound_ask_of(request, OUTBOUND_CONTACT_ID, campaign);
-        ask->words = json_incref(query.words);
+        ask->words = outbound_query_words(&query);
         outbound_ask_send(request, ask, on_answer);
     }
     outbound_query_release(&query);

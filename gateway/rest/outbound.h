@@ -24,6 +24,8 @@ struct outbound_query {
 /* CG_OK, or a problem has been sent and there is nothing to release. */
 int outbound_query_take(struct request *request, unsigned known, struct outbound_query *query);
 void outbound_query_release(struct outbound_query *query);
+/* Its words, which it has no more: they go to another thread. */
+json_t *outbound_query_words(struct outbound_query *query);
 
 /* The campaign's id in the path. CG_OK, or a problem has been sent. */
 int outbound_take_campaign(struct request *request, int64_t *campaign);

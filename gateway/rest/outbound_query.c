@@ -152,6 +152,13 @@ void outbound_query_release(struct outbound_query *query)
     query->words = NULL;
 }
 
+json_t *outbound_query_words(struct outbound_query *query)
+{
+    json_t *words = query->words;
+    query->words = NULL;
+    return words;
+}
+
 int outbound_query_take(struct request *request, unsigned known, struct outbound_query *query)
 {
     const h2o_req_t *req = request->h2o;

@@ -17,7 +17,7 @@
 /* "ContactID": "contactId"; "ID": "id"; "NumbericValue": "numbericValue"; "sessionkey": "sessionkey". `out` has OUTBOUND_NAME_BYTES. */
 void outbound_client_name(char *out, const char *wire, size_t length);
 
-/* A value as clients see it: a new reference, NULL only without memory. */
+/* A value as clients see it: a new one, which shares nothing with the other, so that each may go to a thread of its own. */
 json_t *outbound_to_client(const json_t *wire);
 
 /*

@@ -14,6 +14,7 @@
 #include "cctgate/error.h"
 #include "cctgate/hub.h"
 #include "cctgate/loop.h"
+#include "gateway/outbound/ask.h"
 #include "gateway/rest/rest.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -171,6 +172,52 @@ json_t *owner_describe_metrics(struct owner *owner, const struct owner_query *qu
     return nothing();
 }
 
+/* Campaigns 1 and 2, of 500 contacts each. */
+static json_t *page_after(struct listing *listing)
+{
+    json_t *page = json_array(), *fresh;
+    int64_t id;
+
+    for (id = listing->after + 1; id <= 500 && json_array_size(page) < LISTING_PAGE; ++id)
+        json_array_append_new(page, json_pack("{s:I}", "contactId", (json_int_t)id));
+    if (listing->seen == 0)
+        listing_begin(listing, listing->after, 500);
+    fresh = listing_take(listing, page);
+    json_decref(page);
+    return fresh;
+}
+
+void owner_outbound_send(struct owner *owner, struct outbound_ask *ask)
+{
+    (void)owner;
+    FUZZ_CHECK(ask->question < OUTBOUND_QUESTIONS && ask->campaign >= 0 && ask->contact >= -1);
+    FUZZ_CHECK(ask->words == NULL || json_is_object(ask->words));
+    FUZZ_CHECK(strlen(ask->key) < sizeof(ask->key));
+    if (ask->question == OUTBOUND_CAMPAIGNS) {
+        ask->answer = json_pack("{s:[{s:i}, {s:i}]}", "items", "id", 1, "id", 2);
+    } else if (ask->question == OUTBOUND_CONTACTS) {
+        ask->answer = page_after(&ask->listing);
+    } else if (ask->question == OUTBOUND_LIST) {
+        ask->answer = json_pack("{s:s}", "id", "0123456789abcdef0123456789abcdef");
+    } else if (ask->question == OUTBOUND_LISTED) {
+        ask->problem = PROBLEM_NOT_FOUND;
+        ask->answer = problem_json(PROBLEM_NOT_FOUND, NULL);
+    } else {
+        ask->answer = json_object();
+    }
+    FUZZ_CHECK(ask->answer != NULL);
+    answer(ask->reply_to, &ask->message, ask->on_reply);
+}
+
+void owner_jobs_send(struct owner *owner, struct jobs_ask *ask)
+{
+    (void)owner;
+    ask->rc = CG_OK;
+    ask->answer = json_pack("{s:s}", "id", "0123456789abcdef0123456789abcdef");
+    FUZZ_CHECK(ask->answer != NULL);
+    answer(ask->reply_to, &ask->message, ask->on_reply);
+}
+
 /* Of the durable disk the front asks for the audit log alone. */
 void durable_ask(struct durable *durable, struct durable_query *query)
 {
@@ -259,6 +306,8 @@ static void write_config(char *file, size_t size)
         "\"sessions\":[{\"user\":\"a\",\"domain\":\"D\",\"password\":{\"file\":\"password\"}}],"
         "\"tokens\":[{\"application\":\"a\",\"sha256\":\"%s\",\"users\":[\"a\"],\"roles\":["
         "\"viewer\",\"controller\",\"supervisor\",\"operator\"]}],"
+        "\"outbound\":{\"url\":\"http://127.0.0.1:1/"
+        "\",\"user\":\"a\",\"password\":{\"file\":\"password\"}},"
         "\"events\":{\"origins\":[\"https://desk.example\"]}}",
         hex);
     snprintf(file, size, "%s/cctgate.json", fuzz_folder());
