@@ -28,10 +28,10 @@ struct owner {
     struct durable *durable;
     struct control *control;
     struct commands *commands;
-    unsigned wanted_endpoint; /* that the last failover asked for */
+    unsigned wanted_endpoint;  /* that the last failover asked for */
     struct outbound *outbound; /* NULL: it is not configured */
     struct jobs *jobs;
-    int leaving;               /* parts that have to log off before the end */
+    int leaving; /* parts that have to log off before the end */
     struct sign_ons *sign_ons;
     struct keyring *keyring;
     struct timer keys_due;
