@@ -247,8 +247,8 @@ class Who(JobsCase):
             event = witness.receive_op("event")["event"]
             self.assertNotEqual(event["type"], PROGRESS)
             before = int(event["id"].split("-")[1]) - 1
-            id_ = self.queue(contact(5)).json["id"]
             socket.subscribe("b", since="%s-%d" % (socket.hello["epoch"], before))
+            id_ = self.queue(contact(5)).json["id"]
             for _ in range(4):
                 event = socket.receive_op("event")["event"]
                 self.assertEqual((event["type"], event["data"]["id"]), (PROGRESS, id_))
