@@ -122,7 +122,7 @@ void job_tell(struct jobs *jobs, struct job *job)
 
     if (jobs->settings.on_progress == NULL || jobs->closed)
         return;
-    progress.data = job_describe(job, 0);
+    progress.data = job_describe(job);
     json_object_del(progress.data, "application");
     jobs->settings.on_progress(jobs->settings.data, &progress);
 }

@@ -196,14 +196,58 @@ static struct job *make_job(struct jobs *jobs, struct jobs_ask *ask)
         memcpy(job->key, key.key, sizeof(job->key));
         memcpy(job->request, key.request, sizeof(job->request));
     }
-    take_rows(jobs, job, &ask->rows);
+    take_rows(jobs, job, &ask->contacts);
     return job;
+}
+
+/* A job that is on its way to the disk: some rows in each turn of the loop, so that nobody waits for all of a large one. */
+struct building {
+    struct message message;
+    struct jobs *jobs;
+    struct jobs_ask *ask; /* who came with it */
+    struct durable_batch *batch;
+    size_t next;
+    char id[JOB_ID_BYTES + 1];
+};
+
+static void give_up(struct building *building, struct job *job, int rc)
+{
+    durable_batch_free(&building->batch);
+    answer_asks(building->jobs, job, rc);
+    job_free(building->jobs, &job);
+    free(building);
+}
+
+static void build(struct message *message)
+{
+    struct building *building = (struct building *)message;
+    struct jobs *jobs = building->jobs;
+    struct job *job = job_find(jobs, building->id);
+    size_t end = building->next + CG_JOB_ROWS_TURN;
+    int rc = jobs->closed ? CG_E_SHUTDOWN : CG_OK;
+
+    for (; rc == CG_OK && building->next < end && building->next < job->num_rows; ++building->next)
+        rc = disk_put_row(building->batch, job, building->next);
+    if (rc != CG_OK) {
+        give_up(building, job, rc);
+        return;
+    }
+    if (building->next < job->num_rows) {
+        mailbox_send(&jobs->settings.loop->mailbox, &building->message);
+        return;
+    }
+    disk_put_job(building->batch, job);
+    disk_audit(building->batch, job, "outboundAppend", building->ask->access);
+    durable_submit(jobs->settings.durable, building->batch, &jobs->settings.loop->mailbox,
+                   on_queued, written_new(jobs, job));
+    free(building);
 }
 
 static void queue_rows(struct jobs *jobs, struct jobs_ask *ask)
 {
     struct durable_batch *batch = durable_batch_new();
-    int rc = jobs_make_room(jobs, batch, &ask->rows);
+    int rc = jobs_make_room(jobs, batch, &ask->contacts);
+    struct building *building;
     struct job *job;
 
     jobs_submit(jobs, batch);
@@ -211,18 +255,16 @@ static void queue_rows(struct jobs *jobs, struct jobs_ask *ask)
         answer(ask, rc, NULL);
         return;
     }
+    if ((building = calloc(1, sizeof(*building))) == NULL)
+        abort();
     job = make_job(jobs, ask);
-    batch = durable_batch_new();
-    if ((rc = disk_put_all(batch, job)) != CG_OK) {
-        job_free(jobs, &job);
-        durable_batch_free(&batch);
-        answer(ask, rc, NULL);
-        return;
-    }
     wait_for(job, ask);
-    disk_audit(batch, job, "outboundAppend", ask->access);
-    durable_submit(jobs->settings.durable, batch, &jobs->settings.loop->mailbox, on_queued,
-                   written_new(jobs, job));
+    building->message.on_deliver = build;
+    building->jobs = jobs;
+    building->ask = ask;
+    building->batch = durable_batch_new();
+    memcpy(building->id, job->id, sizeof(building->id));
+    build(&building->message);
 }
 
 /* ---- the door of appending ---- */
@@ -350,9 +392,10 @@ void jobs_run(struct jobs *jobs, struct jobs_ask *ask)
         answer(ask, CG_OK, jobs_describe_all(jobs, ask->access));
     else if (ask->verb != JOBS_APPEND && job == NULL)
         answer(ask, CG_E_NOTFOUND, NULL);
-    else if (ask->verb == JOBS_GET)
+    else if (ask->verb == JOBS_GET) {
+        ask->rows = job_print_rows(job);
         answer_job(jobs, ask, job);
-    else if (jobs->closed)
+    } else if (jobs->closed)
         answer(ask, CG_E_SHUTDOWN, NULL);
     else if (ask->verb == JOBS_APPEND)
         run_append(jobs, ask);
@@ -392,7 +435,8 @@ void jobs_ask_free(struct jobs_ask **in)
     *in = NULL;
     if (ask == NULL)
         return;
-    job_rows_release(&ask->rows);
+    job_rows_release(&ask->contacts);
+    free(ask->rows);
     policy_unref(&ask->policy);
     json_decref(ask->answer);
     free(ask);

@@ -95,9 +95,11 @@ static char *content_of(const struct job *job, size_t index, size_t *length)
         print_name(name, job, index);
         return (char *)sessions_seal(sessions, name, row->text, length);
     }
-    if (row->state > ROW_SENDING)
+    if (row->state > ROW_SENDING && (row->has_value || row->problem < PROBLEMS))
         text = dump(outcome_of(row));
-    else if ((text = strdup(row->state == ROW_WAITING ? row->text : "")) == NULL)
+    else if ((text = strdup(row->state == ROW_WAITING   ? row->text
+                            : row->state == ROW_SENDING ? ""
+                                                        : "{}")) == NULL)
         abort();
     *length = strlen(text);
     return text;
@@ -125,17 +127,6 @@ int disk_put_row(struct durable_batch *batch, const struct job *job, size_t inde
     free(value);
     free(content);
     return CG_OK;
-}
-
-int disk_put_all(struct durable_batch *batch, const struct job *job)
-{
-    size_t i;
-    int rc = CG_OK;
-
-    disk_put_job(batch, job);
-    for (i = 0; i < job->num_rows && rc == CG_OK; ++i)
-        rc = disk_put_row(batch, job, i);
-    return rc;
 }
 
 void disk_delete(struct durable_batch *batch, const struct job *job)

@@ -48,7 +48,6 @@ int jobs_load(struct jobs *jobs);
 void disk_put_job(struct durable_batch *batch, const struct job *job);
 /* CG_OK; CG_E_IO: a contact could not be sealed, and nothing was put. */
 int disk_put_row(struct durable_batch *batch, const struct job *job, size_t row);
-int disk_put_all(struct durable_batch *batch, const struct job *job);
 void disk_delete(struct durable_batch *batch, const struct job *job);
 void disk_audit(struct durable_batch *batch, const struct job *job, const char *what,
                 const struct access *access);
@@ -82,9 +81,11 @@ void jobs_send_close(struct jobs *jobs);
 /* ---- jobs_show.c ---- */
 
 /* What is shown of it; a new reference. */
-json_t *job_describe(const struct job *job, int with_rows);
-/* The same with its rows, and why they wait. */
+json_t *job_describe(const struct job *job);
+/* The same, and why what of it waits does so. */
 json_t *jobs_describe_one(const struct jobs *jobs, const struct job *job);
+/* Its rows as JSON, malloc'ed; NULL: it has none. */
+char *job_print_rows(const struct job *job);
 /* What the access may see, and how long the queue is. */
 json_t *jobs_describe_all(const struct jobs *jobs, const struct access *access);
 

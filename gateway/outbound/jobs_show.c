@@ -1,9 +1,17 @@
 /* How jobs look from outside. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cctgate/error.h"
 #include "cctgate/timestamp.h"
 #include "gateway/outbound/jobs_private.h"
+
+#define ROW_BYTES_MAX 128
+#define PROBLEM_BYTES_MAX                                                                          \
+    (512 + 6 * CG_JOB_DETAIL_BYTES) /* a character may become an escape of six */
 
 static json_t *time_of(int64_t unix_ms)
 {
@@ -15,28 +23,55 @@ static json_t *time_of(int64_t unix_ms)
     return json_string(text);
 }
 
-static json_t *describe_row(const struct job_row *row, size_t number)
+static char *put_problem(char *at, const struct job_row *row)
 {
-    json_t *json =
-        json_pack("{s:I, s:s}", "row", (json_int_t)number, "state", row_state_names[row->state]);
+    json_t *json = problem_json(row->problem, row->detail);
+    char *text;
+    size_t length;
 
-    if (row->has_value)
-        json_object_set_new(json, "value", json_integer((json_int_t)row->value));
-    if (row->problem < PROBLEMS)
-        json_object_set_new(json, "problem", problem_json(row->problem, row->detail));
-    if (row->state == ROW_UNKNOWN)
-        json_object_set_new(json_object_get(json, "problem"), "outcome", json_string("unknown"));
-    return json;
+    if (json != NULL && row->state == ROW_UNKNOWN)
+        json_object_set_new(json, "outcome", json_string("unknown"));
+    if ((text = json_dumps(json, JSON_COMPACT)) == NULL)
+        abort();
+    length = strlen(text);
+    assert(length <= PROBLEM_BYTES_MAX);
+    memcpy(at, ",\"problem\":", 11);
+    memcpy(at + 11, text, length);
+    free(text);
+    json_decref(json);
+    return at + 11 + length;
 }
 
-static json_t *describe_rows(const struct job *job)
+/* Without objects: there may be thousands, and the owner has more to do. At most ROW_BYTES_MAX, and PROBLEM_BYTES_MAX. */
+static char *put_row(char *at, const struct job_row *row, size_t number)
 {
-    json_t *rows = json_array();
-    size_t i;
+    at += snprintf(at, ROW_BYTES_MAX, "%s{\"row\":%zu,\"state\":\"%s\"", number > 1 ? "," : "",
+                   number, row_state_names[row->state]);
+    if (row->has_value)
+        at += snprintf(at, ROW_BYTES_MAX / 2, ",\"value\":%" PRId64, row->value);
+    if (row->problem < PROBLEMS)
+        at = put_problem(at, row);
+    *at++ = '}';
+    return at;
+}
 
+char *job_print_rows(const struct job *job)
+{
+    size_t size = 3, i;
+    char *text, *at;
+
+    if (job_is_work(job))
+        return NULL;
     for (i = 0; i < job->num_rows; ++i)
-        json_array_append_new(rows, describe_row(&job->rows[i], i + 1));
-    return rows;
+        size += ROW_BYTES_MAX + (job->rows[i].problem < PROBLEMS ? PROBLEM_BYTES_MAX : 0);
+    if ((text = at = malloc(size)) == NULL)
+        abort();
+    *at++ = '[';
+    for (i = 0; i < job->num_rows; ++i)
+        at = put_row(at, &job->rows[i], i + 1);
+    *at++ = ']';
+    *at = '\0';
+    return text;
 }
 
 static void describe_counts(const struct job *job, json_t *json)
@@ -48,7 +83,7 @@ static void describe_counts(const struct job *job, json_t *json)
         json_object_set_new(json, row_state_names[i], json_integer((json_int_t)job->counts[i]));
 }
 
-json_t *job_describe(const struct job *job, int with_rows)
+json_t *job_describe(const struct job *job)
 {
     json_t *json = json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s}", "id", job->id, "kind",
                              job->kind, "campaign", (json_int_t)job->campaign, "state",
@@ -71,8 +106,6 @@ json_t *job_describe(const struct job *job, int with_rows)
         if (job->problem != NULL)
             json_object_set_new(json, "problem", json_deep_copy(job->problem));
     }
-    if (with_rows)
-        json_object_set_new(json, "rows", describe_rows(job));
     return json;
 }
 
@@ -88,7 +121,7 @@ static void describe_hold(const struct jobs *jobs, json_t *json)
 
 json_t *jobs_describe_one(const struct jobs *jobs, const struct job *job)
 {
-    json_t *json = job_describe(job, 1);
+    json_t *json = job_describe(job);
     if (job->counts[ROW_WAITING] > 0)
         describe_hold(jobs, json);
     return json;
@@ -117,6 +150,6 @@ json_t *jobs_describe_all(const struct jobs *jobs, const struct access *access)
 
     for (job = jobs->all; job != NULL; job = job->hh.next)
         if (job_is_visible(job, access) && (job_is_work(job) || job->is_written))
-            json_array_insert_new(items, 0, job_describe(job, 0));
+            json_array_insert_new(items, 0, job_describe(job));
     return json_pack("{s:o, s:o}", "items", items, "queue", describe_queue(jobs));
 }

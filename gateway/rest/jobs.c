@@ -11,6 +11,7 @@
 #include "gateway/outbound/contacts.h"
 #include "gateway/rest/body.h"
 #include "gateway/rest/intake.h"
+#include "gateway/rest/reading.h"
 #include "gateway/rest/rest.h"
 
 /* ---- answers ---- */
@@ -52,6 +53,24 @@ static void respond_accepted(struct request *request, const struct jobs_ask *ask
     respond_json(request, 202, json_incref(ask->answer));
 }
 
+/* The rows were printed by the owner: they go behind the job's other members. */
+static void respond_job(struct request *request, const struct jobs_ask *ask)
+{
+    struct representation r = {{NULL, 0}, "", "", "", -1, NULL, {NULL, 0}};
+    char *text = json_dumps(ask->answer, JSON_COMPACT), *at;
+    size_t length;
+
+    if (text == NULL)
+        abort();
+    length = strlen(text);
+    r.body.base = h2o_mem_alloc_pool(&request->h2o->pool, length + strlen(ask->rows) + 16);
+    memcpy(r.body.base, text, length - 1); /* an object, and not an empty one */
+    free(text);
+    at = put_text(put_text(put_text(r.body.base + length - 1, ",\"rows\":"), ask->rows), "}");
+    r.body.len = (size_t)(at - r.body.base);
+    respond(request, 200, &r);
+}
+
 static void on_reply(struct message *message)
 {
     struct jobs_ask *ask = (struct jobs_ask *)message;
@@ -61,6 +80,8 @@ static void on_reply(struct message *message)
         respond_failure(request, ask);
     else if (request != NULL && ask->verb == JOBS_APPEND)
         respond_accepted(request, ask);
+    else if (request != NULL && ask->rows != NULL)
+        respond_job(request, ask);
     else if (request != NULL)
         respond_json(request, 200, json_incref(ask->answer));
     jobs_ask_free(&ask);
@@ -305,7 +326,7 @@ static int take_rows(struct request *request, struct appending *appending)
     if (error == NULL)
         abort();
     rc = contacts_parse(&appending->wanted, appending->type, body.base, body.len,
-                        &appending->ask->rows, error);
+                        &appending->ask->contacts, error);
     body_wipe(body.base, body.len);
     if (rc == CG_E_LIMIT)
         respond_problem(request, PROBLEM_BODY_TOO_LARGE, NULL,

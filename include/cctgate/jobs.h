@@ -124,7 +124,7 @@ struct jobs_ask {
     char id[JOB_ID_BYTES + 1]; /* JOBS_GET, JOBS_CANCEL */
     /* JOBS_APPEND */
     int64_t campaign;
-    struct job_rows rows;
+    struct job_rows contacts;
     enum on_duplicate on_duplicate;
     char key[256];       /* Idempotency-Key; "": none */
     uint8_t request[32]; /* with a key: SHA-256 of all that was asked */
@@ -134,6 +134,8 @@ struct jobs_ask {
                another request before; CG_E_FULL, CG_E_IO: it could not be written down, and nothing is queued */
     int replayed;   /* the job of an earlier request with the same key */
     json_t *answer; /* CG_OK: one reference */
+    char *
+        rows; /* JOBS_GET of a job that has rows: their array as JSON text, for it may be long; else NULL */
 };
 struct jobs_ask *jobs_ask_new(enum jobs_verb verb); /* zeroed; aborts without memory */
 void jobs_ask_free(struct jobs_ask **ask);

@@ -223,8 +223,8 @@ static void read_outcomes(struct durable *durable, struct loop *loop, struct con
 static void check_job(const struct job *job)
 {
     size_t counts[ROW_STATES] = {0}, i;
-    json_t *json = job_describe(job, 1);
-    char *text = json_dumps(json, JSON_COMPACT);
+    json_t *json = job_describe(job), *rows;
+    char *text = job_print_rows(job);
 
     FUZZ_CHECK(text != NULL && job->num_rows > 0 && job->num_rows <= CG_JOB_ROWS_MAX);
     for (i = 0; i < job->num_rows; ++i) {
@@ -233,6 +233,9 @@ static void check_job(const struct job *job)
     }
     FUZZ_CHECK(memcmp(counts, job->counts, sizeof(counts)) == 0 && counts[ROW_SENDING] == 0);
     FUZZ_CHECK((job->turn_after != NULL) == (counts[ROW_WAITING] > 0));
+    FUZZ_CHECK((rows = json_loads(text, 0, NULL)) != NULL);
+    FUZZ_CHECK(json_array_size(rows) == job->num_rows);
+    json_decref(rows);
     free(text);
     json_decref(json);
 }
