@@ -269,6 +269,17 @@ static void take_outcome(struct job_row *row, const char *text, size_t length)
     json_decref(json);
 }
 
+static char *terminated(const char *content, size_t length)
+{
+    char *text = malloc(length + 1);
+
+    if (text == NULL)
+        abort();
+    memcpy(text, content, length);
+    text[length] = '\0';
+    return text;
+}
+
 /* NULL: it cannot be read. */
 static char *text_of(const struct job *job, size_t index, int form, const char *content,
                      size_t length)
@@ -276,7 +287,7 @@ static char *text_of(const struct job *job, size_t index, int form, const char *
     char name[ROW_NAME_BYTES];
 
     if (form == FORM_PLAIN)
-        return strndup(content, length);
+        return terminated(content, length);
     print_name(name, job, index);
     return job->jobs->settings.sessions != NULL
                ? sessions_unseal(job->jobs->settings.sessions, name, content, length)
