@@ -735,6 +735,10 @@ static void apply_copy(struct applying *a)
         else if (!about->ended && row != NULL && is_own(a, place) && leg == NULL)
             contact_out_of_sight(a->model, about, place); /* told before he came to it */
         note_lineage_of_copy(a, about, place);
+        if (leg != NULL && a->recent.was_found && !about->ended) {
+            dirty_call(a->model, about, a->clock); /* flags may have been read before it happened */
+            touch(a->model, about);
+        }
     }
     if (about != NULL && is_current(a) && !recent_has_user(&a->recent, a->user))
         tell_user_alone(a, about, place, a->recent.users, a->recent.num_users);

@@ -220,7 +220,8 @@ struct recent {
     const uint32_t *users; /* who were told; of news: the last; borrowed */
     size_t num_users;
     int is_newest; /* nothing newer has been told of the object */
-    int was_read;  /* a read had found it */
+    int was_found; /* a read had found it */
+    int was_read;  /* ... and nobody was told */
     int had_all;   /* this session had told all that was known of the object */
 };
 enum telling recent_check(struct live *live, const struct change *change, struct recent *recent);

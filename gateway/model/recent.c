@@ -34,7 +34,8 @@ struct entry {
     uint64_t hash, state;
     int64_t time_ms; /* the contact centre's */
     int by_state;    /* an introduction, or read */
-    int read;        /* and nobody has been told */
+    int found;       /* by a read */
+    int read;        /* ... and nobody has been told */
     int jumps; /* there may be more between it and the one before: who told it had not told that */
     uint32_t *users; /* who were told */
     size_t num_users;
@@ -259,6 +260,7 @@ static enum telling found_at(struct live *live, const struct history *history,
     int was_behind = at < teller->at;
 
     set_recent(recent, history, at);
+    recent->was_found = entry->found;
     recent->was_read = entry->read;
     if (!change->introduces && !entry->by_state)
         note_agreement(live, is_next(history, teller, at), entry->time_ms == change->time_ms);
@@ -388,8 +390,8 @@ void recent_read(struct live *live, uint64_t object, uint64_t state, int64_t tim
     struct history *history = history_to_change(live, object);
     struct entry *entry = place_for(history, state);
 
-    *entry =
-        (struct entry){.state = state, .time_ms = time_ms, .by_state = 1, .read = event == NULL};
+    *entry = (struct entry){
+        .state = state, .time_ms = time_ms, .by_state = 1, .found = 1, .read = event == NULL};
     if (event != NULL)
         set_users(entry, event->users, event->num_users, 0);
 }

@@ -43,7 +43,8 @@ class Described:
 def described(gate):
     paths = exchange(gate.port, "GET", "/openapi.json").json["paths"]
     return [Described(path, method, item[method]) for path, item in paths.items() for method in ACTING
-            if method in item and not path.startswith("/v1/services/") and path not in NO_COMMANDS]
+            if method in item and not path.startswith("/v1/services/") and path not in NO_COMMANDS and
+            not path.startswith("/v1/outbound/")]
 
 
 class Form(Case):
