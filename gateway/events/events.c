@@ -170,7 +170,8 @@ void events_share(struct request *request)
     add_header(request, "access-control-allow-origin",
                h2o_strdup(&request->h2o->pool, origin.base, origin.len));
     ADD_HEADER(request, "access-control-expose-headers",
-               "etag, age, link, location, total-count, cache-status, cct-sync, retry-after, preference-applied, "
+               "etag, age, link, location, total-count, cache-status, cct-sync, retry-after, "
+               "preference-applied, "
                "idempotency-replayed, location, ratelimit, ratelimit-policy, x-request-id");
 }
 
