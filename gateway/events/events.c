@@ -172,8 +172,8 @@ void events_share(struct request *request)
                h2o_strdup(&request->h2o->pool, origin.base, origin.len));
     ADD_HEADER(request, "access-control-expose-headers",
                "etag, age, link, location, total-count, cache-status, cct-sync, retry-after, "
-               "preference-applied, "
-               "idempotency-replayed, location, ratelimit, ratelimit-policy, x-request-id");
+               "preference-applied, idempotency-replayed, ratelimit, ratelimit-policy, "
+               "x-request-id");
 }
 
 static int check_origin(struct request *request)

@@ -29,8 +29,7 @@ struct columns {
     struct csv_field fields[CG_JOB_COLUMNS_MAX];
     struct column columns[CG_JOB_COLUMNS_MAX];
     size_t num_columns;
-    char *detail;
-    size_t detail_size;
+    char detail[300];
 };
 
 /* ---- the header ---- */
@@ -108,7 +107,7 @@ static int find(const struct columns *all, struct column *column)
 /* A column's name is the client's own words, not a value: it may be told. */
 static int refuse(struct columns *all, size_t index, const char *why)
 {
-    snprintf(all->detail, all->detail_size, "column %zu: %s", index + 1, why);
+    snprintf(all->detail, sizeof(all->detail), "column %zu: %s", index + 1, why);
     return CG_E_INVALID;
 }
 
@@ -142,7 +141,7 @@ static int take_column(struct columns *all, size_t index)
 
 static int take_csv_error(struct columns *all)
 {
-    snprintf(all->detail, all->detail_size, "line %zu: %s", all->csv.line, all->csv.error);
+    snprintf(all->detail, sizeof(all->detail), "line %zu: %s", all->csv.line, all->csv.error);
     return CG_E_INVALID;
 }
 
@@ -153,7 +152,8 @@ static int take_header(struct columns *all)
     if (count < 0)
         return take_csv_error(all);
     if (count == 0) {
-        snprintf(all->detail, all->detail_size, "expected a header of column names, found nothing");
+        snprintf(all->detail, sizeof(all->detail),
+                 "expected a header of column names, found nothing");
         return CG_E_INVALID;
     }
     all->num_columns = (size_t)count;
@@ -298,41 +298,59 @@ static json_t *contact_of(struct columns *all, size_t count)
     return contact;
 }
 
-static int take_rows(struct columns *all)
+static int take_row(struct columns *all)
 {
-    int count, rc = CG_OK;
+    int count = csv_next(&all->csv, all->fields, CG_JOB_COLUMNS_MAX);
+    json_t *contact;
 
-    while (rc == CG_OK && (count = csv_next(&all->csv, all->fields, CG_JOB_COLUMNS_MAX)) != 0) {
-        json_t *contact;
-        if (count < 0)
-            return take_csv_error(all);
-        rc = parse_begin_row(all->parse);
-        if (rc != CG_OK || (contact = contact_of(all, (size_t)count)) == NULL)
-            continue;
-        parse_take_row(all->parse, contact);
-        body_wipe_json(contact);
-        json_decref(contact);
-    }
-    return rc;
+    if (count <= 0)
+        return count == 0 ? 0 : take_csv_error(all);
+    if (parse_begin_row(all->parse) != CG_OK)
+        return CG_E_LIMIT;
+    if ((contact = contact_of(all, (size_t)count)) == NULL)
+        return 1;
+    parse_take_row(all->parse, contact);
+    body_wipe_json(contact);
+    json_decref(contact);
+    return 1;
 }
 
-int columns_parse(struct parse *parse, const char *text, size_t length, char *detail,
-                  size_t detail_size)
+int columns_step(struct columns *all)
 {
-    struct columns *all = calloc(1, sizeof(*all));
     int rc;
 
+    if (all->num_columns > 0)
+        return take_row(all);
+    rc = take_header(all);
+    return rc == CG_OK ? 1 : rc;
+}
+
+const char *columns_error(const struct columns *all)
+{
+    return all->detail;
+}
+
+struct columns *columns_new(struct parse *parse, const char *text, size_t length)
+{
+    struct columns *all = calloc(1, sizeof(*all));
+
     if (all == NULL)
-        return CG_E_NOMEM;
+        return NULL;
     all->parse = parse;
-    all->detail = detail;
-    all->detail_size = detail_size;
-    all->schema = codec_input_schema(parse->wanted->op);
-    rc = all->schema != NULL ? csv_init(&all->csv, text, length) : CG_E_NOMEM;
-    if (rc == CG_OK && (rc = take_header(all)) == CG_OK)
-        rc = take_rows(all);
+    all->schema = codec_input_schema(parse->wanted.op);
+    if (all->schema == NULL || csv_init(&all->csv, text, length) != CG_OK)
+        columns_free(&all);
+    return all;
+}
+
+void columns_free(struct columns **in)
+{
+    struct columns *all = *in;
+
+    *in = NULL;
+    if (all == NULL)
+        return;
     csv_release(&all->csv);
     json_decref(all->schema);
     free(all);
-    return rc;
 }

@@ -50,9 +50,9 @@ const struct contract_operation *contacts_operation(const struct contract *contr
 
 static int refuse_body(struct parse *parse, const char *detail)
 {
-    struct contacts_bad_row *row = &parse->error->rows[0];
+    struct contacts_bad_row *row = &parse->error.rows[0];
 
-    parse->error->num_bad = 0;
+    parse->error.num_bad = 0;
     row->row = 0;
     row->pointer[0] = '\0';
     snprintf(row->detail, sizeof(row->detail), "%s", detail);
@@ -61,7 +61,7 @@ static int refuse_body(struct parse *parse, const char *detail)
 
 void parse_refuse_row(struct parse *parse, const char *pointer, const char *detail)
 {
-    struct contacts_error *error = parse->error;
+    struct contacts_error *error = &parse->error;
 
     if (error->num_bad < CONTACTS_TOLD_MAX) {
         struct contacts_bad_row *row = &error->rows[error->num_bad];
@@ -130,7 +130,7 @@ static int has_phone(const json_t *contact)
 static int take_priority(struct parse *parse, json_t *contact, json_t *arguments)
 {
     json_t *own = json_object_get(contact, contacts_names.priority);
-    json_int_t priority = parse->wanted->priority;
+    json_int_t priority = parse->wanted.priority;
 
     if (own != NULL && (!json_is_integer(own) || json_integer_value(own) < 0)) {
         parse_refuse_row(parse, "/" PRIORITY, "expected an integer of 0 or more, found another");
@@ -139,7 +139,7 @@ static int take_priority(struct parse *parse, json_t *contact, json_t *arguments
     if (own != NULL)
         priority = json_integer_value(own);
     json_object_del(contact, contacts_names.priority);
-    if (outbound_has_member(parse->wanted->op, PRIORITY))
+    if (outbound_has_member(parse->wanted.op, PRIORITY))
         json_object_set_new(arguments, PRIORITY,
                             json_integer(priority >= 0 ? priority : PRIORITY_DEFAULT));
     return CG_OK;
@@ -148,7 +148,7 @@ static int take_priority(struct parse *parse, json_t *contact, json_t *arguments
 /* The whole message is made once, for what only the codec knows: ranges, and characters that XML cannot carry. */
 static int fits_contract(struct parse *parse, json_t *arguments)
 {
-    const struct contract_operation *op = parse->wanted->op;
+    const struct contract_operation *op = parse->wanted.op;
     struct codec_buffer buffer = {NULL, 0, 0};
     struct codec_error why = {.pointer = ""};
     char pointer[256];
@@ -170,7 +170,7 @@ static int fits_contract(struct parse *parse, json_t *arguments)
 
 static void keep(struct parse *parse, const json_t *arguments)
 {
-    struct job_rows *rows = parse->rows;
+    struct job_rows *rows = &parse->rows;
     struct job_row_text *row;
 
     if (rows->num_rows == rows->capacity) {
@@ -190,7 +190,7 @@ static void keep(struct parse *parse, const json_t *arguments)
 
 static void take_contact(struct parse *parse, json_t *contact)
 {
-    json_t *arguments = json_pack("{s:I}", CAMPAIGN, (json_int_t)parse->wanted->campaign), *wire;
+    json_t *arguments = json_pack("{s:I}", CAMPAIGN, (json_int_t)parse->wanted.campaign), *wire;
     struct codec_error why;
     int rc;
 
@@ -198,7 +198,7 @@ static void take_contact(struct parse *parse, json_t *contact)
         abort();
     if (take_priority(parse, contact, arguments) == CG_OK) {
         complete(contact);
-        rc = outbound_to_wire(parse->wanted->op, CONTACT, contact, contacts_names.required, &wire,
+        rc = outbound_to_wire(parse->wanted.op, CONTACT, contact, contacts_names.required, &wire,
                               &why);
         if (rc == CG_E_NOMEM)
             abort();
@@ -206,11 +206,11 @@ static void take_contact(struct parse *parse, json_t *contact)
             refuse_by_contract(parse, why.pointer, &why);
         else
             json_object_set_new(arguments, CONTACT, wire);
-        if (rc == CG_OK && parse->wanted->needs_phone && !has_phone(contact))
+        if (rc == CG_OK && parse->wanted.needs_phone && !has_phone(contact))
             parse_refuse_row(parse, "/phoneNumber/phoneNo",
                              "expected a number to look for duplicates by, found none");
         else if (rc == CG_OK && fits_contract(parse, arguments) == CG_OK &&
-                 parse->error->num_bad == 0)
+                 parse->error.num_bad == 0)
             keep(parse, arguments);
     }
     body_wipe_json(arguments);
@@ -219,9 +219,9 @@ static void take_contact(struct parse *parse, json_t *contact)
 
 int parse_begin_row(struct parse *parse)
 {
-    if (parse->error->num_rows == CG_JOB_ROWS_MAX)
+    if (parse->error.num_rows == CG_JOB_ROWS_MAX)
         return CG_E_LIMIT;
-    ++parse->error->num_rows;
+    ++parse->error.num_rows;
     return CG_OK;
 }
 
@@ -233,27 +233,46 @@ void parse_take_row(struct parse *parse, json_t *row)
         parse_refuse_row(parse, "", "expected an object, found another");
 }
 
-/* ---- JSON ---- */
+/* ---- a body, row by row ---- */
 
-static int parse_json(struct parse *parse, const char *text, size_t length)
+struct contacts_reader {
+    struct parse parse;
+    enum contacts_type type;
+    char *text;
+    size_t length;
+    const char *at;          /* CONTACTS_NDJSON */
+    json_t *json;            /* CONTACTS_JSON */
+    size_t index;            /* in its array */
+    struct columns *columns; /* CONTACTS_CSV */
+    int rc;                  /* CG_OK: there may be more; 1: that was all */
+};
+
+static int begin_json(struct contacts_reader *reader)
 {
     char detail[128];
-    json_t *json = body_parse(text, length, "the body", detail, sizeof(detail));
-    size_t i, count;
-    int rc = CG_OK;
 
-    if (json == NULL)
-        return refuse_body(parse, detail);
-    parse->error->is_array = json_is_array(json);
-    count = json_is_array(json) ? json_array_size(json) : 1;
-    if (!json_is_array(json) && !json_is_object(json))
-        rc = refuse_body(parse, "expected an object, or an array of them");
-    for (i = 0; i < count && rc == CG_OK; ++i)
-        if ((rc = parse_begin_row(parse)) == CG_OK)
-            parse_take_row(parse, json_is_array(json) ? json_array_get(json, i) : json);
-    body_wipe_json(json);
-    json_decref(json);
-    return rc;
+    reader->json = body_parse(reader->text, reader->length, "the body", detail, sizeof(detail));
+    if (reader->json == NULL)
+        return refuse_body(&reader->parse, detail);
+    reader->parse.error.is_array = json_is_array(reader->json);
+    if (json_is_array(reader->json) || json_is_object(reader->json))
+        return CG_OK;
+    return refuse_body(&reader->parse, "expected an object, or an array of them");
+}
+
+/* All three: 1: a row was read; 0: there is none any more. */
+static int step_json(struct contacts_reader *reader)
+{
+    int is_array = json_is_array(reader->json);
+
+    if (reader->index == (is_array ? json_array_size(reader->json) : 1))
+        return 0;
+    if (parse_begin_row(&reader->parse) != CG_OK)
+        return CG_E_LIMIT;
+    parse_take_row(&reader->parse,
+                   is_array ? json_array_get(reader->json, reader->index) : reader->json);
+    ++reader->index;
+    return 1;
 }
 
 static int is_blank(const char *text, size_t length)
@@ -263,7 +282,7 @@ static int is_blank(const char *text, size_t length)
     return length == 0;
 }
 
-static int parse_line(struct parse *parse, const char *text, size_t length)
+static int take_line(struct parse *parse, const char *text, size_t length)
 {
     char detail[128];
     json_t *row;
@@ -272,60 +291,112 @@ static int parse_line(struct parse *parse, const char *text, size_t length)
         return CG_E_LIMIT;
     if ((row = body_parse(text, length, "the row", detail, sizeof(detail))) == NULL) {
         parse_refuse_row(parse, "", detail);
-        return CG_OK;
+        return 1;
     }
     parse_take_row(parse, row);
     body_wipe_json(row);
     json_decref(row);
-    return CG_OK;
+    return 1;
 }
 
-static int parse_lines(struct parse *parse, const char *text, size_t length)
+static int step_line(struct contacts_reader *reader)
 {
-    const char *at = text, *end = text + length, *stop;
-    int rc = CG_OK;
+    const char *end = reader->text + reader->length, *begin, *stop;
 
-    for (; at < end && rc == CG_OK; at = stop + 1) {
-        if ((stop = memchr(at, '\n', (size_t)(end - at))) == NULL)
+    while (reader->at < end) {
+        begin = reader->at;
+        if ((stop = memchr(begin, '\n', (size_t)(end - begin))) == NULL)
             stop = end;
-        if (!is_blank(at, (size_t)(stop - at)))
-            rc = parse_line(parse, at, (size_t)(stop - at));
+        reader->at = stop < end ? stop + 1 : end;
+        if (!is_blank(begin, (size_t)(stop - begin)))
+            return take_line(&reader->parse, begin, (size_t)(stop - begin));
     }
-    return rc;
+    return 0;
 }
 
-/* ---- a body ---- */
-
-static int parse_body(struct parse *parse, enum contacts_type type, const char *text, size_t length)
+static int step_columns(struct contacts_reader *reader)
 {
-    char detail[300] = "";
+    int rc = columns_step(reader->columns);
+    return rc == CG_E_INVALID ? refuse_body(&reader->parse, columns_error(reader->columns)) : rc;
+}
+
+static int step(struct contacts_reader *reader)
+{
+    switch (reader->type) {
+    case CONTACTS_JSON:
+        return step_json(reader);
+    case CONTACTS_NDJSON:
+        return step_line(reader);
+    default:
+        return step_columns(reader);
+    }
+}
+
+struct contacts_reader *contacts_reader_new(const struct contacts_wanted *wanted,
+                                            enum contacts_type type, const char *text,
+                                            size_t length)
+{
+    struct contacts_reader *reader = calloc(1, sizeof(*reader));
+
+    if (reader == NULL || (reader->text = malloc(length > 0 ? length : 1)) == NULL)
+        abort();
+    if (length > 0)
+        memcpy(reader->text, text, length);
+    reader->length = length;
+    reader->at = reader->text;
+    reader->type = type;
+    reader->parse.wanted = *wanted;
+    if (type == CONTACTS_JSON)
+        reader->rc = begin_json(reader);
+    else if (type == CONTACTS_CSV &&
+             (reader->columns = columns_new(&reader->parse, reader->text, length)) == NULL)
+        reader->rc = CG_E_NOMEM;
+    return reader;
+}
+
+int contacts_reader_step(struct contacts_reader *reader, size_t max_rows)
+{
+    size_t i;
     int rc;
 
-    if (type == CONTACTS_JSON)
-        return parse_json(parse, text, length);
-    if (type == CONTACTS_NDJSON)
-        return parse_lines(parse, text, length);
-    rc = columns_parse(parse, text, length, detail, sizeof(detail));
-    return rc == CG_E_INVALID ? refuse_body(parse, detail) : rc;
+    for (i = 0; i < max_rows && reader->rc == CG_OK; ++i) {
+        rc = step(reader);
+        reader->rc = rc > 0 ? CG_OK : rc == 0 ? 1 : rc;
+    }
+    return reader->rc == CG_OK;
+}
+
+int contacts_reader_end(struct contacts_reader **in, struct job_rows *rows,
+                        struct contacts_error *error)
+{
+    struct contacts_reader *reader = *in;
+    int rc = reader->rc == 1 ? CG_OK : reader->rc;
+
+    *in = NULL;
+    if (rc == CG_OK && reader->parse.error.num_rows == 0)
+        rc = refuse_body(&reader->parse, "expected at least one contact, found none");
+    if (rc == CG_OK && reader->parse.error.num_bad > 0)
+        rc = CG_E_INVALID;
+    if (rc != CG_OK)
+        job_rows_release(&reader->parse.rows);
+    *rows = reader->parse.rows;
+    *error = reader->parse.error;
+    columns_free(&reader->columns);
+    body_wipe_json(reader->json);
+    json_decref(reader->json);
+    body_wipe(reader->text, reader->length);
+    free(reader->text);
+    free(reader);
+    return rc;
 }
 
 int contacts_parse(const struct contacts_wanted *wanted, enum contacts_type type, const char *text,
                    size_t length, struct job_rows *rows, struct contacts_error *error)
 {
-    struct parse parse = {wanted, rows, error};
-    int rc;
+    struct contacts_reader *reader = contacts_reader_new(wanted, type, text, length);
 
-    *rows = (struct job_rows){NULL, 0, 0, 0};
-    error->num_rows = error->num_bad = 0;
-    error->is_array = 0;
-    rc = parse_body(&parse, type, text, length);
-    if (rc == CG_OK && error->num_rows == 0)
-        rc = refuse_body(&parse, "expected at least one contact, found none");
-    if (rc == CG_OK && error->num_bad > 0)
-        rc = CG_E_INVALID;
-    if (rc != CG_OK)
-        job_rows_release(rows);
-    return rc;
+    contacts_reader_step(reader, SIZE_MAX);
+    return contacts_reader_end(&reader, rows, error);
 }
 
 /* ---- rows that are sent ---- */

@@ -42,7 +42,24 @@ struct contacts_error {
 /* The operation that appends; NULL: the contract has none. */
 const struct contract_operation *contacts_operation(const struct contract *contract);
 
-/* CG_OK: `rows` holds at least one. CG_E_INVALID: `error`, and `rows` is empty. CG_E_LIMIT: there are more than CG_JOB_ROWS_MAX. CG_E_NOMEM. */
+/*
+ * Reads a body, some rows at a time, so that who has others to serve can do that between: a large body takes tens of milliseconds. The
+ * text is copied, and wiped when it is not needed any more. Aborts without memory.
+ */
+struct contacts_reader;
+struct contacts_reader *contacts_reader_new(const struct contacts_wanted *wanted,
+                                            enum contacts_type type, const char *text,
+                                            size_t length);
+/* Up to so many rows. 1: there may be more of them; 0: that was all. */
+int contacts_reader_step(struct contacts_reader *reader, size_t max_rows);
+/*
+ * What it was, when all is read. CG_OK: `rows` holds at least one. CG_E_INVALID: `error`, and `rows` is empty. CG_E_LIMIT: there are more
+ * than CG_JOB_ROWS_MAX. CG_E_NOMEM. Frees the reader; before its end, too.
+ */
+int contacts_reader_end(struct contacts_reader **reader, struct job_rows *rows,
+                        struct contacts_error *error);
+
+/* The same in one go. */
 int contacts_parse(const struct contacts_wanted *wanted, enum contacts_type type, const char *text,
                    size_t length, struct job_rows *rows, struct contacts_error *error);
 

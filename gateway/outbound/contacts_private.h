@@ -14,9 +14,9 @@ extern const struct contacts_names {
 } contacts_names;
 
 struct parse {
-    const struct contacts_wanted *wanted;
-    struct job_rows *rows;
-    struct contacts_error *error;
+    struct contacts_wanted wanted;
+    struct job_rows rows;
+    struct contacts_error error;
 };
 
 /* Another row comes; CG_E_LIMIT: there are too many. */

@@ -127,9 +127,12 @@ void serve_job(struct request *request)
 /* ---- contacts: the query ---- */
 
 struct appending {
+    struct message message; /* to this front itself: more is to be read */
+    struct asking *asking;
     struct jobs_ask *ask;
     struct contacts_wanted wanted;
     enum contacts_type type;
+    struct contacts_reader *reader;
 };
 
 static int take_priority(struct appending *appending, const char *value, size_t length)
@@ -317,17 +320,8 @@ static void refuse_rows(struct request *request, const struct contacts_error *er
     respond_document(request, PROBLEM_BAD_REQUEST, problem, 0);
 }
 
-static int take_rows(struct request *request, struct appending *appending)
+static void respond_unread(struct request *request, int rc, const struct contacts_error *error)
 {
-    h2o_iovec_t body = request->h2o->entity;
-    struct contacts_error *error = malloc(sizeof(*error));
-    int rc;
-
-    if (error == NULL)
-        abort();
-    rc = contacts_parse(&appending->wanted, appending->type, body.base, body.len,
-                        &appending->ask->contacts, error);
-    body_wipe(body.base, body.len);
     if (rc == CG_E_LIMIT)
         respond_problem(request, PROBLEM_BODY_TOO_LARGE, NULL,
                         "there are more than %d contacts; nothing was queued", CG_JOB_ROWS_MAX);
@@ -335,10 +329,53 @@ static int take_rows(struct request *request, struct appending *appending)
         respond_problem(request, PROBLEM_BAD_REQUEST, "", "%s", error->rows[0].detail);
     else if (rc == CG_E_INVALID)
         refuse_rows(request, error);
-    else if (rc != CG_OK)
+    else
         respond_problem(request, PROBLEM_INTERNAL, NULL, NULL);
+}
+
+/* The body is read; the client may have gone. */
+static void end_reading(struct appending *appending)
+{
+    struct contacts_error *error = malloc(sizeof(*error));
+    struct request *request = asking_end(appending->asking);
+    int rc;
+
+    if (error == NULL)
+        abort();
+    rc = contacts_reader_end(&appending->reader, &appending->ask->contacts, error);
+    if (request != NULL && rc == CG_OK) {
+        send_ask(request, appending->ask);
+        appending->ask = NULL;
+    } else if (request != NULL) {
+        respond_unread(request, rc, error);
+    }
     free(error);
-    return rc;
+    jobs_ask_free(&appending->ask);
+    free(appending);
+}
+
+/* Some rows in each turn of the loop: other requests of the front are not kept waiting for a large body. */
+static void read_on(struct message *message)
+{
+    struct appending *appending = (struct appending *)message;
+
+    if (appending->asking->request != NULL &&
+        contacts_reader_step(appending->reader, CG_JOB_ROWS_TURN))
+        mailbox_send(&appending->asking->front->mailbox, message);
+    else
+        end_reading(appending);
+}
+
+static void begin_reading(struct request *request, struct appending *appending)
+{
+    h2o_iovec_t body = request->h2o->entity;
+
+    appending->message.on_deliver = read_on;
+    appending->reader =
+        contacts_reader_new(&appending->wanted, appending->type, body.base, body.len);
+    body_wipe(body.base, body.len);
+    appending->asking = asking_begin_patiently(request);
+    read_on(&appending->message);
 }
 
 static int check_outbound(struct request *request, const struct contract_operation *op)
@@ -353,17 +390,21 @@ static int check_outbound(struct request *request, const struct contract_operati
 
 static void post_contacts(struct request *request)
 {
-    struct appending appending = {
-        .ask = jobs_ask_new(JOBS_APPEND),
-        .wanted = {.op = contacts_operation(request->front->fronts->contract), .priority = -1}};
+    struct appending *appending = calloc(1, sizeof(*appending));
 
-    if (check_outbound(request, appending.wanted.op) == CG_OK &&
-        take_campaign(request, &appending) == CG_OK && take_query(request, &appending) == CG_OK &&
-        take_type(request, &appending) == CG_OK && take_key(request, &appending) == CG_OK &&
-        take_rows(request, &appending) == CG_OK)
-        send_ask(request, appending.ask);
-    else
-        jobs_ask_free(&appending.ask);
+    if (appending == NULL)
+        abort();
+    appending->ask = jobs_ask_new(JOBS_APPEND);
+    appending->wanted.op = contacts_operation(request->front->fronts->contract);
+    appending->wanted.priority = -1;
+    if (check_outbound(request, appending->wanted.op) == CG_OK &&
+        take_campaign(request, appending) == CG_OK && take_query(request, appending) == CG_OK &&
+        take_type(request, appending) == CG_OK && take_key(request, appending) == CG_OK) {
+        begin_reading(request, appending);
+        return;
+    }
+    jobs_ask_free(&appending->ask);
+    free(appending);
 }
 
 void serve_outbound_contacts(struct request *request)

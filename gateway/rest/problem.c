@@ -117,9 +117,8 @@ const struct problem_row problem_rows[PROBLEMS] = {
         {"campaign-not-active", "There is no such active campaign", 404,
          "Campaigns that are closed, completed or cancelled are not told apart from those that "
          "never were: the contact centre shows only what runs, waits or is paused."},
-    [PROBLEM_UNKNOWN_DISPOSITION] =
-        {"unknown-disposition", "The campaign has no such disposition", 422,
-         "`dispositions` names those it has. Nothing was done."},
+    [PROBLEM_UNKNOWN_DISPOSITION] = {"unknown-disposition", "The campaign has no such disposition",
+                                     422, "`dispositions` names those it has. Nothing was done."},
     [PROBLEM_DUPLICATE] = {"duplicate", "The contact is in the campaign already", 409,
                            "A contact with its phone number was found, and onDuplicate=error was "
                            "asked for. It was not appended."},

@@ -12,9 +12,9 @@
 #include "gateway/rest/rest.h"
 
 #define OUTBOUND_ROLES (ROLE_OPERATOR | ROLE_CAMPAIGNER)
-#define READERS (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
-#define GET     "GET, HEAD"
-#define POST    "POST"
+#define READERS        (ROLE_VIEWER | ROLE_CONTROLLER | ROLE_SUPERVISOR | ROLE_RECORDER | ROLE_OPERATOR)
+#define GET            "GET, HEAD"
+#define POST           "POST"
 
 /* clang-format off */
 static const struct route own_routes[] = {

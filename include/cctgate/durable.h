@@ -30,7 +30,8 @@ enum durable_table {
     DURABLE_BEARERS = 5,      /* SHA-256 of a bearer token that was signed on -> JSON */
     DURABLE_SESSIONS = 6,     /* CCT user NUL number -> a token of the upstream, encrypted */
     DURABLE_JOBS = 7,         /* id of a job -> JSON */
-    DURABLE_JOB_ROWS = 8,     /* id of a job, number of a row -> its state, what it is or what became of it */
+    DURABLE_JOB_ROWS =
+        8, /* id of a job, number of a row -> its state, what it is or what became of it */
     DURABLE_TABLES
 };
 

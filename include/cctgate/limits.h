@@ -126,8 +126,9 @@
 #define CG_AUDIT_LOOK_AT_MAX 5000 /* entries that one question to the audit log may look at */
 
 /* outbound jobs */
-#define CG_JOB_ROWS_MAX       5000 /* of one request: at one a second, nearly an hour and a half */
-#define CG_JOB_ROWS_TURN      128  /* that are made ready to be written in one turn of the owner's loop */
+#define CG_JOB_ROWS_MAX 10000 /* of one request: at one a second, nearly three hours */
+#define CG_JOB_ROWS_TURN                                                                           \
+    128 /* that a loop reads from a body, or makes ready to be written, in one turn */
 #define CG_JOB_COLUMNS_MAX    256   /* of a CSV */
 #define CG_JOB_ROW_BYTES_MAX  65536 /* the JSON of one row's call */
 #define CG_JOBS_MAX           1000 /* that are shown: beyond it the oldest that have ended are forgotten */

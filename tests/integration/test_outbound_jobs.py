@@ -1,6 +1,7 @@
 """Contacts that are appended by the durable queue: every form of body, the pace, a kill -9, progress, cancelling, what is certain and what is not."""
 import json
 import os
+import socket
 import threading
 
 import harness
@@ -122,7 +123,7 @@ class Bodies(JobsCase):
             with self.subTest(body=body):
                 self.assert_problem(self.queue(body, kind=kind, status=400), 400, "bad-request")
         self.assert_problem(self.queue(b"<a/>", kind="application/xml", status=415), 415)
-        too_many = b"skillsetId\n" + b"1\n" * 5001
+        too_many = b"skillsetId\n" + b"1\n" * 10001
         self.assert_problem(self.queue(too_many, kind="text/csv", status=413), 413)
         self.assertEqual((self.calls_of(APPEND), len(self.get(JOBS, "operator").json["items"])), before)
 
@@ -138,6 +139,22 @@ class Bodies(JobsCase):
             self.assert_problem(self.get(path), 404)
             self.assert_problem(exchange(self.gate.port, "DELETE", path, bearer("campaigner")), 404)
         self.assert_problem(self.post(JOBS, {}), 405)
+
+    def test_a_client_that_does_not_wait(self):
+        """It goes while its body is read: that is queued as a whole or not at all, and nobody minds."""
+        body = b"skillsetId,phoneNumber.phoneNo\n" + b"10001,6001\n" * 10000
+        head = ("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
+                % (CONTACTS % 101, harness.TOKENS["sales"][0], len(body))).encode()
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", self.gate.port)) as client:
+                client.sendall(head + body)
+        for _ in range(2):
+            eventually(lambda: self.gate.get("/healthz").status == 200, "it lives")
+        answer = self.queue(b"skillsetId\n" + b"10001\n" * 10000, kind="text/csv", who="sales")
+        self.assertEqual(answer.json["total"], 10000)
+        for job in self.items(JOBS, "sales"):
+            if job["total"] == 10000:
+                self.assertEqual(self.delete(job["id"], "sales").json["waiting"], 0)
 
     def test_duplicates(self):
         self.done([contact(2001), contact(2002)])
@@ -211,13 +228,13 @@ class Who(JobsCase):
         with WebSocket(self.gate.port, "campaigner") as own, WebSocket(self.gate.port, "sales") as foreign, \
                 WebSocket(self.gate.port, "operator") as operator, WebSocket(self.gate.port, "looker") as looker, \
                 WebSocket(self.gate.port, "boss") as boss:
-            for socket in (own, foreign, operator, looker, boss):
-                socket.subscribe(types=[PROGRESS])
+            for stream in (own, foreign, operator, looker, boss):
+                stream.subscribe(types=[PROGRESS])
             id_ = self.queue([contact(n) for n in range(3)]).json["id"]
-            for socket in (own, operator):
+            for stream in (own, operator):
                 counts = []
                 while not counts or counts[-1] < 3:
-                    event = socket.receive_op("event")["event"]
+                    event = stream.receive_op("event")["event"]
                     if event["data"]["id"] != id_:
                         continue
                     self.assertEqual((event["type"], event["subject"]), (PROGRESS, JOBS + "/" + id_))
@@ -232,34 +249,34 @@ class Who(JobsCase):
             while told != mark:
                 told = foreign.receive_op("event")["event"]["data"]["id"]
                 self.assertNotEqual(told, id_)
-            for socket in (looker, boss):
-                self.assertTrue(socket.is_silent(0.2))
+            for stream in (looker, boss):
+                self.assertTrue(stream.is_silent(0.2))
 
     def test_nothing_else_is_told_to_campaigners(self):
         """No snapshot, no event of a user's, also where the token has that user."""
         eventually(lambda: self.gate.metric("sessions_live") == 1, "events are told")
         self.assertEqual(self.gate.get("/v1/agents/2001", "supervisor").status, 200)
-        with WebSocket(self.gate.port, "supervisor") as witness, WebSocket(self.gate.port, "campaigner") as socket:
+        with WebSocket(self.gate.port, "supervisor") as witness, WebSocket(self.gate.port, "campaigner") as stream:
             witness.subscribe("w", snapshot=True)
             self.assertIn("/v1/agents/2001", witness.snapshot("w")[0])
-            socket.subscribe("a", snapshot=True)
-            self.assertEqual(socket.snapshot("a")[0], {})
+            stream.subscribe("a", snapshot=True)
+            self.assertEqual(stream.snapshot("a")[0], {})
             self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": False})
             self.sim.admin("POST", "/agents/2001", {"loggedIn": True, "ready": True})
             event = witness.receive_op("event")["event"]
             self.assertNotEqual(event["type"], PROGRESS)
             before = int(event["id"].split("-")[1]) - 1
-            socket.subscribe("b", since="%s-%d" % (socket.hello["epoch"], before))
+            stream.subscribe("b", since="%s-%d" % (stream.hello["epoch"], before))
             id_ = self.queue(contact(5)).json["id"]
             for _ in range(4):
-                event = socket.receive_op("event")["event"]
+                event = stream.receive_op("event")["event"]
                 self.assertEqual((event["type"], event["data"]["id"]), (PROGRESS, id_))
             self.ended(id_)
         ticket = self.post("/v1/events/ticket", None)
         self.assertEqual(ticket.status, 201)
-        with WebSocket(self.gate.port, None, "/v1/events?ticket=" + ticket.json["ticket"]) as socket:
-            socket.send({"op": "command", "id": "1", "method": "POST", "path": "/v1/agents/2001/login", "body": {}})
-            self.assertEqual(socket.receive_op("result")["status"], 403)
+        with WebSocket(self.gate.port, None, "/v1/events?ticket=" + ticket.json["ticket"]) as stream:
+            stream.send({"op": "command", "id": "1", "method": "POST", "path": "/v1/agents/2001/login", "body": {}})
+            self.assertEqual(stream.receive_op("result")["status"], 403)
 
     def test_turns(self):
         """A large job does not keep a small one waiting; closes stand in the same line."""
@@ -374,20 +391,20 @@ class Crash(JobsCase):
     def test_a_hundred_over_a_kill(self):
         numbers = ["99%04d" % n for n in range(100)]
         seen, killed = [], threading.Event()
-        with WebSocket(self.gate.port, "campaigner") as socket:
-            socket.subscribe(types=[PROGRESS])
+        with WebSocket(self.gate.port, "campaigner") as stream:
+            stream.subscribe(types=[PROGRESS])
             id_ = self.queue([contact(n) for n in numbers]).json["id"]
             last = None
             while not seen or seen[-1] < 30:
-                last = socket.receive_op("event")["event"]
+                last = stream.receive_op("event")["event"]
                 seen.append(last["data"]["done"])
             self.gate.kill()
             killed.set()
         self.gate.start()
-        with WebSocket(self.gate.port, "campaigner") as socket:
-            socket.subscribe(types=[PROGRESS], since=last["id"])
+        with WebSocket(self.gate.port, "campaigner") as stream:
+            stream.subscribe(types=[PROGRESS], since=last["id"])
             while last["data"]["state"] != "done":
-                last = socket.receive_op("event")["event"]
+                last = stream.receive_op("event")["event"]
                 seen.append(last["data"]["done"])
         self.assertEqual(seen, sorted(seen))
         job = self.job(id_)
