@@ -51,6 +51,7 @@ ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(U
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
 SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
+comma := ,
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libcctgate.a
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
@@ -203,7 +204,13 @@ $(OUT)/cctsim: $(call objects,$(SIM_SOURCES)) $(OUT)/sources
 
 $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED) $^ -lcmocka $(LDLIBS) -o $@
+
+# What allocates is taken over by tests/unit/test_allocation_fixture.h.
+$(OUT)/tests/unit/test_allocation%: WRAPPED := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup strndup free \
+    asprintf getcwd realpath)
+$(OUT)/tests/unit/test_allocation_contract: WRAPPED += $(addprefix -Wl$(comma)--wrap=,arena_alloc arena_array arena_strdup arena_strndup \
+    arena_join list_push map_put)
 
 $(BENCHES): $(OUT)/%: $(OUT)/%.o $(call objects,$(BENCH_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
