@@ -207,8 +207,10 @@ $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED) $^ -lcmocka $(LDLIBS) -o $@
 
 # What allocates is taken over by tests/unit/test_allocation_fixture.h.
-$(OUT)/tests/unit/test_allocation%: WRAPPED := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup strndup free \
+$(OUT)/tests/unit/test_allocation_%: WRAPPED := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup strndup free \
     asprintf getcwd realpath)
+$(OUT)/tests/unit/test_allocation_cores: WRAPPED += $(addprefix -Wl$(comma)--wrap=,r_jws_init r_jwk_init r_jwk_import_from_json_str \
+    r_jwk_key_type r_jws_advanced_compact_parsen r_jws_verify_signature)
 $(OUT)/tests/unit/test_allocation_contract: WRAPPED += $(addprefix -Wl$(comma)--wrap=,arena_alloc arena_array arena_strdup arena_strndup \
     arena_join list_push map_put)
 

@@ -78,16 +78,16 @@ int jwt_looks_like(const char *token, size_t length)
     return split(token, length, &parts) == CG_OK;
 }
 
-static json_t *part_json(const char *part, size_t length)
+static int part_json(json_t **json, const char *part, size_t length)
 {
     char bytes[JWT_BYTES_MAX];
     size_t size;
-    json_t *json = NULL;
+    int rc = decode(part, length, bytes, &size);
 
-    if (decode(part, length, bytes, &size) == CG_OK)
-        json = jwt_object(bytes, size);
+    if (rc == CG_OK && (rc = jwt_object(json, bytes, size)) == CG_E_INVALID)
+        rc = CG_E_DENIED;
     explicit_bzero(bytes, sizeof(bytes));
-    return json;
+    return rc;
 }
 
 /* The library reads a signature with bits to spare as well: one token would have several texts. */
@@ -322,7 +322,7 @@ static void take_roles(const struct jwt_keys *keys, const json_t *payload,
 static int take_claims(const struct jwt_keys *keys, const json_t *payload, int64_t now_ms,
                        struct jwt_claims *claims)
 {
-    int rc = payload != NULL ? check_parties(keys, payload) : CG_E_DENIED;
+    int rc = check_parties(keys, payload);
 
     if (rc == CG_OK)
         rc = check_times(keys, payload, now_ms, claims);
@@ -362,9 +362,11 @@ int jwt_verify(const struct jwt_keys *keys, const char *token, size_t length, in
     if ((rc = split(token, length, &parts)) != CG_OK ||
         (rc = check_signature_text(&parts)) != CG_OK)
         return rc;
-    header = part_json(parts.header, parts.header_length);
-    payload = part_json(parts.payload, parts.payload_length);
-    rc = header != NULL ? take_claims(keys, payload, now_ms, claims) : CG_E_DENIED;
+    rc = part_json(&header, parts.header, parts.header_length);
+    if (rc == CG_OK)
+        rc = part_json(&payload, parts.payload, parts.payload_length);
+    if (rc == CG_OK)
+        rc = take_claims(keys, payload, now_ms, claims);
     if (rc == CG_OK && (key = signer_of(keys, header, token, length)) == NULL)
         rc = CG_E_DENIED;
     if (rc == CG_OK)

@@ -58,7 +58,7 @@ struct jwt_claims {
 
 /*
  * CG_OK: `claims` is the caller's to release. CG_E_DENIED: not a token of these keys that holds now. CG_E_NOMEM. `claims` is
- * zeroed unless CG_OK. Any thread.
+ * zeroed unless CG_OK. Any thread. Without memory for a signature itself the program ends (memory.h).
  */
 int jwt_verify(const struct jwt_keys *keys, const char *token, size_t length, int64_t now_ms,
                struct jwt_claims *claims);

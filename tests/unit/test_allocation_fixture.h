@@ -23,6 +23,7 @@
 #include <libxml/xmlerror.h>
 
 #include "cctgate/error.h"
+#include "cctgate/memory.h"
 #include "cctgate/xml.h"
 
 /* Every N up to here; beyond, steps of a fortieth: it is the kinds of places that count, and they come again. */
@@ -144,20 +145,11 @@ void __wrap_free(void *memory)
     __real_free(memory);
 }
 
-static void *allocation_malloc(size_t size)
-{
-    return malloc(size);
-}
-static void allocation_free(void *memory)
-{
-    free(memory);
-}
-
 /* Before the libraries are used for the first time. */
 static void allocation_init(void)
 {
     json_object_seed(1);
-    json_set_alloc_funcs(allocation_malloc, allocation_free);
+    memory_init();
     xml_init();
 }
 
