@@ -315,8 +315,7 @@ static const struct config_row presence[] = {
     END};
 
 static const struct config_row jwt[] = {
-    NAME("issuer", AT(jwt.issuer), REQUIRED),
-    NAME("audience", AT(jwt.audience), REQUIRED),
+    NAME("issuer", AT(jwt.issuer), REQUIRED), NAME("audience", AT(jwt.audience), REQUIRED),
     PATH("jwksFile", AT(jwt.jwks_file), .flags = CONFIG_REQUIRED | CONFIG_READABLE),
     NAME("applicationClaim", AT(jwt.application_claim), .fallback = "\"azp\""),
     NAME("usersClaim", AT(jwt.users_claim), .fallback = "\"cct_users\""),
