@@ -41,13 +41,14 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c tests/bench/ws_clients.c))
 BENCH_HELPERS := $(sort $(filter-out $(BENCH_SOURCES),$(wildcard tests/bench/*.c)))
+SHIM_SOURCES := $(sort $(wildcard tests/integration/*_shim.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY  := tests/fuzz/replay.c
 FUZZ_HELPERS := $(sort $(filter-out $(FUZZ_SOURCES) $(FUZZ_REPLAY),$(wildcard tests/fuzz/*.c)))
 PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py tests/browser/test_*.py))
 
 ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) \
-    $(FUZZ_HELPERS) $(FUZZ_REPLAY)
+    $(FUZZ_HELPERS) $(FUZZ_REPLAY) $(SHIM_SOURCES)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
 SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
@@ -57,6 +58,7 @@ LIBRARY := $(OUT)/libcctgate.a
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
+SHIMS   := $(patsubst %.c,$(OUT)/%.so,$(SHIM_SOURCES))
 
 # Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM are parts of the tests of
 # the whole gateway, as tests/run.sh takes it.
@@ -93,7 +95,7 @@ tsan: ## run all tests under ThreadSanitizer
 	@$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan tests-of-variant
 	@BUILD=$(BUILD) tests/run.sh $(addprefix tsan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS))
 
-tests-of-variant: build $(UNITS)
+tests-of-variant: build $(UNITS) $(SHIMS)
 
 bench: ## measure the store and the codec alone, the gateway against nginx and Varnish, and its events
 	@deploy/install-deps.sh bench
@@ -213,6 +215,12 @@ $(OUT)/tests/unit/test_allocation_cores: WRAPPED += $(addprefix -Wl$(comma)--wra
     r_jwk_key_type r_jws_advanced_compact_parsen r_jws_verify_signature)
 $(OUT)/tests/unit/test_allocation_contract: WRAPPED += $(addprefix -Wl$(comma)--wrap=,arena_alloc arena_array arena_strdup arena_strndup \
     arena_join list_push map_put)
+
+# Loaded before everything else, sanitizers included, so without any.
+$(SHIMS): $(OUT)/%.so: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) -O2 -fPIC -shared $< -o $@
 
 $(BENCHES): $(OUT)/%: $(OUT)/%.o $(call objects,$(BENCH_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
