@@ -186,12 +186,19 @@ static int take_time(const json_t *payload, const char *name, int64_t *ms)
     return CG_OK;
 }
 
-static int has_begun(const json_t *payload, const char *name, int64_t now_ms, unsigned skew_ms)
+/* Not before the later of these two. */
+static int take_beginning(const json_t *payload, const char *name, unsigned skew_ms,
+                          int64_t *begins_ms)
 {
     int64_t at_ms;
+
     if (json_object_get(payload, name) == NULL)
-        return 1;
-    return take_time(payload, name, &at_ms) == CG_OK && at_ms - (int64_t)skew_ms <= now_ms;
+        return CG_OK;
+    if (take_time(payload, name, &at_ms) != CG_OK)
+        return CG_E_DENIED;
+    if (at_ms - (int64_t)skew_ms > *begins_ms)
+        *begins_ms = at_ms - (int64_t)skew_ms;
+    return CG_OK;
 }
 
 static int check_times(const struct jwt_keys *keys, const json_t *payload, int64_t now_ms,
@@ -199,12 +206,13 @@ static int check_times(const struct jwt_keys *keys, const json_t *payload, int64
 {
     int64_t expires_ms;
 
+    claims->begins_ms = INT64_MIN;
     if (take_time(payload, "exp", &expires_ms) != CG_OK ||
-        !has_begun(payload, "nbf", now_ms, keys->skew_ms) ||
-        !has_begun(payload, "iat", now_ms, keys->skew_ms))
+        take_beginning(payload, "nbf", keys->skew_ms, &claims->begins_ms) != CG_OK ||
+        take_beginning(payload, "iat", keys->skew_ms, &claims->begins_ms) != CG_OK)
         return CG_E_DENIED;
     claims->expires_ms = expires_ms + keys->skew_ms;
-    return claims->expires_ms > now_ms ? CG_OK : CG_E_DENIED;
+    return claims->begins_ms <= now_ms && claims->expires_ms > now_ms ? CG_OK : CG_E_DENIED;
 }
 
 /* A text, or an array of texts that has it. */

@@ -60,7 +60,7 @@ static int of_jwt(struct front *front, h2o_iovec_t token, const uint8_t *sha256,
     struct jwt_memo_entry *entry = find(&front->jwt_memo, sha256);
     int64_t now_ms = clock_unix_ms();
 
-    if (entry != NULL && policy_expires_ms(entry->policy) > now_ms) {
+    if (entry != NULL && policy_holds_at(entry->policy, now_ms)) {
         *policy = entry->policy;
         return CG_OK;
     }
@@ -122,7 +122,7 @@ int request_identify_jwt(struct request *request, struct policy *ticket, const u
     if (policy != NULL && entry == NULL)
         remember(&front->jwt_memo, sha256, policy);
     policy_unref(&ticket);
-    if (policy == NULL || policy_expires_ms(policy) <= clock_unix_ms())
+    if (policy == NULL || !policy_holds_at(policy, clock_unix_ms()))
         return CG_E_DENIED;
     return take_access(request, policy, policy_find_digest(policy, sha256));
 }
