@@ -41,21 +41,24 @@ UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELPERS := $(sort $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 BENCH_SOURCES := $(sort $(wildcard tests/bench/bench_*.c tests/bench/ws_clients.c))
 BENCH_HELPERS := $(sort $(filter-out $(BENCH_SOURCES),$(wildcard tests/bench/*.c)))
+SHIM_SOURCES := $(sort $(wildcard tests/integration/*_shim.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY  := tests/fuzz/replay.c
 FUZZ_HELPERS := $(sort $(filter-out $(FUZZ_SOURCES) $(FUZZ_REPLAY),$(wildcard tests/fuzz/*.c)))
 PROGRAM_TESTS := $(sort $(wildcard tests/simulator/test_*.py tests/integration/test_*.py tests/browser/test_*.py))
 
 ALL_SOURCES := $(LIB_SOURCES) $(MAIN_SOURCES) $(SIM_SOURCES) $(UNIT_SOURCES) $(UNIT_HELPERS) $(BENCH_SOURCES) $(BENCH_HELPERS) $(FUZZ_SOURCES) \
-    $(FUZZ_HELPERS) $(FUZZ_REPLAY)
+    $(FUZZ_HELPERS) $(FUZZ_REPLAY) $(SHIM_SOURCES)
 ALL_HEADERS := $(sort $(wildcard include/cctgate/*.h gateway/*.h gateway/*/*.h cache/*.h tests/*/*.h))
 SCRIPTS     := $(sort $(wildcard deploy/*.sh tests/*.sh tests/*/*.sh .ci/run))
 
+comma := ,
 objects = $(patsubst %.c,$(OUT)/%.o,$(1))
 LIBRARY := $(OUT)/libcctgate.a
 UNITS   := $(patsubst %.c,$(OUT)/%,$(UNIT_SOURCES))
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
+SHIMS   := $(patsubst %.c,$(OUT)/%.so,$(SHIM_SOURCES))
 
 # Threaded code that `make test` also runs under ThreadSanitizer; `make tsan` runs everything. TSAN_PROGRAM are parts of the tests of
 # the whole gateway, as tests/run.sh takes it.
@@ -92,7 +95,7 @@ tsan: ## run all tests under ThreadSanitizer
 	@$(MAKE) VARIANT=tsan OUT=$(BUILD)/tsan tests-of-variant
 	@BUILD=$(BUILD) tests/run.sh $(addprefix tsan:,$(UNIT_SOURCES:.c=) $(PROGRAM_TESTS))
 
-tests-of-variant: build $(UNITS)
+tests-of-variant: build $(UNITS) $(SHIMS)
 
 bench: ## measure the store and the codec alone, the gateway against nginx and Varnish, and its events
 	@deploy/install-deps.sh bench
@@ -203,7 +206,21 @@ $(OUT)/cctsim: $(call objects,$(SIM_SOURCES)) $(OUT)/sources
 
 $(UNITS): $(OUT)/%: $(OUT)/%.o $(call objects,$(UNIT_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED) $^ -lcmocka $(LDLIBS) -o $@
+
+# What allocates is taken over by tests/unit/test_allocation_fixture.h.
+$(OUT)/tests/unit/test_allocation_%: WRAPPED := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup strndup free \
+    asprintf getcwd realpath)
+$(OUT)/tests/unit/test_allocation_cores: WRAPPED += $(addprefix -Wl$(comma)--wrap=,r_jws_init r_jwk_init r_jwk_import_from_json_str \
+    r_jwk_key_type r_jws_advanced_compact_parsen r_jws_verify_signature)
+$(OUT)/tests/unit/test_allocation_contract: WRAPPED += $(addprefix -Wl$(comma)--wrap=,arena_alloc arena_array arena_strdup arena_strndup \
+    arena_join list_push map_put)
+
+# Loaded before everything else, sanitizers included, so without any.
+$(SHIMS): $(OUT)/%.so: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) -O2 -fPIC -shared $< -o $@
 
 $(BENCHES): $(OUT)/%: $(OUT)/%.o $(call objects,$(BENCH_HELPERS)) $(LIBRARY)
 	@echo "  LINK  $@"

@@ -6,7 +6,8 @@
  * file tells the two apart, so this does: the lock file holds the machine's boot id and whether the cache was synced and
  * closed. Another boot without a clean end means that the cache is not to be believed.
  *
- * It holds the epoch as well, so that version numbers never come back even when both environments are lost.
+ * It holds the epoch as well, so that version numbers never come back even when both environments are lost; and the steady clock
+ * (clock.h), so that it goes on under the same kernel, and never goes back under another.
  */
 #ifndef CCTGATE_CACHE_LOCKFILE_H
 #define CCTGATE_CACHE_LOCKFILE_H

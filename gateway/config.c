@@ -10,6 +10,7 @@
 
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
+#include "cctgate/memory.h"
 #include "cctgate/secret.h"
 #include "gateway/config_internal.h"
 
@@ -39,16 +40,11 @@ static int read_text(struct config_reader *reader, const char *file, char **text
     return rc;
 }
 
-/*
- * Jansson's text ends in what stands near the error, which may be a secret; the place is enough.
- * When it has no memory it may leave no text at all.
- */
+/* Jansson's text ends in what stands near the error, which may be a secret; the place is enough. */
 static int refuse_syntax(struct config_reader *reader, const json_error_t *at)
 {
     const char *near = strstr(at->text, " near ");
     int length = near != NULL ? (int)(near - at->text) : (int)strlen(at->text);
-    if (at->text[0] == '\0' || json_error_code(at) == json_error_out_of_memory)
-        return config_refuse(reader, CG_E_NOMEM, "no memory");
     if (json_error_code(at) == json_error_duplicate_key)
         return config_refuse(
             reader, CG_E_INVALID,
@@ -119,8 +115,10 @@ static int fill(struct config_reader *reader, struct config *config, const json_
 /* Symbolic links are kept: behind one, a new version of the file may appear at any time. */
 static char *absolute(const char *file)
 {
+    if (file[0] == '/')
+        return strdup(file);
     char *here = getcwd(NULL, 0);
-    char *path = file[0] != '/' && here == NULL ? NULL : config_resolve(here, file);
+    char *path = here == NULL ? NULL : config_resolve(here, file);
     free(here);
     return path;
 }
@@ -146,10 +144,13 @@ int config_load(struct config **config, const char *file, struct config_error *e
     if ((fresh->file = absolute(file)) == NULL || (directory = directory_of(fresh->file)) == NULL)
         rc = config_refuse(&reader, CG_E_NOMEM, "no memory");
     reader.directory = directory;
+    memory_watch();
     if (rc == CG_OK)
         rc = parse(&reader, fresh->file, &root);
     if (rc == CG_OK)
         rc = fill(&reader, fresh, root);
+    if (memory_ran_out())
+        rc = config_refuse(&reader, CG_E_NOMEM, "no memory");
     json_decref(root);
     free(directory);
     if (rc == CG_OK)

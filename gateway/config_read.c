@@ -341,6 +341,8 @@ static int read_secret(struct config_reader *reader, const struct config_row *ro
                            words[source]);
     } else if ((rc = fetch_secret(reader, source, value, &secret, why, sizeof why)) == CG_OK) {
         store_pointer(base, row->offset, secret);
+    } else if (rc == CG_E_NOMEM) {
+        no_memory(reader);
     } else {
         rc = rc == CG_E_LIMIT ? CG_E_INVALID : rc;
         config_quote(quoted, sizeof quoted, value);

@@ -20,6 +20,7 @@
 #include "cctgate/hub.h"
 #include "cctgate/jwt.h"
 #include "cctgate/loop.h"
+#include "cctgate/memory.h"
 #include "cctgate/owner.h"
 #include "cctgate/service_manager.h"
 #include "cctgate/store.h"
@@ -292,6 +293,7 @@ int main(int argc, char **argv)
     }
     harden();
     block_signals(&signals);
+    memory_init();
     json_object_seed(0);
     xml_init();
     curl_global_init(CURL_GLOBAL_DEFAULT);

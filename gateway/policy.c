@@ -444,6 +444,12 @@ int64_t policy_expires_ms(const struct policy *policy)
     return policy->passport != NULL ? policy->passport->claims.expires_ms : INT64_MAX;
 }
 
+int policy_holds_at(const struct policy *policy, int64_t unix_ms)
+{
+    return policy->passport == NULL || (policy->passport->claims.begins_ms <= unix_ms &&
+                                        policy->passport->claims.expires_ms > unix_ms);
+}
+
 /* ---- tokens ---- */
 
 /*

@@ -77,7 +77,7 @@ static int number_of_user(struct sign_ons *all, const char *user, uint32_t *numb
 static void revive(struct sign_ons *all, const uint8_t *sha256, const char *user, int64_t made,
                    int64_t expires)
 {
-    int64_t now_unix_ms = clock_unix_ms(), now_ms = clock_monotonic_ms();
+    int64_t now_unix_ms = clock_steady_ms(), now_ms = clock_monotonic_ms();
     int64_t left = smaller(expires - now_unix_ms, all->config->bearers.ttl_ms);
     struct bearer *bearer;
     uint32_t number;
@@ -268,7 +268,7 @@ void bearers_sweep(struct timer *timer)
                                   all->config->bearers.lockout_ms,
                                   all->config->bearers.lockout_max_ms};
     struct durable_batch *batch = durable_batch_new();
-    int64_t now_ms = clock_monotonic_ms(), now_unix_ms = clock_unix_ms();
+    int64_t now_ms = clock_monotonic_ms(), now_unix_ms = clock_steady_ms();
     struct bearer *bearer, *next;
 
     HASH_ITER(hh, all->bearers, bearer, next)

@@ -6,6 +6,7 @@
 #include <rhonabwy.h>
 
 #include "cctgate/error.h"
+#include "cctgate/memory.h"
 #include "gateway/access/jwt_private.h"
 #include "gateway/rest/body.h"
 
@@ -26,16 +27,16 @@ static const struct key_form {
     {JWT_EDDSA, "OKP", "Ed25519", {"crv", "kty", "x", NULL}},
 };
 
-json_t *jwt_object(const char *text, size_t length)
+int jwt_object(json_t **json, const char *text, size_t length)
 {
     char detail[128];
-    json_t *json = body_parse(text, length, "it", detail, sizeof(detail));
+    int rc = body_parse(json, text, length, "it", detail, sizeof(detail));
 
-    if (json != NULL && !json_is_object(json)) {
-        json_decref(json);
-        json = NULL;
-    }
-    return json;
+    if (rc != CG_OK || json_is_object(*json))
+        return rc;
+    json_decref(*json);
+    *json = NULL;
+    return CG_E_INVALID;
 }
 
 static int is_absent_or(const json_t *object, const char *name, const char *wanted)
@@ -143,14 +144,16 @@ static int add_key(struct jwt_keys *keys, const json_t *jwk)
     const char *kid = json_string_value(json_object_get(jwk, "kid"));
     struct jwt_key *key = &keys->keys[keys->num_keys];
     char *text;
+    int rc;
 
     if (form == NULL || !is_usable(jwk, form))
         return CG_E_INVALID;
-    if ((text = public_text(jwk, form)) == NULL)
-        return CG_E_NOMEM;
-    if (!is_sound(text, form)) {
+    memory_watch();
+    text = public_text(jwk, form);
+    rc = memory_ran_out() ? CG_E_NOMEM : is_sound(text, form) ? CG_OK : CG_E_INVALID;
+    if (rc != CG_OK) {
         free(text);
-        return CG_E_INVALID;
+        return rc;
     }
     key->text = text;
     key->algorithm = form->algorithm;
@@ -194,10 +197,14 @@ static int take_settings(struct jwt_keys *keys, const struct jwt_settings *setti
 static int fill(struct jwt_keys *keys, const char *jwks, size_t length, size_t *passed_over,
                 char *error, size_t error_size)
 {
-    json_t *json = jwt_object(jwks, length), *list = json_object_get(json, "keys");
-    int rc = CG_E_INVALID;
+    json_t *json, *list;
+    int rc = jwt_object(&json, jwks, length);
 
+    if (rc == CG_E_NOMEM)
+        return rc;
+    list = json_object_get(json, "keys");
     if (!json_is_array(list)) {
+        rc = CG_E_INVALID;
         snprintf(error, error_size, "expected a JWK set: an object with an array `keys`");
     } else if (json_array_size(list) > JWT_KEYS_MAX) {
         snprintf(error, error_size, "expected at most %d keys", JWT_KEYS_MAX);

@@ -78,16 +78,16 @@ int jwt_looks_like(const char *token, size_t length)
     return split(token, length, &parts) == CG_OK;
 }
 
-static json_t *part_json(const char *part, size_t length)
+static int part_json(json_t **json, const char *part, size_t length)
 {
     char bytes[JWT_BYTES_MAX];
     size_t size;
-    json_t *json = NULL;
+    int rc = decode(part, length, bytes, &size);
 
-    if (decode(part, length, bytes, &size) == CG_OK)
-        json = jwt_object(bytes, size);
+    if (rc == CG_OK && (rc = jwt_object(json, bytes, size)) == CG_E_INVALID)
+        rc = CG_E_DENIED;
     explicit_bzero(bytes, sizeof(bytes));
-    return json;
+    return rc;
 }
 
 /* The library reads a signature with bits to spare as well: one token would have several texts. */
@@ -186,12 +186,19 @@ static int take_time(const json_t *payload, const char *name, int64_t *ms)
     return CG_OK;
 }
 
-static int has_begun(const json_t *payload, const char *name, int64_t now_ms, unsigned skew_ms)
+/* Not before the later of these two. */
+static int take_beginning(const json_t *payload, const char *name, unsigned skew_ms,
+                          int64_t *begins_ms)
 {
     int64_t at_ms;
+
     if (json_object_get(payload, name) == NULL)
-        return 1;
-    return take_time(payload, name, &at_ms) == CG_OK && at_ms - (int64_t)skew_ms <= now_ms;
+        return CG_OK;
+    if (take_time(payload, name, &at_ms) != CG_OK)
+        return CG_E_DENIED;
+    if (at_ms - (int64_t)skew_ms > *begins_ms)
+        *begins_ms = at_ms - (int64_t)skew_ms;
+    return CG_OK;
 }
 
 static int check_times(const struct jwt_keys *keys, const json_t *payload, int64_t now_ms,
@@ -199,12 +206,13 @@ static int check_times(const struct jwt_keys *keys, const json_t *payload, int64
 {
     int64_t expires_ms;
 
+    claims->begins_ms = INT64_MIN;
     if (take_time(payload, "exp", &expires_ms) != CG_OK ||
-        !has_begun(payload, "nbf", now_ms, keys->skew_ms) ||
-        !has_begun(payload, "iat", now_ms, keys->skew_ms))
+        take_beginning(payload, "nbf", keys->skew_ms, &claims->begins_ms) != CG_OK ||
+        take_beginning(payload, "iat", keys->skew_ms, &claims->begins_ms) != CG_OK)
         return CG_E_DENIED;
     claims->expires_ms = expires_ms + keys->skew_ms;
-    return claims->expires_ms > now_ms ? CG_OK : CG_E_DENIED;
+    return claims->begins_ms <= now_ms && claims->expires_ms > now_ms ? CG_OK : CG_E_DENIED;
 }
 
 /* A text, or an array of texts that has it. */
@@ -322,7 +330,7 @@ static void take_roles(const struct jwt_keys *keys, const json_t *payload,
 static int take_claims(const struct jwt_keys *keys, const json_t *payload, int64_t now_ms,
                        struct jwt_claims *claims)
 {
-    int rc = payload != NULL ? check_parties(keys, payload) : CG_E_DENIED;
+    int rc = check_parties(keys, payload);
 
     if (rc == CG_OK)
         rc = check_times(keys, payload, now_ms, claims);
@@ -362,9 +370,11 @@ int jwt_verify(const struct jwt_keys *keys, const char *token, size_t length, in
     if ((rc = split(token, length, &parts)) != CG_OK ||
         (rc = check_signature_text(&parts)) != CG_OK)
         return rc;
-    header = part_json(parts.header, parts.header_length);
-    payload = part_json(parts.payload, parts.payload_length);
-    rc = header != NULL ? take_claims(keys, payload, now_ms, claims) : CG_E_DENIED;
+    rc = part_json(&header, parts.header, parts.header_length);
+    if (rc == CG_OK)
+        rc = part_json(&payload, parts.payload, parts.payload_length);
+    if (rc == CG_OK)
+        rc = take_claims(keys, payload, now_ms, claims);
     if (rc == CG_OK && (key = signer_of(keys, header, token, length)) == NULL)
         rc = CG_E_DENIED;
     if (rc == CG_OK)

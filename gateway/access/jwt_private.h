@@ -28,7 +28,7 @@ struct jwt_keys {
     size_t num_keys;
 };
 
-/* An object of well-formed JSON without repeated names; NULL. */
-json_t *jwt_object(const char *text, size_t length);
+/* An object of well-formed JSON without repeated names. CG_OK; CG_E_INVALID, CG_E_NOMEM with *json NULL. */
+int jwt_object(json_t **json, const char *text, size_t length);
 
 #endif

@@ -282,7 +282,7 @@ static void give_bearer(struct attempt *attempt, json_t *agents)
 {
     struct sign_ons *all = attempt->all;
     struct durable_batch *batch;
-    int64_t now_ms = clock_unix_ms(), expires_ms = bearer_first_expiry_ms(all, now_ms);
+    int64_t now_ms = clock_steady_ms(), expires_ms = bearer_first_expiry_ms(all, now_ms);
     char expires[TIMESTAMP_BYTES];
     int rc = make_token(attempt);
 
@@ -291,7 +291,7 @@ static void give_bearer(struct attempt *attempt, json_t *agents)
         attempt_answer(attempt, SIGN_UNANSWERABLE, rc);
         return;
     }
-    timestamp_print(expires, expires_ms);
+    timestamp_print(expires, clock_told_ms(expires_ms));
     attempt->made_unix_ms = now_ms;
     attempt->ask->body = json_pack("{s:s, s:s, s:s, s:o}", "token", attempt->token, "expiresAt",
                                    expires, "user", attempt->user, "agents", agents);
@@ -515,7 +515,7 @@ int sign_ons_new(struct sign_ons **out, const struct sign_ons_settings *settings
         return CG_E_NOMEM;
     all->settings = *settings;
     all->config = config_ref(settings->config);
-    all->began_unix_ms = clock_unix_ms();
+    all->began_unix_ms = clock_steady_ms();
     all->publish.on_due = bearers_publish;
     all->sweep.on_due = bearers_sweep;
     if ((all->users = lockout_new(CG_LOCKOUTS_MAX)) != NULL &&

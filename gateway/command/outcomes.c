@@ -149,7 +149,7 @@ static struct outcome_entry *entry_new(struct commands *commands, const uint8_t 
     if (entry == NULL)
         abort();
     memcpy(entry->key, key, DIGEST_BYTES);
-    entry->expires_ms = clock_unix_ms() + LIFE_MS;
+    entry->expires_ms = clock_steady_ms() + LIFE_MS;
     HASH_ADD(hh, commands->outcomes, key, sizeof(entry->key), entry);
     ++commands->num_outcomes;
     return entry;
@@ -240,7 +240,7 @@ static void sweep(struct timer *timer)
         (struct commands *)((char *)timer - offsetof(struct commands, outcomes_timer));
     struct durable_batch *batch = durable_batch_new();
     struct outcome_entry *entry, *next;
-    int64_t now_ms = clock_unix_ms();
+    int64_t now_ms = clock_steady_ms();
 
     HASH_ITER(hh, commands->outcomes, entry,
               next) /* in order of age: as a rule the first says it all */

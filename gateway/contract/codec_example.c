@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cctgate/memory.h"
 #include "gateway/contract/schema.h"
 
 /*
@@ -193,10 +194,11 @@ static json_t *example_message(const struct schema_element *element,
                                const struct schema_element *skip, int maximal)
 {
     struct example example = {.maximal = maximal, .skip = skip};
+    memory_watch();
     json_t *value = element == NULL ? json_object() : example_of_type(&example, element->type);
     if (element != NULL && schema_is_value(element->type))
         value = json_pack("{s:o}", "value", value);
-    if (!example.failed)
+    if (!memory_ran_out() && !example.failed)
         return value;
     json_decref(value);
     return NULL;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cctgate/memory.h"
 #include "gateway/contract/schema.h"
 
 #define DIALECT     "https://json-schema.org/draft/2020-12/schema"
@@ -221,12 +222,13 @@ static json_t *export_message(const struct schema_element *element,
                               const struct schema_element *skip, int is_reply)
 {
     struct export export = {.is_reply = is_reply, .skip = skip, .where = DEFINITIONS};
+    memory_watch();
     json_t *schema = of_message(&export, element);
     if (schema == NULL || json_object_set_new(schema, "$schema", json_string(DIALECT)) != 0)
         export.failed = 1;
     add_definitions(&export, schema);
     arena_release(&export.arena);
-    if (!export.failed)
+    if (!memory_ran_out() && !export.failed)
         return schema;
     json_decref(schema);
     return NULL;
@@ -266,13 +268,20 @@ struct codec_schemas *codec_schemas_new(const char *where, int is_reply)
 json_t *codec_schemas_add(struct codec_schemas *schemas, const struct contract_operation *op)
 {
     schemas->export.skip = schemas->export.is_reply ? NULL : op->input->token;
-    return of_message(&schemas->export, schemas->export.is_reply ? op->output : op->input);
+    memory_watch();
+    json_t *schema =
+        of_message(&schemas->export, schemas->export.is_reply ? op->output : op->input);
+    if (!memory_ran_out() && !schemas->export.failed)
+        return schema;
+    json_decref(schema);
+    return NULL;
 }
 
 json_t *codec_schemas_definitions(struct codec_schemas *schemas)
 {
+    memory_watch();
     json_t *definitions = make_definitions(&schemas->export);
-    if (!schemas->export.failed)
+    if (!memory_ran_out() && !schemas->export.failed)
         return definitions;
     json_decref(definitions);
     return NULL;

@@ -59,14 +59,14 @@ static json_t *collapsed(struct decoder *decoder, const char *text, size_t lengt
     return value;
 }
 
-/* "{namespace}name": the prefix means something in this document only. */
+/* "{namespace}name": the prefix means something in this document only. NULL without memory. */
 static json_t *decode_qname(xmlNodePtr node, const char *text, size_t length)
 {
     const char *colon = memchr(text, ':', length);
     char *prefix = colon == NULL ? NULL : strndup(text, (size_t)(colon - text));
-    xmlNsPtr ns = colon != NULL && prefix == NULL
-                      ? NULL
-                      : xmlSearchNs(node->doc, node, (const xmlChar *)prefix);
+    if (colon != NULL && prefix == NULL)
+        return NULL;
+    xmlNsPtr ns = xmlSearchNs(node->doc, node, (const xmlChar *)prefix);
     free(prefix);
     if (ns == NULL || ns->href == NULL || ns->href[0] == '\0')
         return json_stringn_nocheck(text, length);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cctgate/error.h"
+#include "cctgate/memory.h"
 #include "cctgate/xml.h"
 #include "gateway/contract/decode.h"
 #include "gateway/contract/soap.h"
@@ -223,6 +224,16 @@ void codec_fault_release(struct codec_fault *fault)
     fault->detail = NULL;
 }
 
+/* What was made of the message since memory_watch, if memory was enough for all of it. */
+static int end_watch(json_t **made, int rc, struct codec_error *error)
+{
+    if (!memory_ran_out())
+        return rc;
+    json_decref(*made);
+    *made = NULL;
+    return codec_fail_text(error, CG_E_NOMEM, "no memory for a message");
+}
+
 static json_t *decode_result(struct decoder *decoder, const struct contract_operation *op,
                              xmlNodePtr node)
 {
@@ -248,18 +259,19 @@ int codec_decode_response(const struct contract_operation *op, const char *xml, 
     struct envelope envelope;
     *result = NULL;
     *fault = (struct codec_fault){0};
+    memory_watch();
     if (length == 0 && op->one_way) {
         *result = json_object();
-        return *result == NULL ? CG_E_NOMEM : CG_OK;
+        return end_watch(result, CG_OK, error);
     }
     int rc = open_envelope(&envelope, xml, length, error);
     if (rc != CG_OK)
-        return rc;
+        return end_watch(result, rc, error);
     if (envelope.first != NULL && xml_is(envelope.first, envelope.namespace_uri, "Fault")) {
-        rc = decode_fault(op, &envelope, fault, error);
+        rc = end_watch(&fault->detail, decode_fault(op, &envelope, fault, error), error);
     } else {
         *result = decode_result(&decoder, op, envelope.first);
-        rc = *result != NULL ? CG_OK : decoder.rc != CG_OK ? decoder.rc : CG_E_NOMEM;
+        rc = end_watch(result, decoder.rc, error);
     }
     xmlFreeDoc(envelope.doc);
     return rc;
@@ -285,9 +297,11 @@ static int decode_arguments(const struct contract_operation *op, xmlNodePtr node
                             json_t **arguments, char **token, struct codec_error *error)
 {
     struct decoder decoder = {.error = error, .token_element = op->input->token};
+    memory_watch();
     *arguments = decode_root(&decoder, op->input, node);
-    if (*arguments == NULL)
-        return decoder.rc != CG_OK ? decoder.rc : CG_E_NOMEM;
+    int rc = end_watch(arguments, decoder.rc, error);
+    if (rc != CG_OK)
+        return rc;
     if (decoder.token == NULL || read_token(op, decoder.token, token) == CG_OK)
         return CG_OK;
     json_decref(*arguments);
@@ -342,10 +356,12 @@ static int decode_entries(const struct schema_element *member, xmlNodePtr node,
         struct codec_error error = {0};
         struct decoder decoder = {.error = &error};
         json_t *entry = NULL;
+        memory_watch();
         if (xml_is(node, member->namespace_uri, member->name))
             entry = decode_entry_of(&decoder, member, node);
         else
             refuse(&error, "an element that the list does not have");
+        end_watch(&entry, decoder.rc, &error);
         on_entry(data, entry, &error);
         json_decref(entry);
     }

@@ -1,4 +1,5 @@
 /* A service's files, rewritten so that whoever reads them finds us and the rest of them. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,7 @@ static int write_file(struct publisher *publisher, const struct contract_file *f
         document->length = (size_t)length;
     }
     xmlFree(bytes);
-    return document->bytes != NULL ? CG_OK : loader_nomem(&publisher->loader);
+    return document->bytes != NULL && !xml_is_starved() ? CG_OK : loader_nomem(&publisher->loader);
 }
 
 static int publish(struct publisher *publisher, const char *path, struct contract_documents *out)
@@ -141,6 +142,8 @@ int contract_publish(struct contract_documents *documents, const char *directory
     int rc;
 
     *documents = (struct contract_documents){0};
+    if (root == NULL && errno == ENOMEM)
+        return loader_nomem(&publisher.loader);
     if (root == NULL)
         return loader_fail(&publisher.loader, CG_E_IO, NULL, NULL, "%s cannot be read", directory);
     rc = publish(&publisher, service->file, documents);

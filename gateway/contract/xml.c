@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <libxml/parser.h>
@@ -33,12 +34,45 @@ static void be_silent(void *data, const char *format, ...)
     (void)format;
 }
 
+/*
+ * Not every part of libxml2 says so when it had no memory: a namespace or an attribute is left out of the document, and that is
+ * all. So it is noted here. What it is given is malloc's and goes to free, whoever frees it.
+ */
+static _Thread_local int starved;
+
+static void *starving(void *memory)
+{
+    starved |= memory == NULL;
+    return memory;
+}
+
+static void *take(size_t size)
+{
+    return starving(malloc(size));
+}
+
+static void *take_more(void *memory, size_t size)
+{
+    return starving(realloc(memory, size));
+}
+
+static char *take_copy(const char *text)
+{
+    return starving(strdup(text));
+}
+
 void xml_init(void)
 {
+    xmlMemSetup(free, take, take_more, take_copy);
     xmlInitParser();
     xmlSetExternalEntityLoader(refuse_entity);
     xmlSetGenericErrorFunc(NULL, be_silent);
     xmlThrDefSetGenericErrorFunc(NULL, be_silent); /* libxml2 keeps the handler per thread */
+}
+
+int xml_is_starved(void)
+{
+    return starved;
 }
 
 static size_t line_of(const char *bytes, size_t offset)
@@ -62,10 +96,7 @@ static void refuse_subset(void *data, const xmlChar *name, const xmlChar *extern
     xmlStopParser(data);
 }
 
-/*
- * The first error counts; what follows from it only confuses. But that memory ran out explains them
- * all.
- */
+/* The first error counts; what follows from it only confuses. */
 struct complaint {
     int code, line;
 };
@@ -75,15 +106,14 @@ static void remember(void *data, xmlErrorPtr error)
     struct complaint *complaint = ((xmlParserCtxtPtr)data)->_private;
     if (error->level < XML_ERR_ERROR)
         return;
-    if (complaint->code == XML_ERR_OK || error->code == XML_ERR_NO_MEMORY)
+    if (complaint->code == XML_ERR_OK)
         *complaint = (struct complaint){error->code, error->line};
 }
 
 /* libxml2's own sentences quote the document, so only its number is passed on. */
 static int report(const struct complaint *complaint, char *error, size_t error_size)
 {
-    /* no document and no complaint: what libxml2 needs to complain could not be had */
-    if (complaint->code == XML_ERR_NO_MEMORY || complaint->code == XML_ERR_OK) {
+    if (starved) { /* which explains whatever else is wrong */
         snprintf(error, error_size, "no memory for an XML document");
         return CG_E_NOMEM;
     }
@@ -130,17 +160,15 @@ static int parse(const char *bytes, size_t length, xmlDocPtr *doc, char *error, 
 {
     struct complaint complaint = {XML_ERR_OK, 1};
     int rc = CG_OK;
+    starved = 0;
     xmlParserCtxtPtr context = xmlNewParserCtxt();
-    if (context == NULL) {
-        complaint.code = XML_ERR_NO_MEMORY;
+    if (context == NULL)
         return report(&complaint, error, error_size);
-    }
     context->_private = &complaint;
     context->sax->internalSubset = refuse_subset;
     context->sax->serror = remember;
     *doc = xmlCtxtReadMemory(context, bytes, (int)length, NULL, NULL, PARSE_OPTIONS);
-    if (*doc == NULL || !context->wellFormed || xmlDocGetRootElement(*doc) == NULL ||
-        complaint.code == XML_ERR_NO_MEMORY) {
+    if (*doc == NULL || !context->wellFormed || xmlDocGetRootElement(*doc) == NULL || starved) {
         rc = report(&complaint, error, error_size);
         xmlFreeDoc(*doc);
         *doc = NULL;

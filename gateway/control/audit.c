@@ -6,7 +6,7 @@ json_t *audit_entry_json(const struct audit_entry *entry)
 {
     json_t *json = must(json_object());
 
-    json_set(json, "time", time_json(clock_unix_ms()));
+    json_set(json, "time", time_json(clock_steady_ms()));
     json_set_text(json, "what", entry->what);
     json_set_text(json, "application", entry->application);
     json_set_text(json, "door", entry->door);

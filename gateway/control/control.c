@@ -146,7 +146,7 @@ int control_new_on(struct control **out, const struct control_settings *settings
 
 int control_new(struct control **control, const struct control_settings *settings)
 {
-    static const struct control_clock clock = {clock_monotonic_ms, clock_unix_ms};
+    static const struct control_clock clock = {clock_monotonic_ms, clock_steady_ms};
     return control_new_on(control, settings, &clock);
 }
 

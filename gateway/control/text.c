@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cctgate/clock.h"
 #include "cctgate/limits.h"
 #include "cctgate/timestamp.h"
 
@@ -112,10 +113,10 @@ void text_format(char *out, size_t size, const char *format, ...)
     text_clean(out, size, formatted);
 }
 
-json_t *time_json(int64_t unix_ms)
+json_t *time_json(int64_t steady_ms)
 {
     char when[TIMESTAMP_BYTES];
-    timestamp_print(when, unix_ms);
+    timestamp_print(when, clock_told_ms(steady_ms));
     return json_string(when);
 }
 

@@ -19,7 +19,7 @@ char *text_keep(const char *in, size_t max_bytes);
 void text_format(char *out, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-json_t *time_json(int64_t unix_ms);
+json_t *time_json(int64_t steady_ms);
 
 /* Sets a member unless `value` is NULL; cleaned. */
 void json_set_text(json_t *object, const char *name, const char *value);

@@ -24,13 +24,25 @@ static int refuse(struct message_error *error, const char *pointer, const char *
     return CG_E_INVALID;
 }
 
+/* It may be well-formed: the client is to come again. */
+static int no_memory(struct message_error *error)
+{
+    refuse(error, "", "there is no memory for it now");
+    error->problem = PROBLEM_OVERLOADED;
+    return CG_E_NOMEM;
+}
+
 int client_message_parse(struct client_message *message, const char *text, size_t length,
                          struct message_error *error)
 {
     char detail[128];
+    int rc;
 
     *message = (struct client_message){NULL, NULL, NULL};
-    if ((message->json = body_parse(text, length, "the message", detail, sizeof(detail))) == NULL)
+    rc = body_parse(&message->json, text, length, "the message", detail, sizeof(detail));
+    if (rc == CG_E_NOMEM)
+        return no_memory(error);
+    if (rc != CG_OK)
         return refuse(error, "", "%s", detail);
     if (!json_is_object(message->json))
         return refuse(error, "", "expected an object");
@@ -89,12 +101,12 @@ static int add_type(struct event_filter *filter, const char *name, size_t length
     return CG_OK;
 }
 
-/* What a client sent is not terminated. */
+/* What a client sent is not terminated. NULL without memory. */
 static char *copy_of(const char *text, size_t length)
 {
     char *copy = malloc(length + 1);
     if (copy == NULL)
-        abort();
+        return NULL;
     memcpy(copy, text, length);
     copy[length] = '\0';
     return copy;
@@ -109,9 +121,10 @@ static int add_member(char ***members, size_t *count, const char *text, size_t l
     if (*count >= CG_FILTER_MEMBERS_MAX)
         return CG_E_LIMIT;
     if ((grown = reallocarray(*members, *count + 1, sizeof(*grown))) == NULL)
-        abort();
+        return CG_E_NOMEM;
     *members = grown;
-    grown[*count] = copy_of(text, length);
+    if ((grown[*count] = copy_of(text, length)) == NULL)
+        return CG_E_NOMEM;
     ++*count;
     return CG_OK;
 }
@@ -163,6 +176,8 @@ static int add(struct event_filter *filter, enum member member, const char *text
 
 static int tell(struct message_error *error, int rc, enum member member, const char *pointer)
 {
+    if (rc == CG_E_NOMEM)
+        return no_memory(error);
     if (rc == CG_E_LIMIT)
         return refuse(error, pointer, "expected at most %d members", CG_FILTER_MEMBERS_MAX);
     return refuse(error, pointer, "expected %s", members[member].expected);
@@ -303,6 +318,8 @@ int subscribe_parse_query(struct subscribe *subscribe, const char *query, size_t
     int rc = CG_OK;
 
     memset(subscribe, 0, sizeof(*subscribe));
+    if (copy == NULL)
+        return no_memory(error);
     for (end = copy + strlen(copy); at < end && rc == CG_OK; at = stop + 1) {
         char *equals;
         if ((stop = memchr(at, '&', (size_t)(end - at))) == NULL)

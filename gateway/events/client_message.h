@@ -23,7 +23,7 @@ struct client_message {
     const char *id; /* NULL: none, or not text */
 };
 
-/* CG_OK or CG_E_INVALID with `error`; client_message_release in both cases. */
+/* CG_OK, or CG_E_INVALID, CG_E_NOMEM with `error`; client_message_release in all cases. */
 int client_message_parse(struct client_message *message, const char *text, size_t length,
                          struct message_error *error);
 void client_message_release(struct client_message *message);
@@ -40,7 +40,7 @@ struct subscribe {
     int wants_snapshot, has_since;
     struct log_place since;
 };
-/* CG_OK or CG_E_INVALID, CG_E_LIMIT with `error`; subscribe_release in both cases. */
+/* CG_OK, or CG_E_INVALID, CG_E_NOMEM with `error`; subscribe_release in all cases. */
 int subscribe_parse(struct subscribe *subscribe, const json_t *json, struct message_error *error);
 /* The query without its question mark, "" for none. `ticket` is passed over. */
 int subscribe_parse_query(struct subscribe *subscribe, const char *query, size_t length,

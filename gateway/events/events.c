@@ -67,8 +67,12 @@ static int has_authorization(const struct request *request)
     return h2o_find_header(&request->h2o->headers, H2O_TOKEN_AUTHORIZATION, -1) != -1;
 }
 
-static int refuse_token(struct request *request)
+static int refuse_token(struct request *request, int rc)
 {
+    if (rc == CG_E_NOMEM) { /* it may be a good one */
+        respond_problem(request, PROBLEM_OVERLOADED, NULL, NULL);
+        return rc;
+    }
     request->token_refused = has_authorization(request);
     respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
     return CG_E_DENIED;
@@ -94,19 +98,20 @@ static int identify(struct arrival *arrival)
 {
     struct request *request = arrival->request;
     h2o_iovec_t token = request_bearer(request), query = query_of(request->h2o);
+    int rc;
 
     if (!has_authorization(request) && arrival->is_websocket && arrival->protocols.tokens == 1)
         token = h2o_iovec_init(arrival->protocols.token, arrival->protocols.token_length);
     if (token.len > 0 && token.len <= CG_TOKEN_BYTES_MAX) {
         arrival->has_token = 1;
-        if (!policy_digest(token.base, token.len, arrival->sha256) ||
-            request_identify(request, token, arrival->sha256) != CG_OK)
-            return refuse_token(request);
-        return check_roles(arrival);
+        rc = policy_digest(token.base, token.len, arrival->sha256)
+                 ? request_identify(request, token, arrival->sha256)
+                 : CG_E_NOMEM;
+        return rc == CG_OK ? check_roles(arrival) : refuse_token(request, rc);
     }
     if (has_authorization(request) || arrival->protocols.tokens > 0 ||
         !query_find(query.base, query.len, "ticket", &arrival->ticket, &arrival->ticket_length))
-        return refuse_token(request);
+        return refuse_token(request, CG_E_DENIED);
     return CG_OK;
 }
 
@@ -120,10 +125,10 @@ static int spend_ticket(struct arrival *arrival)
         return CG_OK;
     if (ticket_redeem(request->front->fronts->doorman, arrival->ticket, arrival->ticket_length,
                       clock_monotonic_ms(), arrival->sha256, &of_jwt) != CG_OK)
-        return refuse_token(request);
+        return refuse_token(request, CG_E_DENIED);
     rc = of_jwt != NULL ? request_identify_jwt(request, of_jwt, arrival->sha256)
                         : request_identify(request, (h2o_iovec_t){NULL, 0}, arrival->sha256);
-    return rc == CG_OK ? check_roles(arrival) : refuse_token(request);
+    return rc == CG_OK ? check_roles(arrival) : refuse_token(request, rc);
 }
 
 /* ---- from where ---- */

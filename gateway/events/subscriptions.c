@@ -245,7 +245,7 @@ static int snapshot_parts(struct step *step)
     struct snapshot_view view = {{client->hub->front->reader, client->viewer->access, NULL},
                                  policy_config(client->viewer->policy),
                                  &step->subscription->filter,
-                                 clock_unix_ms()};
+                                 clock_steady_ms()};
     unsigned records = STEP_RECORDS;
     int is_last = 0;
 

@@ -64,7 +64,7 @@ static int put_meter(struct store_txn *txn, const char *name, const void *bytes,
 {
     struct record record = {.provenance = PROVENANCE_EVENT, .body = bytes, .body_length = length};
 
-    record.fetched_at_ms = record.expires_at_ms = clock_unix_ms();
+    record.fetched_at_ms = record.expires_at_ms = clock_steady_ms();
     return store_put(txn, RECORD_METER, name, strlen(name), &record);
 }
 
@@ -77,7 +77,7 @@ int capacity_put(struct model *model, struct store_txn *txn)
 
     if (!model->capacity_unsaved)
         return CG_OK;
-    length = capacity_save(&model->capacity, bytes, clock_monotonic_ms(), clock_unix_ms());
+    length = capacity_save(&model->capacity, bytes, clock_monotonic_ms(), clock_steady_ms());
     rc = put_meter(txn, meter, bytes, length);
     return rc == CG_OK ? put_meter(txn, levels, told, sizeof(told)) : rc;
 }
@@ -124,7 +124,7 @@ static void restore_contacts(struct model *model)
 
     if (store_get(model->reader, RECORD_METER, meter, strlen(meter), &record) == CG_OK &&
         capacity_load(&model->capacity, record.body, record.body_length, clock_monotonic_ms(),
-                      clock_unix_ms()) != CG_OK)
+                      clock_steady_ms()) != CG_OK)
         log_write(LOG_LEVEL_WARNING, "capacityUnreadable",
                   "How many contacts there were in the last hour does not read back");
 }

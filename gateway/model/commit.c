@@ -161,7 +161,7 @@ static int put_known(struct commit *commit, struct node *root, enum record_kind 
     json_decref(resource);
     if (body == NULL)
         return CG_E_NOMEM;
-    record.fetched_at_ms = clock_unix_ms();
+    record.fetched_at_ms = clock_steady_ms();
     record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, kind);
     if (store_txn_get(commit->txn, kind, root->id, length, &before) == CG_OK)
         record = (struct record){.fetched_at_ms = before.fetched_at_ms,
@@ -174,7 +174,7 @@ static int put_known(struct commit *commit, struct node *root, enum record_kind 
     record.provenance = PROVENANCE_EVENT;
     describe_cover(commit, root, kind, &record);
     if (record.covered != 0) {
-        record.fetched_at_ms = clock_unix_ms();
+        record.fetched_at_ms = clock_steady_ms();
         record.expires_at_ms = record.fetched_at_ms + time_to_live_ms(commit->model, kind);
     } else {
         record.flags |= RECORD_DIRTY;
@@ -311,7 +311,7 @@ static int keep_ended(struct commit *commit, const struct node *contact)
     record.version = 0;
     record.covered = 0;
     record.flags = RECORD_ENDED;
-    record.fetched_at_ms = clock_unix_ms();
+    record.fetched_at_ms = clock_steady_ms();
     record.expires_at_ms = record.fetched_at_ms + commit->model->config->cache.ended_call_ms;
     rc = store_put(commit->txn, RECORD_CALL, contact->id, length, &record);
     free(body);
@@ -519,7 +519,7 @@ static int make_room(struct model *model)
     while (rc == CG_OK && evicted == 0 && age_ms >= 1000) {
         if ((rc = store_begin(model->store, &txn)) != CG_OK)
             return rc;
-        if ((rc = store_evict_oldest(txn, clock_unix_ms() - age_ms, EVICT_RECORDS, &evicted)) ==
+        if ((rc = store_evict_oldest(txn, clock_steady_ms() - age_ms, EVICT_RECORDS, &evicted)) ==
             CG_OK)
             rc = store_commit(&txn);
         else

@@ -272,7 +272,7 @@ static void on_called(void *data, const struct session_outcome *outcome)
         return;
     }
     if (fetch->first_answer_at_ms == 0)
-        fetch->first_answer_at_ms = clock_unix_ms();
+        fetch->first_answer_at_ms = clock_steady_ms();
     json_object_set_new(node->stamps, step->field, json_integer((json_int_t)since));
     if (outcome->rc == CG_OK)
         take_result(fetch, node, step, outcome->result);
@@ -443,7 +443,7 @@ static void depend_on(struct fetch *fetch, enum record_kind kind, struct session
 
 static int lists_are_recent(const struct fetch *fetch, const struct holdings *holdings)
 {
-    return holdings->terminals != NULL && clock_unix_ms() - holdings->read_at_ms <=
+    return holdings->terminals != NULL && clock_steady_ms() - holdings->read_at_ms <=
                                               (int64_t)fetch->model->config->cache.ttl_ms[TTL_USER];
 }
 
@@ -551,7 +551,7 @@ static struct fetch *fetch_new(struct model *model, const char *key, size_t key_
     fetch->force = force;
     fetch->kind = (enum record_kind)(unsigned char)key[0];
     fetch->id_length = key_length - 1;
-    fetch->started_at_ms = clock_unix_ms();
+    fetch->started_at_ms = clock_steady_ms();
     fetch->waiters_end = &fetch->waiters;
     fetch->nodes_end = &fetch->first;
     fetch->queued_end = &fetch->queued;

@@ -16,7 +16,7 @@ struct force_answer {
     UT_hash_handle hh;
     struct model *model;
     struct timer timer;
-    int64_t since_ms; /* Unix */
+    int64_t since_ms; /* monotonic */
     char id[];        /* of the terminal connection */
 };
 
@@ -44,7 +44,7 @@ static void tell(struct force_answer *entry, const struct node *tc)
     n.agent = agent_at(model, terminal);
     n.data = json_pack("{s:s, s:s, s:s, s:I}", "terminalConnectionId", tc->id, "contactId",
                        contact->id, "terminal", terminal->id, "ringingMs",
-                       (json_int_t)(clock_unix_ms() - entry->since_ms));
+                       (json_int_t)(clock_monotonic_ms() - entry->since_ms));
     notice(model, &n);
 }
 
@@ -91,7 +91,7 @@ void force_answer_watch(struct model *model, struct node *tc)
         return;
     memcpy(entry->id, tc->id, strlen(tc->id) + 1);
     entry->model = model;
-    entry->since_ms = clock_unix_ms();
+    entry->since_ms = clock_monotonic_ms();
     entry->timer.on_due = on_due;
     HASH_ADD_STR(model->live->force_answers, id, entry);
     timer_arm(model->loop, &entry->timer, wait_ms);

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cctgate/error.h"
 #include "cctgate/limits.h"
+#include "cctgate/memory.h"
 
 /* jansson descends by recursion: how deep is found out before it is asked. */
 static int is_too_deep(const char *text, size_t length)
@@ -31,21 +33,29 @@ static int is_too_deep(const char *text, size_t length)
     return 0;
 }
 
-json_t *body_parse(const char *text, size_t length, const char *what, char *detail,
-                   size_t detail_size)
+int body_parse(json_t **json, const char *text, size_t length, const char *what, char *detail,
+               size_t detail_size)
 {
     json_error_t at;
-    json_t *json;
 
+    *json = NULL;
     if (is_too_deep(text, length)) {
         snprintf(detail, detail_size, "%s is nested deeper than %d levels", what,
                  CG_JSON_DEPTH_MAX);
-        return NULL;
+        return CG_E_INVALID;
     }
-    if ((json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at)) == NULL)
-        snprintf(detail, detail_size, "%s is not JSON: line %d, column %d", what, at.line,
-                 at.column);
-    return json;
+    memory_watch();
+    *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &at);
+    if (memory_ran_out()) {
+        json_decref(*json);
+        *json = NULL;
+        snprintf(detail, detail_size, "%s needs more memory than there is", what);
+        return CG_E_NOMEM;
+    }
+    if (*json != NULL)
+        return CG_OK;
+    snprintf(detail, detail_size, "%s is not JSON: line %d, column %d", what, at.line, at.column);
+    return CG_E_INVALID;
 }
 
 void body_wipe(const char *text, size_t length)

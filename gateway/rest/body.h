@@ -7,11 +7,11 @@
 #include <jansson.h>
 
 /*
- * A new reference, or NULL with `detail`, which begins with `what` ("the body"). Refused are: nesting deeper than CG_JSON_DEPTH_MAX,
- * members of one name twice, and what is not JSON.
+ * CG_OK: *json is a new reference. CG_E_INVALID, CG_E_NOMEM with `detail`, which begins with `what` ("the body"), and *json NULL. Refused
+ * are: nesting deeper than CG_JSON_DEPTH_MAX, members of one name twice, and what is not JSON.
  */
-json_t *body_parse(const char *text, size_t length, const char *what, char *detail,
-                   size_t detail_size);
+int body_parse(json_t **json, const char *text, size_t length, const char *what, char *detail,
+               size_t detail_size);
 
 /* Text that may hold a secret is overwritten where it lies. */
 void body_wipe(const char *text, size_t length);

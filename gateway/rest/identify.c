@@ -37,37 +37,41 @@ static struct policy *remember(struct jwt_memo *memo, const uint8_t *sha256, str
     return set[0].policy = policy;
 }
 
-static struct policy *verify(struct front *front, h2o_iovec_t token, const uint8_t *sha256,
-                             int64_t now_ms)
+static int verify(struct front *front, h2o_iovec_t token, const uint8_t *sha256, int64_t now_ms,
+                  struct policy **policy)
 {
     struct jwt_claims claims;
-    struct policy *policy = NULL;
+    int rc = jwt_verify(policy_keys(front->policy), token.base, token.len, now_ms, &claims);
 
-    if (jwt_verify(policy_keys(front->policy), token.base, token.len, now_ms, &claims) == CG_OK)
-        policy = policy_of_jwt(front->policy, sha256, &claims);
-    if (policy == NULL) {
+    if (rc == CG_OK && (*policy = policy_of_jwt(front->policy, sha256, &claims)) == NULL)
+        rc = CG_E_NOMEM;
+    if (rc == CG_E_DENIED)
         COUNT(front, jwt_refused);
-        return NULL;
-    }
+    if (rc != CG_OK)
+        return rc;
     COUNT(front, jwt_verified);
-    return remember(&front->jwt_memo, sha256, policy);
+    remember(&front->jwt_memo, sha256, *policy);
+    return CG_OK;
 }
 
-static struct policy *of_jwt(struct front *front, h2o_iovec_t token, const uint8_t *sha256)
+static int of_jwt(struct front *front, h2o_iovec_t token, const uint8_t *sha256,
+                  struct policy **policy)
 {
     struct jwt_memo_entry *entry = find(&front->jwt_memo, sha256);
     int64_t now_ms = clock_unix_ms();
 
-    if (entry != NULL && policy_expires_ms(entry->policy) > now_ms)
-        return entry->policy;
+    if (entry != NULL && policy_holds_at(entry->policy, now_ms)) {
+        *policy = entry->policy;
+        return CG_OK;
+    }
     if (entry != NULL) {
         policy_unref(&entry->policy);
-        return NULL;
+        return CG_E_DENIED;
     }
     /* a ticket has the digest alone of the token that it was given for */
     return token.len > 0 && jwt_looks_like(token.base, token.len)
-               ? verify(front, token, sha256, now_ms)
-               : NULL;
+               ? verify(front, token, sha256, now_ms, policy)
+               : CG_E_DENIED;
 }
 
 /* It is used, and by whom the request acts is known. */
@@ -87,11 +91,12 @@ int request_identify(struct request *request, h2o_iovec_t token, const uint8_t s
     struct front *front = request->front;
     const struct access *access = policy_find_digest(front->policy, sha256);
     struct policy *policy;
+    int rc;
 
     if (access != NULL || policy_keys(front->policy) == NULL)
         return take_access(request, front->policy, access);
-    if ((policy = of_jwt(front, token, sha256)) == NULL)
-        return CG_E_DENIED;
+    if ((rc = of_jwt(front, token, sha256, &policy)) != CG_OK)
+        return rc;
     return take_access(request, policy, policy_find_digest(policy, sha256));
 }
 
@@ -107,7 +112,7 @@ int request_recognise(struct request *request, h2o_iovec_t token)
             return take_access(request, front->policy, access);
     }
     return policy_digest(token.base, token.len, sha256) ? request_identify(request, token, sha256)
-                                                        : CG_E_DENIED;
+                                                        : CG_E_NOMEM;
 }
 
 int request_identify_jwt(struct request *request, struct policy *ticket, const uint8_t sha256[32])
@@ -119,7 +124,7 @@ int request_identify_jwt(struct request *request, struct policy *ticket, const u
     if (policy != NULL && entry == NULL)
         remember(&front->jwt_memo, sha256, policy);
     policy_unref(&ticket);
-    if (policy == NULL || policy_expires_ms(policy) <= clock_unix_ms())
+    if (policy == NULL || !policy_holds_at(policy, clock_unix_ms()))
         return CG_E_DENIED;
     return take_access(request, policy, policy_find_digest(policy, sha256));
 }

@@ -228,10 +228,13 @@ int intake_query(const struct intake *intake, const char *query, size_t length, 
 json_t *intake_body(const char *text, size_t length, struct intake_error *error)
 {
     char detail[128];
-    json_t *json = body_parse(text, length, "the body", detail, sizeof(detail));
+    json_t *json;
+    int rc = body_parse(&json, text, length, "the body", detail, sizeof(detail));
 
     body_wipe(text, length);
-    if (json == NULL)
+    if (rc == CG_E_NOMEM)
+        refuse(error, rc, PROBLEM_OVERLOADED, "%s", detail);
+    else if (rc != CG_OK)
         refuse_body(error, "", detail);
     return json;
 }

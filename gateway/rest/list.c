@@ -162,8 +162,8 @@ static void answer(struct reading *reading, struct sum *sum, const struct page *
     if (reading->stale_since_ms != 0)
         add_stale(sum, reading->stale_since_ms);
     if (reading->incomplete)
-        add_stale(sum, clock_unix_ms());
-    mix(sum, (uint64_t)sum->stale_since_ms);
+        add_stale(sum, clock_steady_ms());
+    mix(sum, (uint64_t)clock_told_ms(sum->stale_since_ms));
     mix(sum, (uint64_t)(sum->live && reading->live_lists));
     f.label = sum->stale_since_ms != 0           ? SYNC_STALE
               : sum->live && reading->live_lists ? SYNC_LIVE
@@ -201,7 +201,7 @@ static int fill(struct reading *reading, struct sum *sum, struct page *page)
 {
     struct request *request = reading->request;
     size_t shown, i, asked = 0;
-    int64_t now = clock_unix_ms();
+    int64_t now = clock_steady_ms();
 
     page_collect(page, request->after_length > 0 ? request->after : NULL, request->after_length);
     shown = page->count < request->limit ? page->count : request->limit;

@@ -24,7 +24,7 @@ static char *put_session(char *at, uint32_t user)
     at = put_text(at, session_state_name((enum session_state)atomic_load(&view->state)));
     at = put_text(at, since != 0 ? "\",\"since\":\"" : "\",\"since\":null");
     if (since != 0) {
-        at += timestamp_print(at, since);
+        at += timestamp_print(at, clock_told_ms(since));
         at = put_text(at, "\"");
     }
     return put_text(at, "}");
@@ -61,10 +61,11 @@ static void put_etag(struct representation *r, const struct request *request,
 
     at = put_text(at, f->label == SYNC_STALE ? "-s" : f->label == SYNC_LIVE ? "-l" : "-c");
     if (f->label == SYNC_STALE)
-        at = put_hex(at, (uint64_t)f->stale_since_ms);
+        at = put_hex(at, (uint64_t)clock_told_ms(f->stale_since_ms));
     if (request->route->kind == RECORD_USER) { /* the body shows the session */
         at = put_decimal(put_text(at, "-"), atomic_load(&session_views[record->user].state));
-        at = put_hex(at, (uint64_t)atomic_load(&session_views[record->user].healthy_since_ms));
+        at = put_hex(at, (uint64_t)clock_told_ms(
+                             atomic_load(&session_views[record->user].healthy_since_ms)));
     }
     *put_text(at, "\"") = '\0';
 }
@@ -90,7 +91,7 @@ static void put_sync_header(struct representation *r, const struct freshness *f)
     char *at = put_text(r->sync, sync_label_name(f->label));
     if (f->label == SYNC_STALE) {
         at = put_text(at, "; since=");
-        at += timestamp_print(at, f->stale_since_ms);
+        at += timestamp_print(at, clock_told_ms(f->stale_since_ms));
     }
     *at = '\0';
 }
@@ -233,7 +234,7 @@ static void step(struct reading *reading)
                                         : RECORD_USER);
         return;
     }
-    reading->now_ms = clock_unix_ms();
+    reading->now_ms = clock_steady_ms();
     f = reading_judge(reading, found ? &record : NULL, &source, reading->now_ms);
     if (reading->records_asked) {
         after_fetch(reading, &record, &f, found);

@@ -66,7 +66,7 @@ char *put_sync(char *at, const struct freshness *f, int empty)
     if (f->label != SYNC_STALE)
         return put_text(at, "\",\"staleSince\":null}");
     at = put_text(at, "\",\"staleSince\":\"");
-    at += timestamp_print(at, f->stale_since_ms);
+    at += timestamp_print(at, clock_told_ms(f->stale_since_ms));
     return put_text(at, "\"}");
 }
 
@@ -349,7 +349,7 @@ static int list_will_do(struct reading *reading, enum record_kind list,
         reading->live_lists = 0;
         return 0;
     }
-    f = reading_judge(reading, &record, &source, clock_unix_ms());
+    f = reading_judge(reading, &record, &source, clock_steady_ms());
     reading->live_lists &= f.label == SYNC_LIVE;
     if (f.label == SYNC_STALE &&
         (reading->stale_since_ms == 0 || f.stale_since_ms < reading->stale_since_ms))

@@ -195,7 +195,7 @@ int request_check_certificate(struct request *request);
 /* identify.c */
 /*
  * Whose token it is: sets the request's access and policy. `token` may be empty where only the digest is known. CG_OK; CG_E_DENIED,
- * and no problem has been sent.
+ * CG_E_NOMEM (it may be a good one), and no problem has been sent.
  */
 int request_identify(struct request *request, h2o_iovec_t token, const uint8_t sha256[32]);
 /* The same without a digest at hand: a token that was seen lately costs none. */

@@ -247,11 +247,17 @@ static int authorize(struct request *request)
 {
     unsigned roles = route_roles(request->route, request->method);
     h2o_iovec_t token;
+    int rc;
 
     if (roles == 0)
         return CG_OK;
     token = request_bearer(request);
-    if (token.len == 0 || request_recognise(request, token) != CG_OK) {
+    rc = token.len > 0 ? request_recognise(request, token) : CG_E_DENIED;
+    if (rc == CG_E_NOMEM) {
+        respond_problem(request, PROBLEM_OVERLOADED, NULL, NULL);
+        return rc;
+    }
+    if (rc != CG_OK) {
         request->token_refused = token.len > 0;
         respond_problem(request, PROBLEM_UNAUTHORIZED, NULL, NULL);
         return CG_E_DENIED;

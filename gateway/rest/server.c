@@ -22,10 +22,13 @@
 #include "gateway/rest/addresses.h"
 #include "gateway/rest/connection.h"
 #include "gateway/rest/head.h"
+#include "gateway/rest/timeouts.h"
 #include "gateway/rest/rest.h"
 #include "gateway/rest/tls.h"
 
-#define LAST_WRITES_MS  200
+#define LAST_WRITES_MS 200
+#define TURN_MS                                                                                    \
+    1000 /* the longest sleep: the library reads a clock twice to know how long it may, and that may step in between */
 #define RECEIVE_BYTES   131072 /* libh2o reads a socket until it is empty: so that it gets empty */
 #define WRITE_MS        20000  /* that a peer may take nothing of what is written to it */
 #define LIBRARY_LATE_MS 5000   /* libh2o's own time-out is the last resort behind ours */
@@ -274,6 +277,11 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
         free(fronts);
         return CG_E_INVALID;
     }
+    if (timeouts_take_over() != CG_OK) {
+        snprintf(error, error_size, "libh2o does not use the program's timers");
+        free(fronts);
+        return CG_E_INVALID;
+    }
     routes_build();
     fronts->config = config_ref(settings->config);
     fronts->contract = settings->contract;
@@ -288,7 +296,7 @@ int fronts_new(struct fronts **out, const struct fronts_settings *settings, char
     fronts->head_timeout_ms = config->limits.head_timeout_ms;
     fronts->idle_timeout_ms = config->limits.idle_timeout_ms;
     fronts->addresses = addresses_new(config->limits.max_connections_per_address);
-    fronts->started_at_ms = clock_unix_ms();
+    fronts->started_at_ms = clock_monotonic_ms();
     fronts->front = calloc(fronts->num_fronts, sizeof(*fronts->front));
     fronts->listen_fds = malloc(fronts->num_fronts * fronts->num_listen * sizeof(int));
     fronts->ssl = calloc(fronts->num_listen + 1, sizeof(*fronts->ssl));
@@ -455,7 +463,7 @@ static void *front_main(void *data)
     if (front->consumer != NULL)
         consumer_listener_start(front->consumer);
     while (!front->stopping) {
-        h2o_evloop_run(front->loop, INT32_MAX);
+        h2o_evloop_run(front->loop, TURN_MS);
         atomic_store_explicit(&front->last_turn_ms, clock_monotonic_ms(), memory_order_relaxed);
     }
     drain(front);

@@ -380,7 +380,7 @@ static void answer_metrics(struct message *message)
         metric(&text, name, (uint64_t)json_integer_value(value));
     metric(&text, "log_dropped_total", log_dropped());
     metric(&text, "uptime_seconds",
-           (uint64_t)((clock_unix_ms() - request->front->fronts->started_at_ms) / 1000));
+           (uint64_t)((clock_monotonic_ms() - request->front->fronts->started_at_ms) / 1000));
     print(&text, "# TYPE cctgate_build info\ncctgate_build_info{version=\"%s\"} 1\n# EOF\n",
           CCTGATE_VERSION);
     json_decref(result);

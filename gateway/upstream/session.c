@@ -212,7 +212,7 @@ struct session *sessions_insert(struct sessions *sessions,
     sessions->by_number[number] = session;
     ++sessions->total;
     atomic_store(&view->healthy_since_ms, 0);
-    atomic_store(&view->lost_at_ms, clock_unix_ms());
+    atomic_store(&view->lost_at_ms, clock_steady_ms());
     atomic_store(&view->configured, 1);
     session_set_state(session, SESSION_CONNECTING);
     return session;
@@ -241,7 +241,7 @@ void session_remove(struct session *session, const char *why)
     session_leave(session, DEPARTURE_REMOVED);
     atomic_store(&session_views[number].configured, 0);
     atomic_store(&session_views[number].healthy_since_ms, 0);
-    atomic_store(&session_views[number].lost_at_ms, clock_unix_ms());
+    atomic_store(&session_views[number].lost_at_ms, clock_steady_ms());
     unlink_session(session);
     retire(session);
     session_drop(session);
@@ -427,9 +427,11 @@ static json_t *describe_one(const struct session *session)
         session_endpoint(session), "shared", session->shared, "signedOn", !session->configured);
     if (object == NULL)
         return NULL;
-    json_object_set_new(object, "sinceMs", since != 0 ? json_integer(since) : json_null());
+    json_object_set_new(object, "sinceMs",
+                        since != 0 ? json_integer(clock_told_ms(since)) : json_null());
     json_object_set_new(object, "staleSinceMs",
-                        since == 0 ? json_integer(atomic_load(&view->lost_at_ms)) : json_null());
+                        since == 0 ? json_integer(clock_told_ms(atomic_load(&view->lost_at_ms)))
+                                   : json_null());
     if (session->state != SESSION_UP && session->attempted)
         json_object_set_new(object, "reason", json_string(cg_error_name(session->last_rc)));
     if (session->shared)

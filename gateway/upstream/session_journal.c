@@ -456,7 +456,7 @@ static int put_row(struct writing *writing, struct durable_batch *batch,
     const struct journal *journal = writing->all->journal;
     json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:O*}", "domain", entry->domain, "token",
                             entry->token, "endpoint", endpoint_name(writing->all, entry->endpoint),
-                            "since", (json_int_t)clock_unix_ms(), "note", entry->note);
+                            "since", (json_int_t)clock_steady_ms(), "note", entry->note);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;
     size_t length = text != NULL ? strlen(text) : 0,
            sealed_length = HEADER_BYTES + length + TAG_BYTES;

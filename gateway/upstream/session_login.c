@@ -37,7 +37,7 @@ static void publish_healthy(struct session *session)
 {
     struct session_view *view = &session_views[session->number];
     if (atomic_load(&view->healthy_since_ms) == 0)
-        atomic_store_explicit(&view->healthy_since_ms, clock_unix_ms(), memory_order_release);
+        atomic_store_explicit(&view->healthy_since_ms, clock_steady_ms(), memory_order_release);
 }
 
 void session_publish_lost(struct session *session)
@@ -45,7 +45,7 @@ void session_publish_lost(struct session *session)
     struct session_view *view = &session_views[session->number];
     if (atomic_load(&view->healthy_since_ms) == 0)
         return;
-    atomic_store_explicit(&view->lost_at_ms, clock_unix_ms(), memory_order_release);
+    atomic_store_explicit(&view->lost_at_ms, clock_steady_ms(), memory_order_release);
     atomic_store_explicit(&view->healthy_since_ms, 0, memory_order_release);
 }
 

@@ -465,12 +465,12 @@ void subscriptions_detach(struct subscriptions *all)
         all->detached = 1;
 }
 
-static void set_time(json_t *object, const char *name, int64_t unix_ms)
+static void set_time(json_t *object, const char *name, int64_t steady_ms)
 {
     char text[TIMESTAMP_BYTES];
-    if (unix_ms != 0)
-        timestamp_print(text, unix_ms);
-    json_object_set_new(object, name, unix_ms != 0 ? json_string(text) : json_null());
+    if (steady_ms != 0)
+        timestamp_print(text, clock_told_ms(steady_ms));
+    json_object_set_new(object, name, steady_ms != 0 ? json_string(text) : json_null());
 }
 
 json_t *subscriptions_describe(struct subscriptions *all, const struct session *session)

@@ -18,12 +18,18 @@ static struct session *session_of(const struct subscription *subscription)
 
 /* ---- the end of a lease ---- */
 
+/* How far their clock is ahead of the steady one; until that is known they are taken to have our wall clock's time. */
+static int64_t skew_of(const struct subscriber *subscriber)
+{
+    return subscriber->skew_is_known ? subscriber->skew_ms : clock_told_ms(0);
+}
+
 static void take_end(struct subscription *subscription, int64_t their_end_ms)
 {
     struct subscriber *subscriber = subscription->of;
-    int64_t now = clock_unix_ms();
+    int64_t now = clock_steady_ms();
 
-    subscription->until_ms = their_end_ms - subscriber->skew_ms;
+    subscription->until_ms = their_end_ms - skew_of(subscriber);
     timer_arm(subscriber->all->settings.loop, &subscriber->renewal,
               terms_renew_in(now, subscription->until_ms));
 }
@@ -37,14 +43,14 @@ static int64_t member_time(const json_t *object, const char *name)
 
 static int64_t wanted_end(const struct subscriber *subscriber)
 {
-    return terms_end(clock_unix_ms(), subscriber->skew_ms,
+    return terms_end(clock_steady_ms(), skew_of(subscriber),
                      subscriber->all->config->upstream.lease_ms, &subscriber->bounds);
 }
 
 /* The fault names what would have been accepted. 1: there is something to be learned from it. */
 static int learn_bounds(struct subscriber *subscriber, const struct codec_fault *fault)
 {
-    int64_t minimum, maximum, now = clock_unix_ms() + subscriber->skew_ms;
+    int64_t minimum, maximum, now = clock_steady_ms() + skew_of(subscriber);
 
     if (fault == NULL || fault->name == NULL || strcmp(fault->name, FAULT_UNACCEPTABLE_END) != 0)
         return 0;
@@ -58,9 +64,10 @@ static int learn_bounds(struct subscriber *subscriber, const struct codec_fault 
 /* Bounds were told as times and are kept as lengths from their now, as far as it was known. */
 static void learn_skew(struct subscriber *subscriber, int64_t skew_ms)
 {
-    int64_t more = skew_ms - subscriber->skew_ms;
+    int64_t more = skew_ms - skew_of(subscriber);
 
     subscriber->skew_ms = skew_ms;
+    subscriber->skew_is_known = 1;
     if (subscriber->bounds.minimum_ms != 0)
         subscriber->bounds.minimum_ms -= more;
     if (subscriber->bounds.maximum_ms != 0)
@@ -119,7 +126,7 @@ static void unsubscribe_leftovers(struct subscriber *subscriber)
 static void replace(struct subscription *subscription)
 {
     struct subscriber *subscriber = subscription->of;
-    int64_t left = subscription->until_ms - clock_unix_ms();
+    int64_t left = subscription->until_ms - clock_steady_ms();
 
     subscription->renewals_refused = 1;
     if (subscription->until_ms != 0)
@@ -134,7 +141,7 @@ static void renewed(struct subscription *subscription, const json_t *result)
 
     ++subscriber->all->stats.renewals;
     if (theirs != 0)
-        learn_skew(subscriber, theirs - clock_unix_ms());
+        learn_skew(subscriber, theirs - clock_steady_ms());
     take_end(subscription, end != 0 ? end : wanted_end(subscriber));
 }
 
@@ -203,7 +210,7 @@ void subscription_on_renewal(struct timer *timer)
 
     if (active == NULL)
         return;
-    if (active->until_ms != 0 && active->until_ms <= clock_unix_ms())
+    if (active->until_ms != 0 && active->until_ms <= clock_steady_ms())
         subscription_lose(active, "lease ended", 1);
     else
         subscription_renew(active);
@@ -242,7 +249,7 @@ static int take_user(struct subscription *subscription, json_t *result)
 static void begin_lease(struct subscription *subscription)
 {
     if (subscription->until_ms != 0)
-        take_end(subscription, subscription->until_ms + subscription->of->skew_ms);
+        take_end(subscription, subscription->until_ms + skew_of(subscription->of));
     else if (subscription->all->ways[subscription->way].renew != NULL)
         subscription_renew(subscription);
 }
@@ -272,7 +279,7 @@ static void activate(struct subscription *subscription)
     subscription->state = SUBSCRIPTION_ACTIVE;
     subscription->suspended = 0;
     if (!kept)
-        subscription->since_ms = clock_unix_ms();
+        subscription->since_ms = clock_steady_ms();
     subscription->active_at_ms = all->settings.loop->now_ms;
     ++all->stats.active;
     log_write(LOG_LEVEL_INFO, "subscribed", "Events are taken from the contact centre",
@@ -301,7 +308,7 @@ static void on_proven(void *data, const struct session_outcome *outcome)
         if (outcome->rc == CG_OK) {
             end = member_time(outcome->result, NAME_END);
             subscription->until_ms =
-                (end != 0 ? end : wanted_end(subscriber)) - subscriber->skew_ms;
+                (end != 0 ? end : wanted_end(subscriber)) - skew_of(subscriber);
             ++subscription->all->stats.kept;
             activate(subscription);
         } else { /* it may live all the same, and is ended when its successor is there */
@@ -395,7 +402,7 @@ static json_t *producer_arguments(struct subscription *subscription)
     if (!terms_has(row->schema, NAME_FIRST_END) || subscriber->failures % 2 == 1)
         return arguments;
     timestamp_print(end, wanted_end(subscriber));
-    subscription->until_ms = wanted_end(subscriber) - subscriber->skew_ms;
+    subscription->until_ms = wanted_end(subscriber) - skew_of(subscriber);
     json_object_set_new(arguments, NAME_FIRST_END, json_string(end));
     return arguments;
 }

@@ -52,13 +52,13 @@ struct jwt_claims {
     size_t num_users;
     int every_user;
     unsigned roles;     /* enum config_role, or'ed; 0: none that is known */
-    int64_t expires_ms; /* Unix; the skew is in it */
+    int64_t begins_ms, expires_ms; /* Unix; the skew is in them. INT64_MIN: at any time */
     uint8_t key[JWT_KEY_BYTES];
 };
 
 /*
  * CG_OK: `claims` is the caller's to release. CG_E_DENIED: not a token of these keys that holds now. CG_E_NOMEM. `claims` is
- * zeroed unless CG_OK. Any thread.
+ * zeroed unless CG_OK. Any thread. Without memory for a signature itself the program ends (memory.h).
  */
 int jwt_verify(const struct jwt_keys *keys, const char *token, size_t length, int64_t now_ms,
                struct jwt_claims *claims);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cctgate/clock.h"
 #include "cctgate/mailbox.h"
 
 struct timer {
@@ -38,8 +39,5 @@ void loop_stop(struct loop *loop);
 void timer_arm(struct loop *loop, struct timer *timer, int64_t delay_ms);
 void timer_disarm(struct loop *loop, struct timer *timer);
 int timer_is_armed(const struct timer *timer);
-
-int64_t clock_monotonic_ms(void);
-int64_t clock_unix_ms(void);
 
 #endif

@@ -97,6 +97,8 @@ int policy_is_of_jwt(const struct policy *policy);
 struct policy *policy_renew(const struct policy *of_jwt, struct policy *fresh);
 /* Unix ms; INT64_MAX: it is not of a JWT. */
 int64_t policy_expires_ms(const struct policy *policy);
+/* 1: neither before its JWT begins nor after it ends; always, if it is not of one. The clock may have been set back since it was verified. */
+int policy_holds_at(const struct policy *policy, int64_t unix_ms);
 
 int access_has_user(const struct access *access, uint32_t number);
 /* 1: its roles read what its users own. A campaigner has the outbound campaigns and nothing else. */

@@ -23,6 +23,12 @@ void xml_init(void);
 int xml_parse(const char *bytes, size_t length, size_t bytes_max, xmlDocPtr *doc, char *error,
               size_t error_size);
 
+/*
+ * 1: since the last xml_parse on this thread libxml2 had no memory for something, whether it said so or not. For who changes a document or
+ * writes one out.
+ */
+int xml_is_starved(void);
+
 /* First child element, next sibling element: text, comments and processing instructions are skipped. NULL at the end. */
 xmlNodePtr xml_first_element(xmlNodePtr parent);
 xmlNodePtr xml_next_element(xmlNodePtr node);

@@ -241,7 +241,7 @@ class Gateway:
             json.dump(self.config, file)
 
     def start(self, ready=True):
-        self.child = Process([CCTGATE, "--config", self.file])
+        self.child = Process([CCTGATE, "--config", self.file], self.environment())
         def listening():
             if self.child.process.poll() is not None:
                 raise AssertionError("the gateway ended:\n" + self.child.text()[-6000:])
@@ -250,6 +250,10 @@ class Gateway:
         eventually(lambda: self.child.log("started"), "started")
         if ready:
             self.wait_ready()
+
+    def environment(self):
+        """What the gateway's process finds there."""
+        return None
 
     def wait_ready(self):
         eventually(lambda: exchange(self.port, "GET", "/readyz").status == 200, "ready")
@@ -281,13 +285,14 @@ class Case(unittest.TestCase):
     """A fresh simulator and gateway per class, unless a test makes its own."""
     simulator_options = {}
     gateway_options = {}
+    gateway_class = Gateway
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
         cls.sim = Simulator(**cls.simulator_options)
         try:
-            cls.gate = Gateway(cls.sim, **cls.gateway_options)
+            cls.gate = cls.gateway_class(cls.sim, **cls.gateway_options)
         except BaseException:
             cls.sim.child.end()
             raise

@@ -130,14 +130,21 @@ static void bodies_are_bounded(void **state)
     (void)state;
     memset(text, '[', CG_JSON_DEPTH_MAX + 1);
     memset(text + CG_JSON_DEPTH_MAX + 1, ']', CG_JSON_DEPTH_MAX + 1);
-    assert_null(body_parse(text, 2 * (CG_JSON_DEPTH_MAX + 1), "it", detail, sizeof(detail)));
+    assert_int_equal(
+        body_parse(&json, text, 2 * (CG_JSON_DEPTH_MAX + 1), "it", detail, sizeof(detail)),
+        CG_E_INVALID);
+    assert_null(json);
     assert_non_null(strstr(detail, "it is nested deeper"));
-    json = body_parse(text + 1, (size_t)2 * CG_JSON_DEPTH_MAX, "it", detail, sizeof(detail));
+    assert_int_equal(
+        body_parse(&json, text + 1, (size_t)2 * CG_JSON_DEPTH_MAX, "it", detail, sizeof(detail)),
+        CG_OK);
     assert_non_null(json);
     json_decref(json);
-    assert_null(body_parse("{\"a\":1,\"a\":2}", 13, "it", detail, sizeof(detail)));
-    assert_null(body_parse("{\"a\":\"\\u0000\"}", 14, "it", detail, sizeof(detail)));
-    assert_null(body_parse("", 0, "it", detail, sizeof(detail)));
+    assert_int_equal(body_parse(&json, "{\"a\":1,\"a\":2}", 13, "it", detail, sizeof(detail)),
+                     CG_E_INVALID);
+    assert_int_equal(body_parse(&json, "{\"a\":\"\\u0000\"}", 14, "it", detail, sizeof(detail)),
+                     CG_E_INVALID);
+    assert_int_equal(body_parse(&json, "", 0, "it", detail, sizeof(detail)), CG_E_INVALID);
 }
 
 int main(void)
