@@ -250,9 +250,12 @@ struct contacts_reader {
 static int begin_json(struct contacts_reader *reader)
 {
     char detail[128];
+    int rc =
+        body_parse(&reader->json, reader->text, reader->length, "the body", detail, sizeof(detail));
 
-    reader->json = body_parse(reader->text, reader->length, "the body", detail, sizeof(detail));
-    if (reader->json == NULL)
+    if (rc == CG_E_NOMEM)
+        return rc;
+    if (rc != CG_OK)
         return refuse_body(&reader->parse, detail);
     reader->parse.error.is_array = json_is_array(reader->json);
     if (json_is_array(reader->json) || json_is_object(reader->json))
@@ -286,10 +289,13 @@ static int take_line(struct parse *parse, const char *text, size_t length)
 {
     char detail[128];
     json_t *row;
+    int rc;
 
     if (parse_begin_row(parse) != CG_OK)
         return CG_E_LIMIT;
-    if ((row = body_parse(text, length, "the row", detail, sizeof(detail))) == NULL) {
+    if ((rc = body_parse(&row, text, length, "the row", detail, sizeof(detail))) == CG_E_NOMEM)
+        return rc;
+    if (rc != CG_OK) {
         parse_refuse_row(parse, "", detail);
         return 1;
     }
