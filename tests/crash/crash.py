@@ -378,7 +378,7 @@ class Crash:
         """The events about these objects, and about the session: what the model has made of them."""
         lines = []
         with WebSocket(self.gate.port, "supervisor") as ws:
-            ws.subscribe("all", since="%s-0" % ws.hello["epoch"])
+            ws.subscribe("all", since="%s-%d" % (ws.hello["epoch"], max(0, ws.hello["seq"] - 2000)))
             while True:
                 message = ws.receive_op("event", "gap")
                 event = message.get("event", {})
