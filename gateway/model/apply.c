@@ -413,6 +413,7 @@ static const struct follow_row {
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_ADDRESS, {"terminals"}},
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_TERMINAL, {"addresses"}},
     {EVENT_ADDRESS_PROPERTY, "CONTROLLED", ENTITY_ADDRESS, {"controlled"}},
+    {EVENT_ADDRESS_PROPERTY, "CONTROLLED", ENTITY_CONNECTION, {"routePointCapabilities"}},
     {EVENT_CONTACT_PROPERTY,
      "CONTACT",
      ENTITY_CONTACT,
@@ -430,6 +431,13 @@ static void follow(struct applying *a, struct node *node, const struct follow_ro
         GRAPH_FOREACH(&a->model->graph, node, "agentsOf", ENTITY_AGENT, related)
         {
             DIRTY(a, related, row->fields);
+        }
+    } else if (row->of == ENTITY_CONNECTION) {
+        node->dirtied = a->clock; /* those that are being read, too */
+        GRAPH_FOREACH(&a->model->graph, node, "connections", ENTITY_CONNECTION, related)
+        {
+            DIRTY(a, related, row->fields);
+            touch(a->model, related);
         }
     } else {
         GRAPH_FOREACH(&a->model->graph, node, "terminals", ENTITY_TERMINAL, related)

@@ -323,7 +323,7 @@ static uint64_t dirtied_around(struct model *model, const struct node *node)
 
     if (contact != NULL && contact->dirtied > stamp)
         stamp = contact->dirtied;
-    if (place != NULL && place->kind == ENTITY_TERMINAL && place->dirtied > stamp)
+    if (place != NULL && place->dirtied > stamp)
         stamp = place->dirtied;
     if (place == NULL || !is_place(place) || place->kind == ENTITY_TERMINAL)
         return stamp;
