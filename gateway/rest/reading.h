@@ -34,7 +34,7 @@ struct reading {
     int collapsed;  /* every fetch of the last round was under way already */
     enum freshness_reason reason;
     struct fetch_outcome *failure;
-    int64_t now_ms;         /* Unix, of this step */
+    int64_t now_ms;         /* steady, of this step */
     int live_lists;         /* every list that reading_members looked at is live */
     int64_t stale_since_ms; /* of the lists that reading_members looked at; 0: none is stale */
     h2o_timeout_entry_t timeout;

@@ -84,7 +84,7 @@ struct front {
     h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
-    int serving; /* its thread delivers what is sent to it */
+    int serving;           /* its thread delivers what is sent to it */
     int stopping, stopped; /* stopped: the thread has gone, nothing is answered any more */
 };
 

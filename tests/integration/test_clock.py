@@ -154,6 +154,7 @@ class Leases(Stepped):
 class Endings(Stepped):
     """What ends soon ends soon, wherever the wall clock has gone."""
     gateway_options = dict(Floor.gateway_options, control={"ttlMs": SHORT_TTL * 1000}, events={"heartbeatMs": 1000},
+                           limits={"headTimeoutMs": 2000},
                            upstream={"reconcileMs": 3600000, "timeoutMs": 30000})
 
     def test_leases_end(self):
