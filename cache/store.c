@@ -246,6 +246,11 @@ static int sync_names(const struct store *store)
                                                                                          : CG_E_IO;
 }
 
+static int nomem_or_io(int mdb_rc)
+{
+    return store_error(mdb_rc) == CG_E_NOMEM ? CG_E_NOMEM : CG_E_IO;
+}
+
 static int start_epoch(struct opening *opening)
 {
     struct store *store = opening->store;
@@ -256,7 +261,7 @@ static int start_epoch(struct opening *opening)
     store->epoch = store->durable.state.epoch = store->cache.state.epoch = epoch;
     int mdb_rc = environment_save_state(&store->durable, &store->durable.state);
     if (mdb_rc != MDB_SUCCESS)
-        return refuse(opening, CG_E_IO, "cannot write %s/durable: %s", store->directory,
+        return refuse(opening, nomem_or_io(mdb_rc), "cannot write %s/durable: %s", store->directory,
                       cause_text(mdb_rc));
     if (lockfile_write(&store->lock, epoch, 0) != CG_OK || sync_names(store) != CG_OK)
         return refuse(opening, CG_E_IO, "cannot write %s/lock: %s", store->directory,
@@ -266,7 +271,7 @@ static int start_epoch(struct opening *opening)
         mdb_rc = log_start(store);
     /* A cache filled to the last page cannot even say this; the other two places have said it. */
     if (mdb_rc != MDB_SUCCESS && mdb_rc != MDB_MAP_FULL)
-        return refuse(opening, CG_E_IO, "cannot write %s/cache: %s", store->directory,
+        return refuse(opening, nomem_or_io(mdb_rc), "cannot write %s/cache: %s", store->directory,
                       cause_text(mdb_rc));
     store->next_user = store->cache.state.next_user;
     return CG_OK;
@@ -282,8 +287,8 @@ static int look_at_cache(struct opening *opening)
         mdb_txn_reset(store->gauge);
     }
     if (mdb_rc != MDB_SUCCESS)
-        return refuse(opening, store_error(mdb_rc) == CG_E_NOMEM ? CG_E_NOMEM : CG_E_IO,
-                      "cannot read %s/cache: %s", store->directory, cause_text(mdb_rc));
+        return refuse(opening, nomem_or_io(mdb_rc), "cannot read %s/cache: %s", store->directory,
+                      cause_text(mdb_rc));
     opening->opened->cache_was_empty = stat.ms_entries == 0;
     opening->opened->epoch = store->epoch;
     return CG_OK;

@@ -73,7 +73,7 @@ static int number_of_user(struct sign_ons *all, const char *user, uint32_t *numb
     return rc != CG_OK ? rc : CG_E_LIMIT;
 }
 
-/* As if it had been used when the disk says so: the wall clock counts only from one process to the next. */
+/* As if it had been used when the disk says so: the steady clock counts only from one process to the next. */
 static void revive(struct sign_ons *all, const uint8_t *sha256, const char *user, int64_t made,
                    int64_t expires)
 {

@@ -18,7 +18,7 @@ struct bearer {
     struct session *session; /* attached to it; NULL: not now */
     int64_t made_unix_ms;
     int64_t ends_ms;           /* monotonic: the longest it may live */
-    int64_t written_expiry_ms; /* Unix: as it is on the disk */
+    int64_t written_expiry_ms; /* steady: as it is on the disk */
 };
 
 /* Under which domain the number of a name was given out. */

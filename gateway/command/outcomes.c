@@ -31,7 +31,7 @@ struct outcome_entry {
     UT_hash_handle hh;
     uint8_t key[DIGEST_BYTES], request[DIGEST_BYTES];
     enum entry_state state;
-    int64_t expires_ms; /* Unix */
+    int64_t expires_ms; /* steady */
     int status, is_problem;
     json_t *answer;                    /* ENTRY_ENDED; may be NULL */
     struct execution *first, *waiting; /* ENTRY_BEGUN: who does it, and who wants to know */

@@ -14,7 +14,7 @@
  * A claim is what keeps an agent for an application that has no lease: a reservation by an operator, or a transfer that waits to be taken
  * up. There is one at most, it is one row, and operators change it one at a time. While it is WRITING it keeps everybody out.
  *
- * Expiry is judged by the monotonic clock; the row has Unix time, which counts at the next start alone. What a renewal brings counts
+ * Expiry is judged by the monotonic clock; the row has the steady clock's time, which counts at the next start alone. What a renewal brings counts
  * from when it is on the disk, but not if the lease's connection was lost after it was asked for (`cut`).
  */
 #ifndef CCTGATE_CONTROL_PRIVATE_H
@@ -48,9 +48,9 @@ struct lease {
     enum control_profile profile;
     char *application;
     uint64_t fence;
-    int64_t since_ms;      /* Unix */
+    int64_t since_ms;      /* steady */
     int64_t expires_ms;    /* monotonic */
-    int64_t expires_at_ms; /* the same as Unix time when it was set */
+    int64_t expires_at_ms; /* the same by the steady clock */
     struct timer expiry;
     uint64_t cut;          /* what was asked for before this number does not prolong it */
     struct client *client; /* the WebSocket that it is bound to; NULL: none */
@@ -78,8 +78,8 @@ struct claim {
     enum claim_kind kind;
     enum claim_state state;
     char *application;
-    int64_t since_ms;                  /* Unix */
-    int64_t expires_ms, expires_at_ms; /* of a transfer: monotonic, Unix */
+    int64_t since_ms;                  /* steady */
+    int64_t expires_ms, expires_at_ms; /* of a transfer: monotonic, steady */
     struct claim *former;              /* WRITING: in force again when it fails */
 };
 

@@ -37,8 +37,8 @@ struct fetch {
     size_t id_length;
     uint32_t user; /* through whose session */
     char traceparent[64];
-    int64_t started_at_ms;      /* Unix: no fact is older than this */
-    int64_t first_answer_at_ms; /* Unix; 0: none yet */
+    int64_t started_at_ms;      /* steady: no fact is older than this */
+    int64_t first_answer_at_ms; /* steady; 0: none yet */
     struct fetch_waiter *waiters, **waiters_end;
     struct fetch_waiter *later;     /* who wants it asked anew when this one has ended */
     struct fetch_waiter dependency; /* this fetch waiting for another one */
@@ -63,7 +63,7 @@ struct holdings {
     uint32_t user;
     json_t *terminals, *addresses; /* arrays of names */
     json_t *calls;                 /* {contact id: true} of those in progress; NULL: not read yet */
-    int64_t read_at_ms;            /* Unix: terminals and addresses */
+    int64_t read_at_ms;            /* steady: terminals and addresses */
 };
 
 struct model {

@@ -128,6 +128,7 @@ static const struct {
     int rc;
     enum problem problem;
 } errors[] = {
+    {CG_E_NOMEM, PROBLEM_OVERLOADED},
     {CG_E_NOTFOUND, PROBLEM_NOT_FOUND},
     {CG_E_REFUSED, PROBLEM_UPSTREAM_UNREACHABLE},
     {CG_E_TIMEOUT, PROBLEM_UPSTREAM_TIMEOUT},

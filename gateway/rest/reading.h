@@ -36,7 +36,7 @@ struct reading {
     enum freshness_reason reason;
     struct fetch_outcome *failure;
     struct fetch_outcome *unkept; /* has the body of what was asked for, which is not stored */
-    int64_t now_ms;               /* Unix, of this step */
+    int64_t now_ms;               /* steady, of this step */
     int live_lists;               /* every list that reading_members looked at is live */
     int64_t stale_since_ms; /* of the lists that reading_members looked at; 0: none is stale */
     h2o_timeout_entry_t timeout;

@@ -34,7 +34,7 @@ struct left_token {
     struct left_token *next;
     char *user, *domain, *token;
     char *endpoint;   /* the name of the one that knows it */
-    int64_t since_ms; /* Unix */
+    int64_t since_ms; /* steady */
     json_t *note;     /* session_set_note's, or NULL */
     struct journal_id id;
 };

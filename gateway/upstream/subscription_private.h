@@ -43,7 +43,7 @@ struct subscription {
     json_t *reference;                  /* arguments that name it */
     int64_t since_ms;                   /* steady, when it became active */
     int64_t active_at_ms;               /* monotonic */
-    int64_t until_ms;                   /* Unix, our clock; 0: no end is known */
+    int64_t until_ms;                   /* steady; 0: no end is known */
     int renewals_refused;               /* its end could not be moved */
     int end_announced;                  /* and it has not been renewed since */
     char end_stamp[64];                 /* of the message that announced it */
@@ -75,7 +75,7 @@ struct subscriber {
     int slotted;              /* the attempt has its place in the pace */
     int failures;             /* attempts that came to nothing, or not to much */
     int excused;              /* whoever waits for on_subscribed has been told not to */
-    int64_t skew_ms; /* once skew_is_known */
+    int64_t skew_ms;          /* once skew_is_known */
     int skew_is_known;
     struct terms_bounds bounds;
     int64_t session_end_ms;     /* monotonic: announced for then; 0: not */

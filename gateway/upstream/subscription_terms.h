@@ -17,7 +17,7 @@ const char *terms_id(const char *reference, const char *url);
 struct terms_bounds {
     int64_t minimum_ms, maximum_ms;
 };
-/* The end to ask for, in Unix ms on the other side's clock, which is `skew_ms` ahead of ours. */
+/* The end to ask for, in Unix ms on the other side's clock, which is `skew_ms` ahead of the one that `now_ms` is of. */
 int64_t terms_end(int64_t now_ms, int64_t skew_ms, int64_t lease_ms,
                   const struct terms_bounds *bounds);
 /* How long to wait with the renewal of what ends at `until_ms` on our clock: about half of what is left. */

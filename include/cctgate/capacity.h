@@ -4,8 +4,7 @@
  *
  * Contacts are counted in a sliding window of an hour, made of buckets; the bucket in which the hour began counts as a whole, so that the
  * figure is never too low, and too high by what one bucket holds at most. Times are of a clock that is not set: the caller's monotonic
- * one. What is written down says Unix time instead, for the next process; a clock that was set back meanwhile lengthens the window, one that
- * was set forward shortens it, and neither by more than it was set.
+ * one. What is written down says the steady clock's time (clock.h) instead, for the next process.
  */
 #ifndef CCTGATE_CAPACITY_H
 #define CCTGATE_CAPACITY_H

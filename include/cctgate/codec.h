@@ -78,7 +78,8 @@ struct codec_fault {
     int session_lost; /* the upstream says that the session does not exist (DOMAIN rule 10), told by qualified name */
     int session_doubtful; /* with session_lost: it may be what the session owned that is unknown, a subscription; a call tells */
     json_t *detail;       /* decoded detail element or NULL; owned */
-    char code[64];        /* local part of faultcode / Code: Client, Server, Sender, Receiver */
+    char code
+        [64]; /* local part of faultcode / Code: Client, Server, Sender, Receiver; without memory for it, as for `message`, "" */
     char message
         [CG_ERROR_TEXT_MAX]; /* the detail's message, else the fault string; cleaned of control characters, cut to size */
     char storage[128];

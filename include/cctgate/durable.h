@@ -26,7 +26,7 @@ enum durable_table {
     DURABLE_LEASES = 1,       /* SHA-256 of the lease -> JSON */
     DURABLE_RESERVATIONS = 2, /* agent -> JSON */
     DURABLE_STATE = 3,        /* name -> what there is one of: the last fence, keys */
-    DURABLE_OUTCOMES = 4,     /* digest of an idempotency key -> {Unix ms when it may go, JSON} */
+    DURABLE_OUTCOMES = 4,     /* digest of an idempotency key -> {steady ms when it may go, JSON} */
     DURABLE_BEARERS = 5,      /* SHA-256 of a bearer token that was signed on -> JSON */
     DURABLE_SESSIONS = 6,     /* CCT user NUL number -> a token of the upstream, encrypted */
     DURABLE_JOBS = 7,         /* id of a job -> JSON */

@@ -1,6 +1,6 @@
 /*
  * Is a stored record good enough for this request? A pure core: no I/O, no clock; `now` and the facts go in, a decision comes
- * out. Times are Unix milliseconds.
+ * out. Times are the steady clock's (clock.h).
  *
  * A record is inside its time-to-live and *covered* when it was read after its source (the upstream session it came through)
  * last became healthy: what was read before an outage, or by an earlier process, is true no more than "then". So:

@@ -51,7 +51,7 @@ struct jwt_claims {
     char **users;
     size_t num_users;
     int every_user;
-    unsigned roles;     /* enum config_role, or'ed; 0: none that is known */
+    unsigned roles;                /* enum config_role, or'ed; 0: none that is known */
     int64_t begins_ms, expires_ms; /* Unix; the skew is in them. INT64_MIN: at any time */
     uint8_t key[JWT_KEY_BYTES];
 };

@@ -1,6 +1,6 @@
 /*
  * The owner's event loop: a mailbox and timers on the monotonic clock, nothing else. (Front threads run h2o's own loop;
- * its timers follow the wall clock and come one list per duration, which is why the owner does not use it.)
+ * its timers come one list per duration, which is why the owner does not use it.)
  */
 #ifndef CCTGATE_LOOP_H
 #define CCTGATE_LOOP_H

@@ -68,7 +68,7 @@ enum record_flag {
 struct record {
     uint64_t
         version; /* grows with every write of any record, across restarts too; what an ETag is made of */
-    int64_t fetched_at_ms; /* Unix time, ms: when the upstream said so */
+    int64_t fetched_at_ms; /* steady (clock.h): when the upstream said so */
     int64_t expires_at_ms; /* end of the time-to-live */
     uint32_t user;         /* the user through whose session it was read (store_user_id) */
     uint8_t provenance;    /* enum record_provenance */

@@ -3,6 +3,8 @@
 
 #include "cache/inspect.h"
 
+#include "cctgate/clock.h"
+
 #include <lmdb.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -478,6 +480,87 @@ static void a_machine_that_was_shut_down(void **state)
     assert_int_equal(get_one(f, RECORD_AGENT, "a", &out), CG_OK);
 }
 
+/* ---- the steady clock ---- */
+
+/* Puts what `format` makes of the number in place of what stands behind `name`, and blanks for the rest. */
+static void edit_clock(struct fixture *f, const char *name, long long number)
+{
+    char tail[192] = "";
+    size_t length;
+    char *text = read_file(fixture_path(f, "lock"), &length), *at;
+    long long ahead, seen;
+    text[length] = '\0';
+    at = strstr(text, " ahead ");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, " ahead %lld seen %lld", &ahead, &seen), 2);
+    if (strcmp(name, "ahead") == 0)
+        ahead = number;
+    else
+        seen = number;
+    snprintf(tail, sizeof(tail), " ahead %lld seen %lld", ahead, seen);
+    snprintf(at, length - (size_t)(at - text), "%-*s", (int)(text + length - at - 1), tail);
+    text[length - 1] = '\n';
+    write_file(fixture_path(f, "lock"), text, length);
+    free(text);
+}
+
+static void the_clock_goes_on_under_the_same_kernel(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before = clock_steady_ahead_ms();
+    die_in_use(f);
+    edit_clock(f, "ahead", before - 3600000); /* as if the wall clock had been set since */
+    assert_int_equal(fixture_open(f), CG_OK);
+    assert_int_equal(clock_steady_ahead_ms(), before - 3600000);
+    assert_false(f->opened.cache_set_aside);
+    store_close(&f->store);
+    clock_steady_resume(before);
+    assert_int_equal(fixture_open(f), CG_OK); /* it has written down what it went on with */
+    assert_int_equal(clock_steady_ahead_ms(), before - 3600000);
+    clock_steady_resume(before);
+}
+
+static void the_clock_never_goes_back_under_another(void **state)
+{
+    struct fixture *f = *state;
+    int64_t before = clock_steady_ahead_ms(), seen = clock_steady_ms() + 3600000;
+    store_close(&f->store);
+    edit_clock(f, "seen", seen);
+    edit_clock(f, "ahead", 0);
+    change_boot(f);
+    assert_int_equal(fixture_open(f), CG_OK);
+    assert_true(clock_steady_ms() >= seen);
+    assert_true(clock_steady_ahead_ms() > before);
+    store_close(&f->store);
+    clock_steady_resume(before);
+    edit_clock(f, "seen", seen - 7200000); /* nor forward, for what is over */
+    change_boot(f);
+    assert_int_equal(fixture_open(f), CG_OK);
+    assert_int_equal(clock_steady_ahead_ms(), before);
+}
+
+static void a_lock_file_from_before_the_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct record out;
+    char old[129];
+    size_t length;
+    int64_t before = clock_steady_ahead_ms();
+    put_one(f, RECORD_AGENT, "a", "1");
+    store_close(&f->store);
+    char *text = read_file(fixture_path(f, "lock"), &length);
+    text[length] = '\0';
+    *strstr(text, " ahead ") = '\0';
+    snprintf(old, sizeof(old), "%-127s\n", text);
+    assert_int_equal(unlink(fixture_path(f, "lock")), 0);
+    write_file(fixture_path(f, "lock"), old, 128);
+    free(text);
+    assert_int_equal(fixture_open(f), CG_OK);
+    assert_false(f->opened.cache_set_aside);
+    assert_int_equal(get_one(f, RECORD_AGENT, "a", &out), CG_OK);
+    assert_int_equal(clock_steady_ahead_ms(), before);
+}
+
 static void a_lock_file_that_tells_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -494,7 +577,7 @@ static void a_lock_file_with_something_in_it(void **state)
     size_t length;
     store_close(&f->store);
     char *text = read_file(fixture_path(f, "lock"), &length);
-    assert_int_equal(length, 128);
+    assert_int_equal(length, 192);
     text[120] = 'x';
     write_file(fixture_path(f, "lock"), text, length);
     free(text);
@@ -526,6 +609,9 @@ int main(void)
         OPEN(a_process_that_died),
         OPEN(a_machine_that_went_down),
         OPEN(a_machine_that_was_shut_down),
+        OPEN(the_clock_goes_on_under_the_same_kernel),
+        OPEN(the_clock_never_goes_back_under_another),
+        OPEN(a_lock_file_from_before_the_clock),
         OPEN(a_lock_file_that_tells_nothing),
         OPEN(a_lock_file_with_something_in_it),
     };
