@@ -15,6 +15,7 @@ from collections import Counter
 from urllib.parse import quote
 
 import harness
+import outbounding
 import test_catalogue
 from commanding import call_command, control_of, line, of, position
 from harness import Case, Gateway, Simulator, bearer, eventually, exchange
@@ -33,6 +34,7 @@ harness.TOKENS.update({
     "twins": ("guard-twins-token", ["agent2002", "agent2003"], ACTING),
     "every": ("guard-every-token", ["*"], ACTING + ["operator"]),
     "outbound": ("guard-outbound-token", ["agent2002"], ["campaigner"]),
+    "outbound2": ("guard-outbound-2-token", ["agent2002"], ["campaigner"]),
 })
 # who sees through whose sessions; those that are made while the test runs have their tokens then
 SEES = {"mine": {"agent2002"}, "other": {"agent2003"}, "twins": {"agent2002", "agent2003"},
@@ -119,7 +121,8 @@ class Guarded(Case):
     @classmethod
     def open(cls):
         options = {"consumer": CONSUMER, "upstream": {"reconcileMs": LONG, "pollMs": LONG}, "jwt": cls.identities.settings(),
-                   "session": cls.session, "control": {"ttlMs": LONG}}
+                   "session": cls.session, "control": {"ttlMs": LONG}, "outbound": outbounding.settings(cls.sim),
+                   "cache": {"ttlMs": {"outbound": LONG}}}
         options.update(cls.gateway_options)
         cls.gate = cls.gateway(users=("supervisor", "agent2002", "agent2003"), **options)
         cls.token("signed", sign_on(cls.gate.port, "agent2004"), ["agent2004"])
@@ -167,6 +170,12 @@ class Guarded(Case):
                     for kind in KINDS[:4]:
                         answer = cls.gate.get(of(kind, cls.objects[owner][kind]), who)
                         assert answer.status == 200, (who, owner, kind, answer)
+        cls.warm_campaigns()
+
+    @classmethod
+    def warm_campaigns(cls):
+        answer = cls.gate.get(outbounding.CAMPAIGNS, "outbound")
+        assert answer.status == 200, answer
 
     @classmethod
     def sees(cls, who, owner, kind=None):

@@ -3,14 +3,16 @@ cache too, and the contact centre does not hear of it. The tables are made of /o
 import json
 
 import harness
+import outbounding
 from command_table import OUTSIDE
 from commanding import Speaker, call_command, control_of, line, of, position
 from guarding import HANDLE, KINDS, SEES, Guarded, Maker, body_schemas, concrete, form, handles, kind_of, parameters, put, routes
-from harness import bearer, exchange
+from harness import bearer, eventually, exchange
 from websocket import EventStream, WebSocket
 
 # what has a parameter and belongs to nobody
-NOBODYS = ("/v1/services/", "/problems/")
+NOBODYS = ("/v1/services/", "/problems/", "/v1/outbound/campaigns/")
+OF_APPLICATIONS = "/v1/outbound/jobs/"  # Jobs has those
 ME, OTHER = "2002", "2003"  # mine, and another's
 
 
@@ -28,7 +30,7 @@ class Reads(Guarded):
     def test_every_path_is_known(self):
         """A parameter that names something that is somebody's has a kind here."""
         for _, path, _ in routes(self.gate)[0]:
-            if parameters(path) and not path.startswith(NOBODYS):
+            if parameters(path) and not path.startswith(NOBODYS + (OF_APPLICATIONS,)):
                 self.assertIn(kind_of(path), KINDS, path)
 
     def variants(self, etag):
@@ -365,8 +367,6 @@ class Streams(Guarded):
 
     def test_snapshots(self):
         for who in SEES:
-            if who == "outbound":
-                continue
             for owner in self.owners:
                 for kind in KINDS[:4]:
                     granted = self.sees(who, owner)
@@ -383,15 +383,12 @@ class Streams(Guarded):
     def test_tickets(self):
         for who in SEES:
             answer = exchange(self.gate.port, "POST", "/v1/events/ticket", bearer(who))
-            if who == "outbound":
-                self.cell(answer.status == 403, who, answer)
-                continue
             with WebSocket(self.gate.port, None, path="/v1/events?ticket=" + answer.json["ticket"]) as ws:
                 ws.subscribe("a", snapshot=True)
                 items, _ = ws.snapshot("a")
             text = json.dumps(items)
             found = [m for m in others_marks(self, who) if m in text]
-            self.cell(not found and self.expected(who) <= set(items), who, found, granted=True)
+            self.cell(not found and self.expected(who) <= set(items) and (who != "outbound" or not items), who, found, granted=True)
 
     def happen(self):
         """Something at everybody's agent, terminal, address and call."""
@@ -403,7 +400,7 @@ class Streams(Guarded):
 
     def test_events(self):
         """Live and replayed: what happens to others is told to nobody else, and what happens to one's own is."""
-        tokens = [w for w in SEES if w != "outbound"]
+        tokens = list(SEES)
         sockets = {who: WebSocket(self.gate.port, who) for who in tokens}
         streams = {who: EventStream(self.gate.port, who) for who in tokens}
         place = {}
@@ -432,6 +429,7 @@ class Streams(Guarded):
                 found = [m for m in others_marks(self, who) if m in json.dumps(events)]
                 agents = {e.get("agent") for e in events} - {None}
                 self.cell(not found and agents >= own, who, name, found, agents, granted=True)
+                self.cell(not events or who != "outbound", who, name, events, granted=True)
                 self.cell([e["id"] for e in events] == [e["id"] for e in got[who]["live"]], who, name, "the same ones", granted=True)
 
     @staticmethod
@@ -463,6 +461,152 @@ class Streams(Guarded):
             for query in ("", "?agent=" + OTHER, "?agent=2999", "?limit=1", "?application=other"):
                 answer = self.untouched(lambda: self.gate.get("/v1/audit" + query, who), who, query)
                 self.cell(answer.status == (200 if who == "every" else 403), who, query, answer, granted=who == "every")
+
+
+class Jobs(Guarded):
+    """What applications have done to campaigns: a job is its application's, for a token of an identity that person's besides, and the
+    operators'. The queue is so slow that all but the first contact wait."""
+    gateway_options = {}
+    BEGINNERS = ("outbound", "outbound2", "person", "colleague", "elsewhere")
+    CONTACTS = outbounding.CAMPAIGNS + "/101/contacts"
+    LISTED = outbounding.CAMPAIGNS + "/102/contacts"
+    JOBS = "/v1/outbound/jobs"
+    NO_JOB = "0" * 32
+
+    @classmethod
+    def gateway(cls, **options):
+        options["outbound"] = outbounding.settings(cls.sim, intervalMs=60000)
+        return super().gateway(**options)
+
+    @classmethod
+    def open(cls):
+        super().open()
+        for name, claims in (("person", {"sub": "one"}), ("colleague", {"sub": "two"}), ("elsewhere", {"sub": "one", "azp": "other"})):
+            cls.token(name, cls.identities.token(["agent2002"], ["campaigner"], **claims), [])
+        cls.jobs = {}  # by owner: an append and a list
+        for who in cls.BEGINNERS:
+            listing = cls.gate.get(cls.LISTED, who, {"Prefer": "respond-async"})
+            cls.jobs[who] = [cls.append(who).json["id"], listing.json["id"]]
+            eventually(lambda: cls.gate.get(cls.JOBS + "/" + cls.jobs[who][1], who).json["state"] == "done", "listed")
+        eventually(lambda: cls.gate.metric("outbound_rows_waiting") == 2 * len(cls.BEGINNERS) - 1, "one is appended")
+        eventually(lambda: cls.gate.metric("outbound_rows_sending") == 0, "one was appended")
+
+    @classmethod
+    def append(cls, who, **more):
+        answer = call_command(cls.gate.port, "POST", cls.CONTACTS, who, [{"skillsetId": 10001}] * 2, **more)
+        assert answer.status == 202, (who, answer)
+        return answer
+
+    def doors(self):
+        """(method, path) of all that names a job."""
+        return [(m, p) for m, p, _ in routes(self.gate)[0] if p.startswith(OF_APPLICATIONS)]
+
+    @staticmethod
+    def may_see(who, owner):
+        return who == owner or who == "every"
+
+    def test_doors(self):
+        """Every method of every path of a job, and HEAD, with validators and without, by everybody; then those who may."""
+        doors = self.doors()
+        self.assertEqual({p for _, p in doors}, {self.JOBS + "/{jobId}", self.JOBS + "/{jobId}/contacts"})
+        connection = self.gate.connect()
+        variants = [(m, p, h) for m, p in doors + [("HEAD", p) for m, p in doors if m == "GET"]
+                    for h in ({}, {"If-None-Match": "*"}, {"Cache-Control": "only-if-cached"})]
+        ask = lambda who, method, path, id_, headers: exchange(self.gate.port, method, concrete(path, id_), dict(bearer(who), **headers),
+                                                               connection=connection)
+        told = {who: [self.gate.get(self.JOBS + "/" + i, who).body for i in ids] for who, ids in self.jobs.items()}
+        for who in self.BEGINNERS + tuple(w for w in SEES if w not in self.BEGINNERS):
+            before = self.operations()
+            for method, path, headers in variants:
+                absent = ask(who, method, path, self.NO_JOB, headers)
+                self.cell(absent.status == (404 if who in self.BEGINNERS + ("every",) else 403), who, method, path, absent)
+                for owner, ids in self.jobs.items():
+                    for id_ in ids:
+                        if not self.may_see(who, owner):
+                            self.denied_like(ask(who, method, path, id_, headers), absent, who, owner, method, path, headers)
+                        elif method != "DELETE":
+                            answer = ask(who, method, path, id_, headers)
+                            self.cell(not path.endswith("}") or answer.status in (200, 304), who, owner, method, path, answer, granted=True)
+            if self.operations() != before:
+                self.wrong.append((who, "the contact centre was asked"))
+        for who, ids in self.jobs.items():
+            self.cell(told[who] == [self.gate.get(self.JOBS + "/" + i, who).body for i in ids], who, "was changed", granted=True)
+        contacts = [len(self.gate.get("%s/%s/contacts" % (self.JOBS, ids[1]), who).body.splitlines()) for who, ids in self.jobs.items()]
+        self.cell(contacts == [outbounding.SIZES[102]] * len(contacts), contacts, granted=True)
+        connection.close()
+
+    def test_lists(self):
+        """A list of jobs has one's own, an operator's all."""
+        for who in set(SEES) | set(self.BEGINNERS):
+            answer = self.untouched(lambda: self.gate.get(self.JOBS, who), who)
+            if answer.status == 200:
+                expected = {i for owner, ids in self.jobs.items() for i in ids if self.may_see(who, owner)}
+                got = {j["id"] for j in answer.json["items"]} & {i for ids in self.jobs.values() for i in ids}
+                self.cell(got == expected and who in self.BEGINNERS + ("every",), who, got ^ expected, granted=True)
+                foreign = [j for j in answer.json["items"] if who != "every" and j["application"] not in (who, "desk", "other")]
+                self.cell(not foreign, who, foreign, granted=True)
+            else:
+                self.cell(answer.status == 403 and who not in self.BEGINNERS + ("every",), who, answer)
+
+    def test_keys(self):
+        """An Idempotency-Key is whose it is: another's is neither repeated nor told of, nor is that it is in use."""
+        first = {who: self.append(who, key="the-same") for who in self.BEGINNERS + ("every",)}
+        self.cell(len({a.json["id"] for a in first.values()}) == len(first), "jobs", granted=True)
+        for who, answer in first.items():
+            self.cell("idempotency-replayed" not in answer.headers, who, answer, granted=True)
+            again = self.untouched(lambda: self.append(who, key="the-same"), who)
+            self.cell(again.json["id"] == answer.json["id"], who, "again", again, granted=True)
+
+    def test_cancelled_by_nobody_else(self):
+        """What a stranger cancels waits on; its own application and an operator end it."""
+        ids = {owner: self.append(owner).json["id"] for owner in ("outbound", "person")}
+        cancel = lambda who, id_: exchange(self.gate.port, "DELETE", self.JOBS + "/" + id_, bearer(who))
+        for owner, id_ in ids.items():
+            for who in self.BEGINNERS:
+                if who != owner:
+                    self.denied_like(cancel(who, id_), cancel(who, self.NO_JOB), who, owner)
+            answer = self.gate.get(self.JOBS + "/" + id_, owner).json
+            self.cell((answer["state"], answer["waiting"]) == ("waiting", 2), owner, answer, granted=True)
+            answer = cancel("every" if owner == "person" else owner, id_)
+            self.cell(answer.status == 200 and answer.json["state"] == "cancelled", owner, answer, granted=True)
+
+    def test_progress(self):
+        """Live and replayed, over a WebSocket, as server-sent events and with a ticket: of one's own jobs, and to operators of all."""
+        tokens = self.BEGINNERS + ("mine", "nobody", "every")
+        sockets = {who: WebSocket(self.gate.port, who) for who in tokens}
+        streams = {who: EventStream(self.gate.port, who, query="?types=gateway.outbound.progress") for who in tokens}
+        tickets = {who: exchange(self.gate.port, "POST", "/v1/events/ticket", bearer(who)).json["ticket"] for who in tokens}
+        with_ticket = {who: WebSocket(self.gate.port, None, path="/v1/events?ticket=" + ticket) for who, ticket in tickets.items()}
+        asked = {who: WebSocket(self.gate.port, who) for who in tokens}  # for another's job by its name
+        place = {who: "%s-%d" % (ws.hello["epoch"], ws.hello["seq"]) for who, ws in sockets.items()}
+        for ws in list(sockets.values()) + list(with_ticket.values()):
+            ws.subscribe("a", types=["gateway.outbound.progress"])
+        before = self.operations()
+        ids = {who: self.append(who).json["id"] for who in self.BEGINNERS}
+        for ws in asked.values():
+            ws.subscribe("a", subjects=[self.JOBS + "/" + ids["person"]], since=place["every"])
+        told, witness = {}, WebSocket(self.gate.port, "every")
+        witness.subscribe("a", since=place["every"], types=["gateway.outbound.progress"])
+        while set(told) != set(ids.values()):
+            event = witness.receive_op("event")["event"]
+            told[event["data"]["id"]] = event["seq"]
+        end = max(told.values())
+        witness.close()
+        for who in tokens:
+            got = {"live": Streams.until(sockets[who], end), "ticket": Streams.until(with_ticket[who], end),
+                   "stream": Streams.until_stream(streams[who], end)}
+            with WebSocket(self.gate.port, who) as ws:
+                ws.subscribe("b", since=place[who])
+                got["replayed"] = [e for e in Streams.until(ws, end) if e["type"] == "gateway.outbound.progress"]
+            expected = {i for owner, i in ids.items() if self.may_see(who, owner)}
+            for name, events in got.items():
+                found = {e["data"]["id"] for e in events}
+                self.cell(found == expected, who, name, found ^ expected, granted=who != "mine")
+            found = {e["data"]["id"] for e in Streams.until(asked[who], end)}
+            self.cell(found == expected & {ids["person"]}, who, "by name", found)
+            for stream in (sockets[who], with_ticket[who], asked[who], streams[who]):
+                stream.sock.close()
+        self.cell(self.operations() == before, "the contact centre was asked", granted=True)
 
 
 if __name__ == "__main__":

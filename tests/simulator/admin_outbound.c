@@ -26,9 +26,10 @@ static void get_campaigns(struct http_conn *conn, json_t *body, const char *argu
     for (size_t i = 0; i < ob_campaign_count; i++)
         json_array_append_new(list, campaign_json(&ob_campaigns[i]));
     admin_reply(conn, 200,
-                json_pack("{s:o, s:o, s:{s:I, s:I}, s:O}", "campaigns", list, "calls",
-                          outbound_calls(), "soap", "1.1", (json_int_t)outbound_soap11, "1.2",
-                          (json_int_t)outbound_soap12, "dispositions", outbound_dispositions_sent));
+                json_pack("{s:o, s:o, s:o, s:{s:I, s:I}, s:O}", "campaigns", list, "sessionKeys",
+                          outbound_keys(), "calls", outbound_calls(), "soap", "1.1",
+                          (json_int_t)outbound_soap11, "1.2", (json_int_t)outbound_soap12,
+                          "dispositions", outbound_dispositions_sent));
 }
 
 static bool set_status(struct ob_campaign *campaign, const char *name)

@@ -147,6 +147,16 @@ bool outbound_key_valid(const char *key)
     return false;
 }
 
+json_t *outbound_keys(void)
+{
+    json_t *keys = json_array();
+    for (int i = 0; i < LOGINS; i++) {
+        if (logins[i].logged_in)
+            json_array_append_new(keys, json_string(logins[i].key));
+    }
+    return keys;
+}
+
 void outbound_expire(const char *user)
 {
     for (int i = 0; i < LOGINS; i++) {

@@ -84,6 +84,8 @@ void outbound_free(void);
 const char *outbound_login(const char *user, const char *password, const char **fault);
 void outbound_logoff(const char *user);
 bool outbound_key_valid(const char *key);
+/* The keys that are valid now. */
+json_t *outbound_keys(void);
 /* Makes the key of `user` ("*" for all) invalid, as if it had expired. */
 void outbound_expire(const char *user);
 
