@@ -53,7 +53,7 @@ void owner_describe_jobs(struct owner *owner, json_t *metrics)
                     "outbound_rows_unknown_total", I(s.unknown), "outbound_rows_cancelled_total",
                     I(s.cancelled), "outbound_too_fast_total",
                     I(s.too_fast), //
-                    "outbound_jobs", I(s.jobs), "outbound_jobs_active", I(s.active),
+                    "outbound_jobs_kept", I(s.jobs), "outbound_jobs_active", I(s.active),
                     "outbound_rows_waiting", I(s.rows_waiting), "outbound_rows_sending",
                     I(s.sending), "outbound_waiting_bytes", I(s.waiting_bytes));
     json_object_update(metrics, own);

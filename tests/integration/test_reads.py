@@ -210,7 +210,7 @@ class Reads(Case):
         self.assertEqual(described["openapi"], "3.1.0")
         others = {"/v1/events": 426, "/v1/audit": 403}  # another protocol, another role
         for path, item in described["paths"].items():
-            if "{" not in path and "get" in item:
+            if "{" not in path and "get" in item and not path.startswith("/v1/outbound/"):
                 answer = exchange(self.gate.port, "GET", path, bearer("supervisor"))
                 self.assertEqual(answer.status, others.get(path, 200), path)
 
