@@ -5,13 +5,13 @@
 #   tests/run.sh VARIANT:PROGRAM[:SELECTION]...
 #
 # PROGRAM is a cmocka program's path below build/VARIANT (tests/unit/test_x) or a Python unittest file (tests/…/test_x.py) that gets
-# the variant's programs in CCTGATE and CCTSIM; SELECTION is then Class or Class.test. At most JOBS programs (2) run at once, each for
+# the variant's programs in CCTGATE and CCTSIM; SELECTION is then Class or Class.test. At most JOBS programs (3: they wait more than they compute) run at once, each for
 # TEST_SECONDS (300) at most. What each of them printed stays in build/tests/.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD=$(realpath -m "${BUILD:-build}")
-JOBS=${JOBS:-2}
+JOBS=${JOBS:-3}
 TEST_SECONDS=${TEST_SECONDS:-300}
 LOGS=$BUILD/tests
 LOG_LINES_MAX=400
