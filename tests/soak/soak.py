@@ -83,9 +83,20 @@ class Soak:
         pid = self.gate.child.process.pid
         with open("/proc/%d/status" % pid) as file:
             rss = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-        return {"RSS, KiB": rss, "descriptors": len(os.listdir("/proc/%d/fd" % pid)),
+        return {"RSS, KiB": rss, "descriptors": self.descriptors(),
                 "store, KiB": self.gate.metric("store_cache_used_bytes") // 1024,
                 "records": self.gate.metric("store_records"), "model objects": self.gate.metric("model_objects")}
+
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.gate.child.process.pid))
+
+    def watch(self, seconds):
+        """The descriptors that are held: the fewest while the time passes, as connections come and go."""
+        end, held = time.monotonic() + seconds, self.descriptors()
+        while time.monotonic() < end:
+            time.sleep(1)
+            held = min(held, self.descriptors())
+        return held
 
     def run(self):
         for agent in self.sim.state()["agents"]:
@@ -97,8 +108,8 @@ class Soak:
                                           "perSecond": CONTACTS_PER_SECOND * EVENTS_PER_CONTACT})
         self.rows, first = [], None
         while time.monotonic() - begun < self.seconds:
-            time.sleep(60 if self.seconds >= 240 else self.seconds / 10)
-            row = dict(self.measure(), contacts=self.contacts(), seconds=time.monotonic() - begun)
+            held = self.watch(60 if self.seconds >= 240 else self.seconds / 10)
+            row = dict(self.measure(), descriptors=held, contacts=self.contacts(), seconds=time.monotonic() - begun)
             first = first or row
             self.rows.append(row)
             self.show(row)
