@@ -161,8 +161,6 @@ class InABrowser(unittest.TestCase):
     def begin(self, server):
         page = self.browser.open(server.origin + "/")
         self.eventually(page, lambda w: w["snapshots"] == 1, "a snapshot each way")
-        for name in WAYS:
-            page.evaluate("ways.%s.from = Number(ways.%s.place.split('-')[1])" % (name, name))
         return page
 
     def complete(self, page):

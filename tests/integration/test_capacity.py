@@ -6,6 +6,7 @@ import unittest
 import harness
 from commanding import LONG, Floor, Listener, Speaker, is_live, line, of, position, together
 from harness import PASSWORD, eventually
+from websocket import WebSocket
 
 SEATED = ("2001", "2002", "2003")
 # how an agent is logged in through the catalogue: all that the contract has
@@ -25,6 +26,19 @@ class Metered(Floor):
         self.addCleanup(self.listener.stop)
         eventually(lambda: self.capacity()["loggedInAgents"]["value"] == len(SEATED), "three agents")
         eventually(lambda: self.gate.metric("capacity_agents") == len(SEATED), "three agents")
+        eventually(lambda: self.told_level() == "ok", "the level of the test before is over")
+
+    def told_level(self):
+        """As the log has it: what the next change is told against."""
+        with WebSocket(self.gate.port) as ws:
+            level, seq, last = "ok", 0, ws.hello["seq"]
+            ws.subscribe("log", since="%s-0" % ws.hello["epoch"])
+            while seq < last:
+                event = ws.receive_op("event")["event"]
+                seq = event["seq"]
+                if event["type"] == "gateway.capacity":
+                    level = event["data"]["loggedInAgents"]["level"]
+        return level
 
     def capacity(self):
         answer = self.gate.get("/v1/capacity")
