@@ -11,10 +11,10 @@ import stat
 import guarding
 import harness
 import outbounding
+import test_isolation
 from commanding import Listener, Speaker, call_command, control_of, line, of, position
 from guarding import Guarded
 from harness import bearer, eventually, exchange
-from test_isolation import Streams
 from test_isolation_entry import ask
 from websocket import EventStream, Refused, WebSocket
 
@@ -331,7 +331,7 @@ class Planted(Guarded):
     def person(**more):
         p = PERSON
         return dict({"skillsetId": 10001, "firstName": p["first name"], "lastName": p["last name"], "title": p["title"],
-                     "emailAddress": p["e-mail"] + "@example.com", "phoneNumber": {"phoneNo": p["phone number"]},
+                     "emailAddress": p["e-mail"], "phoneNumber": {"phoneNo": p["phone number"]},
                      "address": {"addressLine1": p["first line"], "addressLine5": p["fifth line"], "country": p["country"],
                                  "postCode": p["post code"]},
                      "customFieldList": [{"name": p["custom field"], "text": p["custom text"]}]}, **more)
@@ -366,7 +366,7 @@ class Planted(Guarded):
         get = lambda path, **headers: self.note(self.gate.get(outbounding.CAMPAIGNS + "/101" + path, "outbound", headers))
         whole = get("/contacts")
         self.assertTrue(all(PERSON[n] in whole.body.decode() for n in ("first name", "phone number", "e-mail", "custom text")), whole)
-        contact = whole.json["items"][0]["contactId"]
+        contact = whole.json["items"][1]["contactId"]  # the first is closed by its field
         get("/contacts", Accept="application/x-ndjson")
         self.gate.get(self.ended_list(get("/contacts", Prefer="respond-async")) + "/contacts", "outbound")
         for phone in (PERSON["phone number"], self.secrets["number that was looked for"]):
@@ -378,10 +378,9 @@ class Planted(Guarded):
             get("/contacts/-?customField=" + field)
         close = lambda where, body, **more: self.send("POST", self.CONTACTS + "/%s/close%s" % where, body, "outbound", **more)
         text, field = self.secrets["text of a close"], "?customField=%s:%s" % (PERSON["custom field"], PERSON["custom text"])
-        for _ in range(2):
-            answer = close((contact, ""), {"text": text}, key=self.secrets["key of a close"])
+        for where, key in ((("-", field), "by-field"), ((contact, ""), self.secrets["key of a close"])) * 2:
+            answer = close(where, {"text": text}, key=key)
             self.assertEqual(answer.status, 200, answer)
-        self.assertEqual(close(("-", field), {"text": text}, key="by-field").status, 200)
         self.assertEqual(close((contact, ""), {"disposition": self.secrets["wrong disposition"], "text": text}).status, 422)
 
     def ended_list(self, answer):
@@ -413,9 +412,10 @@ class Planted(Guarded):
                 place = outbounding.CAMPAIGNS + path.replace("%s", secret)
                 place = place.replace("/campaigns/..", "")
                 for who in ("outbound", "mine", None):
-                    self.send("GET", place, None, who)
-                    self.send("POST", place, {"disposition": secret, "text": 1}, who)
-                    self.send("DELETE", place, None, who)
+                    for method, body in (("GET", None), ("POST", {"disposition": secret, "text": 1}), ("DELETE", None)):
+                        answer = call_command(self.gate.port, method, place, who, body)
+                        if who != "outbound" or not path.startswith("/%s"):  # which number is no campaign is told to whoever gave it
+                            self.note(answer)
 
     def echoing_people(self):
         """The Outbound services fail and repeat what they were sent, key and all: to operators, who see every job, and in what is kept."""
@@ -425,15 +425,15 @@ class Planted(Guarded):
         asks = ((outbounding.CAMPAIGN, "AppendContactsToCampaign", "POST", self.CONTACTS, self.person()),
                 (outbounding.CONTACT, "GetContactIDByPhoneNumber", "POST", self.CONTACTS + "?onDuplicate=skip", self.person()),
                 (outbounding.CONTACT, "CloseContact", "POST", one + "/close", {"text": text}),
-                (outbounding.CONTACT, "CloseContactByCustomField", "POST", self.CONTACTS + "/-/close" + field, {"text": text}),
+                (outbounding.CONTACT, "CloseContact", "POST", self.CONTACTS + "/-/close" + field, {"text": text}),
                 (outbounding.CAMPAIGN, "Get200CampaignContacts", "GET", self.CONTACTS, None),
-                (outbounding.CONTACT, "*", "GET", self.CONTACTS + "/-" + field, None),
-                ("*", "*", "GET", outbounding.CAMPAIGNS + "/101/search?phone=--" + phone, None))
+                (outbounding.CONTACT, "GetContactStatus", "GET", self.CONTACTS + "/-" + field, None),
+                ("*", "FindContactsByPhoneNumber", "GET", outbounding.CAMPAIGNS + "/101/search?phone=--" + phone, None))
         for kind in ("fault", "http500", "garbage", "wrongType", "truncate"):
             for place, (service, operation, method, path, body) in enumerate(asks):
                 key = self.sim.admin("GET", "/campaigns")["sessionKeys"]
                 own = [v for v in PERSON.values() if v in json.dumps(body) or v in path]
-                self.sim.fault(kind, service, operation, 1, message="'%s' is wrong, sessionKey=%s" % ("', '".join(own) or said, key))
+                self.sim.fault(kind, service, operation, 1, message="'%s' is wrong, as %s" % ("', '".join(own) or said, key))
                 answer = call_command(self.gate.port, method, path, "outbound", body, key="people-%s-%d" % (kind, place)
                                       if method == "POST" else None)
                 if answer.status == 202:
@@ -461,7 +461,7 @@ class Planted(Guarded):
         self.assertGreater(len(jobs["items"]), 10)
         with WebSocket(self.gate.port, "every") as ws:
             ws.subscribe("a", since=self.began, types=["gateway.outbound.progress"])
-            events = Streams.until(ws, ws.hello["seq"])
+            events = test_isolation.Streams.until(ws, ws.hello["seq"])
         self.assertGreater(len(events), 20)
         yield "progress", json.dumps(events)
 
