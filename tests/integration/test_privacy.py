@@ -352,7 +352,7 @@ class Planted(Guarded):
         return eventually(lambda: (j := self.gate.get(path, "outbound").json)["endedAt"] and j, "the job ends")
 
     def learn_keys(self):
-        for number, key in enumerate(self.sim.admin("GET", "/campaigns")["sessionKeys"]):
+        for key in self.sim.admin("GET", "/campaigns")["sessionKeys"]:
             self.secrets["session key of Outbound %d" % len(self.secrets)] = key
 
     def campaigning(self):
