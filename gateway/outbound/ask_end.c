@@ -10,7 +10,7 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "gateway/outbound/ask_private.h"
-#include "gateway/outbound/fault.h"
+#include "gateway/outbound/contacts.h"
 
 struct outbound_ask *outbound_ask_new(enum outbound_question question)
 {
@@ -183,9 +183,8 @@ void outbound_ask_fail(struct outbound_ask *ask, const struct outbound_outcome *
 
     if (ask->question == OUTBOUND_CLOSE && detail != NULL) { /* it may be kept, by its key */
         snprintf(blotted, sizeof(blotted), "%s", detail);
-        outbound_fault_blot(blotted, json_string_value(outbound_ask_word(ask, "text")));
-        outbound_fault_blot(blotted, json_string_value(json_object_get(
-                                         outbound_ask_word(ask, "customField"), "text")));
+        contacts_blot(blotted, outbound_ask_word(ask, "text"));
+        contacts_blot(blotted, outbound_ask_word(ask, "customField"));
         detail = blotted;
     }
     if (outcome->fault != NULL) {

@@ -9,6 +9,7 @@
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
 #include "cctgate/secret.h"
+#include "gateway/outbound/contacts.h"
 #include "gateway/outbound/fault.h"
 
 #define SESSION_KEY "sessionkey" /* in whatever case */
@@ -282,6 +283,19 @@ static void leave_if_idle(struct outbound *outbound)
         timer_arm(outbound->loop, &outbound->leaving, 0);
 }
 
+/* What a client sent may be repeated to us: its words must not end the login. */
+static enum outbound_fault fault_of(const struct outbound_pending *pending, const char *message)
+{
+    enum outbound_fault fault = outbound_fault_of_call(message);
+    char own[CG_ERROR_TEXT_MAX];
+
+    if (fault != OUTBOUND_FAULT_KEY)
+        return fault;
+    snprintf(own, sizeof(own), "%s", message);
+    contacts_blot(own, pending->arguments);
+    return outbound_fault_of_call(own) == OUTBOUND_FAULT_KEY ? fault : OUTBOUND_FAULT_OTHER;
+}
+
 static void on_reply(struct message *message)
 {
     struct upstream_call *call = (struct upstream_call *)message;
@@ -299,7 +313,7 @@ static void on_reply(struct message *message)
         conclude(pending, call, 0);
         return;
     }
-    fault = outbound_fault_of_call(call->fault.message);
+    fault = fault_of(pending, call->fault.message);
     if (fault == OUTBOUND_FAULT_KEY)
         key_is_gone(pending, call);
     else if (call->op == outbound->campaigns_op)

@@ -216,6 +216,19 @@ class Key(LoginCase):
         self.assertEqual(self.get(CAMPAIGNS + "/105/contacts/10500001").status, 200)
         self.assertEqual((self.calls_of(LOGIN), self.calls_of(LOGOFF)), (2, 0))
 
+    def test_words_of_a_client(self):
+        """A fault that repeats what a client wrote ends nobody's login, whatever that says."""
+        self.start()
+        self.get(CAMPAIGNS)
+        for words in ("invalid session", "Session key", "not logged in"):
+            self.sim.fault("fault", CONTACT, "CloseContact", 1, message="The text '%s' is too long" % words)
+            answer = self.assert_problem(self.close(102, 10200001, {"text": words}), 502, "upstream-fault")
+            self.assertEqual(answer.json["outcome"], "notDone")
+            self.sim.fault("fault", CONTACT, "FindContactsByCustomField", 1, message="There is no field %s" % words)
+            self.assert_problem(self.get(CAMPAIGNS + "/102/search?customField=%s:x" % words.replace(" ", "%20")), 502, "upstream-fault")
+            self.assertEqual(self.get(CAMPAIGNS, headers=FRESH).status, 200)
+        self.assertEqual((self.logins(), self.gate.metric("outbound_key_renewals_total")), (1, 0))
+
     def test_quoted_in_a_fault(self):
         """A server that quotes the password does not tell it to clients."""
         self.start()

@@ -5,10 +5,13 @@ import base64
 import json
 import os
 import secrets
+import signal
 import stat
 
 import guarding
 import harness
+import outbounding
+import test_isolation
 from commanding import Listener, Speaker, call_command, control_of, line, of, position
 from guarding import Guarded
 from harness import bearer, eventually, exchange
@@ -32,6 +35,13 @@ KEPT_NOWHERE = {"password": PASSWORD, "wrong password": mark("wrong-password"), 
                 "catalogue's password": mark("catalogue-password"), "outbound password": mark("outbound-password"),
                 "static token": mark("static-token"), "dtmf": digits(), "catalogue's dtmf": digits(), "websocket's dtmf": digits(),
                 "treatment": mark("treatment"), "idempotency key": mark("idempotency-key"), "number that was dialled": "+353" + digits()}
+# What a contact of a campaign says of somebody: nowhere in clear; and what is said when it is looked for and closed.
+PERSON = {name: mark(name.replace("'", "").replace(" ", "-")) for name in (
+    "first name", "last name", "title", "e-mail", "first line", "fifth line", "country", "post code", "custom field", "custom text",
+    "text of a close", "wrong row", "unknown member", "key of an append", "key of a close", "field that was looked for",
+    "wrong disposition")}
+PERSON.update({"phone number": digits(), "number that was looked for": digits()})
+KEPT_NOWHERE.update(PERSON)
 # In the cache alone: what a call carries.
 KEPT_IN_CACHE = {"data": mark("data"), "data's key": mark("key"), "incoming data": mark("incoming"), "text data": mark("text"),
                  "binary data": mark("binary"), "intrinsic": mark("intrinsic"), "uui": "04" + secrets.token_hex(12).upper(),
@@ -42,6 +52,7 @@ class Planted(Guarded):
     """A gateway in which everything has a mark."""
     owners = (ME, "2003")
     keeps = None  # cache.callData
+    campaigns = True
 
     @classmethod
     def setUpClass(cls):
@@ -49,8 +60,7 @@ class Planted(Guarded):
         cls.tokens_before = dict(harness.TOKENS)
         harness.TOKENS["mine"] = (KEPT_NOWHERE["static token"],) + harness.TOKENS["mine"][1:]
         cls.gateway_options = {"log": {"level": "debug", "access": True, "format": "json"}, "upstream": {
-            "reconcileMs": guarding.LONG, "pollMs": 100, "timeoutMs": 400, "connectTimeoutMs": 400},
-            "outbound": {"url": "http://127.0.0.1:9/ccmm", "user": "campaigns", "password": {"file": "outbound"}}}
+            "reconcileMs": guarding.LONG, "pollMs": 100, "timeoutMs": 400, "connectTimeoutMs": 400}}
         if cls.keeps is not None:
             cls.gateway_options["cache"] = {"callData": cls.keeps}
         try:
@@ -68,7 +78,20 @@ class Planted(Guarded):
                 with open(os.path.join(self.directory, "outbound"), "w") as file:
                     os.fchmod(file.fileno(), 0o600)
                     file.write(KEPT_NOWHERE["outbound password"])
+        options["outbound"] = outbounding.settings(cls.sim, password={"file": "outbound"})
         return WithOutbound(cls.sim, **options)
+
+    @classmethod
+    def warm_campaigns(cls):
+        """The first password is wrong, and the contact centre says which it was; then the right one is put in its place."""
+        cls.sim.fault("fault", outbounding.UTILITY, "OutboundLogin", 1, message="'%s' is wrong" % KEPT_NOWHERE["outbound password"])
+        cls.denied = cls.gate.get(outbounding.CAMPAIGNS, "outbound")
+        assert cls.denied.status == 503 and "'*" in cls.denied.json["detail"], cls.denied
+        with open(os.path.join(cls.gate.directory, "outbound"), "w") as file:
+            file.write(PASSWORD)
+        cls.gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: cls.gate.child.log("reloaded"), "reloaded")
+        super().warm_campaigns()
 
     @classmethod
     def unmark(cls):
@@ -85,7 +108,7 @@ class Planted(Guarded):
 
     def setUp(self):
         super().setUp()
-        self.problems, self.secrets = [], dict(KEPT_NOWHERE)
+        self.problems, self.secrets = [self.denied], dict(KEPT_NOWHERE)
 
     # ---- doors ----
 
@@ -301,6 +324,148 @@ class Planted(Guarded):
                 self.sim.no_faults()
                 eventually(self.is_well, "well again")
 
+    # ---- campaigns ----
+
+    CONTACTS = outbounding.CAMPAIGNS + "/101/contacts"
+
+    @staticmethod
+    def person(**more):
+        p = PERSON
+        return dict({"skillsetId": 10001, "firstName": p["first name"], "lastName": p["last name"], "title": p["title"],
+                     "emailAddress": p["e-mail"], "phoneNumber": {"phoneNo": p["phone number"]},
+                     "address": {"addressLine1": p["first line"], "addressLine5": p["fifth line"], "country": p["country"],
+                                 "postCode": p["post code"]},
+                     "customFieldList": [{"name": p["custom field"], "text": p["custom text"]}]}, **more)
+
+    @staticmethod
+    def sheet(skillset=10001):
+        p = PERSON
+        return ("skillsetId,firstName,emailAddress,phoneNumber.phoneNo,address.addressLine1,custom.%s\r\n%s,%s,%s,%s,\"%s\",%s\r\n" % (
+            p["custom field"], skillset, p["first name"], p["e-mail"], p["phone number"], p["first line"], p["custom text"]))
+
+    def append(self, body, kind="application/json", query="", **more):
+        return self.send("POST", self.CONTACTS + query, body, "outbound", headers={"Content-Type": kind}, **more)
+
+    def ended(self, answer):
+        self.assertEqual(answer.status, 202, answer)
+        path = answer.headers["location"]
+        return eventually(lambda: (j := self.gate.get(path, "outbound").json)["endedAt"] and j, "the job ends")
+
+    def learn_keys(self):
+        for key in self.sim.admin("GET", "/campaigns")["sessionKeys"]:
+            self.secrets["session key of Outbound %d" % len(self.secrets)] = key
+
+    def campaigning(self):
+        """Contacts are appended in every form, listed in every form, looked for and closed."""
+        self.learn_keys()
+        key = self.secrets["key of an append"]
+        lines = "\n".join(json.dumps(self.person()) for _ in range(2))
+        for answer in (self.append(self.person(), key=key), self.append(self.person(), key=key), self.append([self.person()] * 2),
+                       self.append(lines, "application/x-ndjson"), self.append(self.sheet(), "text/csv"),
+                       self.append([self.person()], query="?onDuplicate=skip"), self.append([self.person()], query="?onDuplicate=error")):
+            self.assertIsNotNone(self.ended(answer)["endedAt"])
+        get = lambda path, **headers: self.note(self.gate.get(outbounding.CAMPAIGNS + "/101" + path, "outbound", headers))
+        whole = get("/contacts")
+        self.assertTrue(all(PERSON[n] in whole.body.decode() for n in ("first name", "phone number", "e-mail", "custom text")), whole)
+        contact = whole.json["items"][1]["contactId"]  # the first is closed by its field
+        get("/contacts", Accept="application/x-ndjson")
+        self.gate.get(self.ended_list(get("/contacts", Prefer="respond-async")) + "/contacts", "outbound")
+        for phone in (PERSON["phone number"], self.secrets["number that was looked for"]):
+            get("/search?phone=--" + phone)
+            get("/contact-id?phone=--" + phone)
+        for field in ("%s:%s" % (PERSON["custom field"], PERSON["custom text"]), self.secrets["field that was looked for"] + ":x",
+                      "Account:" + self.secrets["field that was looked for"]):
+            get("/search?customField=" + field)
+            get("/contacts/-?customField=" + field)
+        close = lambda where, body, **more: self.send("POST", self.CONTACTS + "/%s/close%s" % where, body, "outbound", **more)
+        text, field = self.secrets["text of a close"], "?customField=%s:%s" % (PERSON["custom field"], PERSON["custom text"])
+        for where, key in ((("-", field), "by-field"), ((contact, ""), self.secrets["key of a close"])) * 2:
+            answer = close(where, {"text": text}, key=key)
+            self.assertEqual(answer.status, 200, answer)
+        self.assertEqual(close((contact, ""), {"disposition": self.secrets["wrong disposition"], "text": text}).status, 422)
+
+    def ended_list(self, answer):
+        self.assertEqual(answer.status, 202, answer)
+        path = answer.headers["location"]
+        eventually(lambda: self.gate.get(path, "outbound").json["state"] == "done", "the list is done")
+        return path
+
+    def misplacing_people(self):
+        """Rows that are wrong, and people in the wrong place."""
+        wrong, phone = self.secrets["wrong row"], PERSON["phone number"]
+        for body in (self.person(skillsetId=wrong), [self.person(), self.person(phoneNumber=wrong)], self.person(emailAddress={"x": wrong}),
+                     self.person(customFieldList=[{"name": [wrong]}]), self.person(title=[wrong]), self.person(preferredAgentId=wrong),
+                     self.person(priority=wrong), self.person(address={"addressLine1": 7, "country": wrong}), wrong, '{"a": "%s' % wrong,
+                     '{"a": "%s", "a": 1}' % wrong, [wrong], self.person(title="\x01" + wrong)):
+            self.assertEqual(self.append(body).status, 400, body)
+        for body in (json.dumps(self.person()) + "\n" + wrong, '{"skillsetId": "%s"}' % wrong, '["%s"]\n' % wrong):
+            self.assertEqual(self.append(body, "application/x-ndjson").status, 400, body)
+        for body in (self.sheet(wrong), self.sheet() + '1,"' + wrong, self.sheet() + wrong + "\n", wrong + "\n1\n",
+                     "skillsetId\n10001," + wrong, 'skillsetId\n"1"' + wrong):
+            self.assertEqual(self.append(body, "text/csv").status, 400, body)
+        self.assertEqual(self.append(self.sheet(), "text/" + wrong).status, 415)
+        # what is unknown is told by its name, to whoever wrote it
+        call_command(self.gate.port, "POST", self.CONTACTS, "outbound", self.person(**{self.secrets["unknown member"]: 1}))
+        for secret in (phone, wrong):
+            for path in ("/%s", "/%s/contacts", "/101/contacts/%s", "/101/contacts/%s/close", "/101/%s", "/101/contacts?%s=1",
+                         "/101/contacts?limit=%s", "/101/search?phone=%s", "/101/search?status=%s", "/101/contact-id?%s", "/../jobs/%s",
+                         "/101/contacts/-?customField=%s", "/101/search?phone=-%s-&phone=%s"):
+                place = outbounding.CAMPAIGNS + path.replace("%s", secret)
+                place = place.replace("/campaigns/..", "")
+                for who in ("outbound", "mine", None):
+                    for method, body in (("GET", None), ("POST", {"disposition": secret, "text": 1}), ("DELETE", None)):
+                        answer = call_command(self.gate.port, method, place, who, body)
+                        if who != "outbound" or not path.startswith("/%s"):  # which number is no campaign is told to whoever gave it
+                            self.note(answer)
+
+    def echoing_people(self):
+        """The Outbound services fail and repeat what they were sent, key and all: to operators, who see every job, and in what is kept."""
+        text, field = self.secrets["text of a close"], "?customField=%s:%s" % (PERSON["custom field"], PERSON["custom text"])
+        one, phone = self.CONTACTS + "/10100001", PERSON["phone number"]
+        said = ", ".join(PERSON.values())
+        asks = ((outbounding.CAMPAIGN, "AppendContactsToCampaign", "POST", self.CONTACTS, self.person()),
+                (outbounding.CONTACT, "GetContactIDByPhoneNumber", "POST", self.CONTACTS + "?onDuplicate=skip", self.person()),
+                (outbounding.CONTACT, "CloseContact", "POST", one + "/close", {"text": text}),
+                (outbounding.CONTACT, "CloseContact", "POST", self.CONTACTS + "/-/close" + field, {"text": text}),
+                (outbounding.CAMPAIGN, "Get200CampaignContacts", "GET", self.CONTACTS, None),
+                (outbounding.CONTACT, "GetContactStatus", "GET", self.CONTACTS + "/-" + field, None),
+                ("*", "FindContactsByPhoneNumber", "GET", outbounding.CAMPAIGNS + "/101/search?phone=--" + phone, None))
+        for kind in ("fault", "http500", "garbage", "wrongType", "truncate"):
+            for place, (service, operation, method, path, body) in enumerate(asks):
+                key = self.sim.admin("GET", "/campaigns")["sessionKeys"]
+                own = [v for v in PERSON.values() if v in json.dumps(body) or v in path]
+                self.sim.fault(kind, service, operation, 1, message="'%s' is wrong, as %s" % ("', '".join(own) or said, key))
+                answer = call_command(self.gate.port, method, path, "outbound", body, key="people-%s-%d" % (kind, place)
+                                      if method == "POST" else None)
+                if answer.status == 202:
+                    self.ended(answer)
+                elif method == "POST":
+                    self.note(answer)
+                self.sim.no_faults()
+                self.cell(not [k for k in key if k in answer.body.decode()], "the key is told", kind, path, answer)
+        self.learn_keys()
+
+    def waiting(self):
+        """Somebody else is logged in: contacts wait, and are on the disk."""
+        self.sim.fault("fault", outbounding.UTILITY, "OutboundLogin", message="User %s is already logged in" % outbounding.USER)
+        self.sim.admin("POST", "/sessions/kill", {"user": outbounding.USER})
+        path = self.append([self.person()] * 2).headers["location"]
+        eventually(lambda: "waitsFor" in self.gate.get(path, "outbound").json, "it waits")
+        self.assertEqual(self.gate.metric("outbound_rows_waiting"), 2)
+
+    def seen_by_operators(self):
+        """Of what others have done to campaigns."""
+        jobs = self.gate.get("/v1/outbound/jobs", "every").json
+        yield "jobs", json.dumps(jobs)
+        for job in jobs["items"]:
+            yield "job " + job["id"], self.gate.get("/v1/outbound/jobs/" + job["id"], "every").body.decode()
+        self.assertGreater(len(jobs["items"]), 10)
+        with WebSocket(self.gate.port, "every") as ws:
+            ws.subscribe("a", since=self.began, types=["gateway.outbound.progress"])
+            events = test_isolation.Streams.until(ws, ws.hello["seq"])
+        self.assertGreater(len(events), 20)
+        yield "progress", json.dumps(events)
+
     def locked_out(self, lease):
         """The contact centre takes the sessions' password no more, and says which it was; that is the end of what is planted."""
         self.sim.fault("fault", operation="LogInToCCTServer", message="Password '%s' has expired" % PASSWORD)
@@ -325,6 +490,12 @@ class Planted(Guarded):
                                                      "data": {"case": KEPT_IN_CACHE["incoming data"]}})["contactId"]
         self.settle()
         self.gate.get("/v1/calls/" + incoming, "other")
+        with WebSocket(self.gate.port, "every") as ws:
+            self.began = "%s-%d" % (ws.hello["epoch"], ws.hello["seq"])
+        if self.campaigns:
+            self.campaigning()
+            self.misplacing_people()
+            self.echoing_people()
         self.entering()
         self.speaking()
         with self.control(ME, "mine") as lease:
@@ -336,6 +507,8 @@ class Planted(Guarded):
             self.treating()
             self.echoing(lease)
             self.locked_out(lease)
+        if self.campaigns:
+            self.waiting()
         self.send("DELETE", "/v1/sessions", None, "bearer")
         for number, session in enumerate(self.sim.state()["sessions"]):
             self.secrets["token of the contact centre, later %d" % number] = session["token"]
@@ -355,6 +528,8 @@ class Planted(Guarded):
             path = link[1:link.index(">")] if link else None
         self.assertGreater(len(entries), 50)
         places["audit"] = json.dumps(entries)
+        if self.campaigns:
+            places.update(self.seen_by_operators())
         for number, problem in enumerate(self.problems):
             places["problem %d" % number] = json.dumps(problem) if isinstance(problem, dict) else "%s %s" % (
                 problem.fields, problem.body.decode("utf-8", "replace"))
@@ -430,6 +605,7 @@ class Privacy(Planted):
 class NotKept(Planted):
     """Parts of what a call carries that are not to be stored: no page of a file has ever held them, and they are read all the same."""
     keeps = {"data": False, "intrinsics": False, "uui": False, "messages": False}
+    campaigns = False  # they carry nothing of a call
 
     def test_planted_secrets(self):
         listener = Listener(self.gate.port, "mine")
