@@ -366,7 +366,8 @@ void admin_on_request(struct http_conn *conn, const struct http_request *request
         admin_reply_error(conn, 400, "the body is not a JSON object");
         return;
     }
-    if (!dispatch(routes, conn, request, body) && !dispatch(admin_live_routes, conn, request, body) &&
+    if (!dispatch(routes, conn, request, body) &&
+        !dispatch(admin_live_routes, conn, request, body) &&
         !dispatch(admin_outbound_routes, conn, request, body))
         admin_reply_error(conn, 404, "no such resource");
     notify_settle();

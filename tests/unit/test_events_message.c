@@ -338,15 +338,17 @@ static void test_tickets(void **state)
     assert_string_not_equal(text, other);
     assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES - 1, 1000, found, &of_jwt),
                      CG_E_NOTFOUND);
-    assert_int_equal(
-        ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS - 1, found, &of_jwt),
-        CG_OK);
+    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS - 1,
+                                   found, &of_jwt),
+                     CG_OK);
     assert_memory_equal(found, token, 32);
-    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000, found, &of_jwt), CG_E_NOTFOUND);
+    assert_int_equal(ticket_redeem(doorman, text, TICKET_TEXT_BYTES, 1000, found, &of_jwt),
+                     CG_E_NOTFOUND);
     assert_int_equal(
         ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000 + CG_TICKET_LIFE_MS, found, &of_jwt),
         CG_E_NOTFOUND);
-    assert_int_equal(ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000, found, &of_jwt), CG_E_NOTFOUND);
+    assert_int_equal(ticket_redeem(doorman, other, TICKET_TEXT_BYTES, 1000, found, &of_jwt),
+                     CG_E_NOTFOUND);
     doorman_free(&doorman);
 }
 
