@@ -33,16 +33,16 @@ class Cache(Case):
         self.assertEqual(self.sim.calls(), before)
 
     def assert_four_round_trips(self, path):
-        """Three seconds of latency make them countable."""
-        self.sim.latency(3000)
+        """Two seconds of latency make them countable."""
+        self.sim.latency(2000)
         start = time.monotonic()
         response = self.gate.get(path)
         elapsed = time.monotonic() - start
         self.sim.latency(0)
         self.assertEqual(response.status, 200)
-        self.assertGreaterEqual(elapsed, 3.0)
-        # not a speed: five round trips cannot be had in less than fifteen seconds, four leave three for a busy machine
-        self.assertLess(elapsed, 15.0)
+        self.assertGreaterEqual(elapsed, 2.0)
+        # not a speed: five round trips cannot be had in less than ten seconds, four leave two for a busy machine
+        self.assertLess(elapsed, 10.0)
         return response.json
 
     def test_round_trips(self):

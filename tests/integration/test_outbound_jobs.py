@@ -140,22 +140,6 @@ class Bodies(JobsCase):
             self.assert_problem(exchange(self.gate.port, "DELETE", path, bearer("campaigner")), 404)
         self.assert_problem(self.post(JOBS, {}), 405)
 
-    def test_a_client_that_does_not_wait(self):
-        """It goes while its body is read: that is queued as a whole or not at all, and nobody minds."""
-        body = b"skillsetId,phoneNumber.phoneNo\n" + b"10001,6001\n" * 10000
-        head = ("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
-                % (CONTACTS % 101, harness.TOKENS["sales"][0], len(body))).encode()
-        for _ in range(5):
-            with socket.create_connection(("127.0.0.1", self.gate.port)) as client:
-                client.sendall(head + body)
-        for _ in range(2):
-            eventually(lambda: self.gate.get("/healthz").status == 200, "it lives")
-        answer = self.queue(b"skillsetId\n" + b"10001\n" * 10000, kind="text/csv", who="sales")
-        self.assertEqual(answer.json["total"], 10000)
-        for job in self.items(JOBS, "sales"):
-            if job["total"] == 10000:
-                self.assertEqual(self.delete(job["id"], "sales").json["waiting"], 0)
-
     def test_duplicates(self):
         self.done([contact(2001), contact(2002)])
         before = self.calls_of(APPEND)
@@ -193,6 +177,24 @@ class Bodies(JobsCase):
         self.assertNotEqual(other.json["id"], first.json["id"])
         eventually(lambda: self.numbers().count("4001") == 2, "both have arrived")
         self.assertNotIn("4002", self.numbers())
+
+
+class Gone(JobsCase):
+    def test_a_client_that_does_not_wait(self):
+        """It goes while its body is read: that is queued as a whole or not at all, and nobody minds."""
+        body = b"skillsetId,phoneNumber.phoneNo\n" + b"10001,6001\n" * 10000
+        head = ("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/csv\r\nContent-Length: %d\r\n\r\n"
+                % (CONTACTS % 101, harness.TOKENS["sales"][0], len(body))).encode()
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", self.gate.port)) as client:
+                client.sendall(head + body)
+        for _ in range(2):
+            eventually(lambda: self.gate.get("/healthz").status == 200, "it lives")
+        answer = self.queue(b"skillsetId\n" + b"10001\n" * 10000, kind="text/csv", who="sales")
+        self.assertEqual(answer.json["total"], 10000)
+        for job in self.items(JOBS, "sales"):
+            if job["total"] == 10000:
+                self.assertEqual(self.delete(job["id"], "sales").json["waiting"], 0)
 
 
 class Who(JobsCase):
