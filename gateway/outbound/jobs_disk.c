@@ -300,6 +300,8 @@ static void take_row(struct job *job, size_t index, const char *value, size_t le
     enum row_state state =
         (unsigned char)value[0] < ROW_STATES ? (enum row_state)value[0] : ROW_UNKNOWN;
 
+    if (row->text != NULL || row->detail != NULL) /* a damaged disk tells of it twice */
+        return;
     if (state == ROW_WAITING &&
         (row->text = text_of(job, index, value[1], value + 2, length - 2)) == NULL)
         return;
