@@ -21,8 +21,10 @@
 #include "gateway/rest/rest.h"
 
 #define ACCEPTS_PER_TURN 32
-#define EVICTIONS        32 /* at once */
-#define SWEEP_MS         500
+#define CUTS_PER_TURN                                                                              \
+    32 /* thousands may have come at once, and be late at once: others are served in between */
+#define SWEEP_MS    500
+#define SWEEP_ON_MS 1
 
 /* What libh2o is doing with a connection. */
 enum doing {
@@ -244,9 +246,9 @@ static unsigned evict(struct front *front, int (*may_go)(const struct connection
 /* The oldest go, so that whoever comes and asks at once is served, however many come and say nothing. */
 static void make_room(struct front *front)
 {
-    unsigned evicted = evict(front, is_fresh, EVICTIONS);
-    if (evicted < EVICTIONS)
-        evict(front, is_idle, EVICTIONS - evicted);
+    unsigned evicted = evict(front, is_fresh, CUTS_PER_TURN);
+    if (evicted < CUTS_PER_TURN)
+        evict(front, is_idle, CUTS_PER_TURN - evicted);
 }
 
 void connection_begin(struct front *front, h2o_accept_ctx_t *accept, h2o_socket_t *sock)
@@ -353,7 +355,8 @@ static void time_out(struct connection *connection)
     cut(connection);
 }
 
-static void look_at(struct connection *connection, int64_t now_ms)
+/* Whether it was too slow. */
+static int look_at(struct connection *connection, int64_t now_ms)
 {
     enum doing doing = find_out(connection);
 
@@ -366,6 +369,23 @@ static void look_at(struct connection *connection, int64_t now_ms)
     } else if (now_ms - connection->since_ms >= (int64_t)limit_ms(connection->front, doing)) {
         time_out(connection);
     }
+    return connection->is_cut;
+}
+
+/* 0: there are more than may be cut at once. Those that are cut have gone when the others are looked at. */
+static int look_at_all(const struct front *front, int64_t now_ms)
+{
+    struct connection *connection;
+    unsigned cuts = 0;
+
+    for (connection = front->connections; connection != NULL; connection = connection->next) {
+        if (connection->is_stream || connection->is_cut)
+            continue;
+        cuts += look_at(connection, now_ms);
+        if (cuts == CUTS_PER_TURN)
+            return 0;
+    }
+    return 1;
 }
 
 /* ---- lingering ---- */
@@ -445,14 +465,11 @@ void connection_check_pipeline(h2o_req_t *req)
 static void on_sweep(h2o_timeout_entry_t *entry)
 {
     struct front *front = (struct front *)((char *)entry - offsetof(struct front, sweep_entry));
-    struct connection *connection;
     struct lingering *lingering, *next;
     int64_t now_ms = clock_monotonic_ms();
 
-    h2o_timeout_link(front->loop, &front->sweep, entry);
-    for (connection = front->connections; connection != NULL; connection = connection->next)
-        if (!connection->is_stream && !connection->is_cut)
-            look_at(connection, now_ms);
+    h2o_timeout_link(front->loop, look_at_all(front, now_ms) ? &front->sweep : &front->sweep_on,
+                     entry);
     for (lingering = front->lingering; lingering != NULL; lingering = next) {
         next = lingering->next;
         if (now_ms >= lingering->until_ms)
@@ -466,6 +483,7 @@ void connections_init(struct front *front)
 {
     front->last_connection = &front->connections;
     h2o_timeout_init(front->loop, &front->sweep, SWEEP_MS);
+    h2o_timeout_init(front->loop, &front->sweep_on, SWEEP_ON_MS);
     front->sweep_entry.cb = on_sweep;
     h2o_timeout_link(front->loop, &front->sweep, &front->sweep_entry);
 }
@@ -474,6 +492,7 @@ void connections_release(struct front *front)
 {
     h2o_timeout_unlink(&front->sweep_entry);
     h2o_timeout_dispose(front->loop, &front->sweep);
+    h2o_timeout_dispose(front->loop, &front->sweep_on);
 }
 
 void connections_shut_down(struct front *front)

@@ -80,7 +80,7 @@ struct front {
     struct connection *connections, **last_connection;
     struct lingering *lingering;
     size_t num_lingering;
-    h2o_timeout_t sweep;
+    h2o_timeout_t sweep, sweep_on; /* on: when one turn was not enough */
     h2o_timeout_entry_t sweep_entry;
     unsigned open_connections, max_connections;
     unsigned grace_ms;
