@@ -510,7 +510,8 @@ class Restarts(Floor):
         before = self.commands()
         self.assert_problem(self.ready(given["lease"]), 409, "control-lost")
         self.assertEqual(self.commands(), before)
-        self.assertEqual(self.audit("?limit=10&what=expire&agent=" + WHO)[0]["fence"], given["fence"])
+        newest = "?limit=1&what=expire&agent=" + WHO  # over at once; written when the disk comes to it
+        eventually(lambda: self.audit(newest)[0]["fence"] == given["fence"], "written")
         self.gate.config["control"]["ttlMs"] = LONG
         self.gate.write()
         self.restart()
