@@ -30,6 +30,7 @@ OUT = os.environ.get("OUT", "build/release")
 TOKEN = "bench-token-of-the-usual-length-of-64-characters-0123456789abcdef"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 60
+ANSWER_SECONDS = 300
 AGENTS = 200
 CLIENTS = 1000
 BATCH = 20  # messages of a Notify, where not one
@@ -124,6 +125,7 @@ class Floor:
         self.admin("POST", "/events", {"type": "AGENT_STATE", "agent": "2001", "state": "MAPPED"})
         until(lambda: self.recorder.messages, "a delivery")
         self.short = self.recorder.messages.pop()
+        self.told_ms = time.time() * 1000
 
     def start_simulator(self, stack):
         log = open(os.path.join(self.directory, "cctsim.log"), "w")
@@ -196,15 +198,17 @@ class Floor:
         del self.recorder.messages[:]
         self.admin("POST", "/burst", {"events": count, "perSecond": 0, "kind": kind})
         until(lambda: self.admin("GET", "/burst")["quiet"], "a recorded burst")
+        self.told_ms = time.time() * 1000
         return list(self.recorder.messages)
 
     def short_events(self, count):
-        """Agents are unmapped and mapped again in turn; like all that is posted, at times that do not run backwards."""
-        at_ms = int(time.time() * 1000)
+        """Agents are unmapped and mapped again in turn, since what was told last and until now: nothing runs backwards or ahead."""
+        began, self.told_ms = self.told_ms, time.time() * 1000
         for i in range(count):
             agent = b"%d" % (2001 + i % AGENTS)
             state = (b"UNMAPPED", b"MAPPED")[i // AGENTS % 2]
-            when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((at_ms + i) // 1000)) + ".%03dZ" % ((at_ms + i) % 1000)
+            seconds, ms = divmod(int(began + (self.told_ms - began) * (i + 1) / count), 1000)
+            when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + ".%03dZ" % ms
             text = self.short.replace(b"2001", agent).replace(b">MAPPED<", b">" + state + b"<")
             yield re.sub(rb"(<b:Timestamp>)[^<]*", rb"\g<1>" + when.encode(), text)
 
@@ -237,11 +241,16 @@ class Load:
         self.process.stdin.flush()
 
     def answer(self, job):
-        for line in self.process.stdout:
-            found = json.loads(line)
-            if found["job"] == job:
-                return found
-        sys.exit("bench: ws_clients ended; %s:\n%s" % (self.floor.log, open(self.floor.log).read()[-2000:]))
+        late = threading.Timer(ANSWER_SECONDS, self.process.kill)
+        late.start()
+        try:
+            for line in self.process.stdout:
+                found = json.loads(line)
+                if found["job"] == job:
+                    return found
+        finally:  # events that never come are waited for no longer
+            late.cancel()
+        sys.exit("bench: no answer to %s of ws_clients; %s:\n%s" % (job, self.floor.log, open(self.floor.log).read()[-2000:]))
 
     def connect(self, count, room=0):
         self.say("connect %d %d" % (count, room))
