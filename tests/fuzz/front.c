@@ -56,26 +56,6 @@ static struct fetch_outcome *refused(void)
     return outcome;
 }
 
-struct owner_fetch *owner_fetch_new(enum record_kind kind, const char *id, size_t id_length)
-{
-    struct owner_fetch *fetch = id_length <= CG_ID_BYTES_MAX ? calloc(1, sizeof(*fetch)) : NULL;
-
-    if (fetch == NULL)
-        return NULL;
-    fetch->kind = kind;
-    fetch->id_length = id_length;
-    memcpy(fetch->id, id, id_length);
-    return fetch;
-}
-
-void owner_fetch_free(struct owner_fetch **fetch)
-{
-    if (*fetch != NULL)
-        fetch_outcome_unref(&(*fetch)->outcome);
-    free(*fetch);
-    *fetch = NULL;
-}
-
 void owner_fetch_send(struct owner *owner, struct owner_fetch *fetch)
 {
     (void)owner;
