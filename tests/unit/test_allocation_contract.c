@@ -371,17 +371,25 @@ static void test_token(void **state)
     codec_buffer_release(&exchange.xml);
 }
 
+static int decode(const struct exchange *exchange, json_t **result, struct codec_fault *fault)
+{
+    struct codec_error error = {0};
+    int rc;
+
+    allocation_begin();
+    rc = codec_decode_response(fixture.op, exchange->xml.bytes, exchange->xml.length, result, fault,
+                               &error);
+    allocation_end();
+    return rc;
+}
+
 static int decode_response(void *data)
 {
     struct exchange *exchange = data;
-    struct codec_error error = {0};
     struct codec_fault fault;
     json_t *result;
+    int rc = decode(exchange, &result, &fault);
 
-    allocation_begin();
-    int rc = codec_decode_response(fixture.op, exchange->xml.bytes, exchange->xml.length, &result,
-                                   &fault, &error);
-    allocation_end();
     if (rc == CG_OK)
         assert_true(json_equal(result, exchange->json));
     else
@@ -413,14 +421,10 @@ static void test_reply(void **state)
 static int decode_fault(void *data)
 {
     struct exchange *exchange = data;
-    struct codec_error error = {0};
     struct codec_fault fault;
     json_t *result;
+    int rc = decode(exchange, &result, &fault);
 
-    allocation_begin();
-    int rc = codec_decode_response(fixture.op, exchange->xml.bytes, exchange->xml.length, &result,
-                                   &fault, &error);
-    allocation_end();
     assert_null(result);
     if (rc == CG_E_FAULT) {
         assert_string_equal(fault.name, exchange->json != NULL ? "Wrong" : "Strange");

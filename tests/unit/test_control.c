@@ -272,7 +272,8 @@ static void test_bound_leases_live_on(void **state)
     for (i = 0; i < 10; ++i) {
         pass(w, TTL_MS / 3);
         renew_bound(w->control);
-        assert_int_equal(w->disk.waiting, 1);
+        assert_non_null(w->disk.first);
+        assert_null(w->disk.first->next);
         settle(w);
         assert_int_equal(check(w, "2001", a.digest), CONTROL_OK);
     }
@@ -337,7 +338,7 @@ static void test_grace_counts_over_a_renewal_under_way(void **state)
     settle(w);
     renew_bound(w->control);
     control_client_gone(w->control, 8, 0);
-    disk_settle(&w->disk, CG_OK);
+    settle_one(w, CG_OK);
     settle_as(w, CG_E_IO);
     pass(w, GRACE_MS);
     assert_int_equal(check(w, "2001", a.digest), CONTROL_LOST);
@@ -445,7 +446,7 @@ static void test_a_failed_move_leaves_the_grace(void **state)
     settle(w);
     bind_to(w, &a, 8);
     control_client_gone(w->control, 7, 0);
-    disk_settle(&w->disk, CG_E_IO);
+    settle_one(w, CG_E_IO);
     deliver(w);
     assert_null(w->control->clients);
     settle(w);
@@ -492,8 +493,8 @@ static void test_a_refused_end_with_a_successor(void **state)
     get_full(w, &a, "2001", "desk");
     release(w, &a, "2001");
     attach(w, &b, "2001", "other", CONTROL_FULL);
-    disk_settle(&w->disk, CG_E_IO); /* one refused, the next taken: the disk has one lease */
-    disk_settle(&w->disk, CG_OK);
+    settle_one(w, CG_E_IO); /* one refused, the next taken: the disk has one lease */
+    settle_one(w, CG_OK);
     deliver(w);
     told(&a, CONTROL_STORE);
     told(&b, CONTROL_OK);
@@ -522,8 +523,8 @@ static void test_a_refused_end_of_one_that_may_not_be(void **state)
     get_full(w, &a, "2001", "desk");
     release(w, &a, "2001");
     control_reserve(w->control, &ask, "x", NULL);
-    disk_settle(&w->disk, CG_E_IO);
-    disk_settle(&w->disk, CG_OK);
+    settle_one(w, CG_E_IO);
+    settle_one(w, CG_OK);
     deliver(w);
     told(&a, CONTROL_STORE);
     told(&o, CONTROL_OK);

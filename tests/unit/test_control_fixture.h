@@ -7,11 +7,7 @@
 
 #include "gateway/control/control_private.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "test_disk_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,151 +16,6 @@
 #include <openssl/sha.h>
 
 /* ---- the disk ---- */
-
-struct row {
-    struct row *next;
-    enum durable_table table;
-    size_t key_length, length;
-    char bytes[600], value[2048];
-};
-
-struct change {
-    struct change *next;
-    int deletes;
-    struct row row;
-    json_t *entry; /* an audit entry; NULL: a row */
-};
-
-struct durable_batch {
-    struct durable_batch *next;
-    struct change *first, **last;
-    struct mailbox *reply_to;
-    void (*on_done)(struct message *message);
-    void *data;
-};
-
-struct durable {
-    struct row *rows;
-    json_t *audit;
-    struct durable_batch *first, **last;
-    size_t waiting;
-};
-
-struct durable_batch *durable_batch_new(void)
-{
-    struct durable_batch *batch = calloc(1, sizeof(*batch));
-    assert_non_null(batch);
-    batch->last = &batch->first;
-    return batch;
-}
-
-void durable_batch_free(struct durable_batch **in)
-{
-    struct durable_batch *batch = *in;
-    struct change *change, *next;
-
-    *in = NULL;
-    for (change = batch->first; change != NULL; change = next) {
-        next = change->next;
-        json_decref(change->entry);
-        free(change);
-    }
-    free(batch);
-}
-
-static struct change *disk_change(struct durable_batch *batch, enum durable_table table,
-                                  const void *key, size_t key_length)
-{
-    struct change *change = calloc(1, sizeof(*change));
-    assert_non_null(change);
-    assert_true(key_length > 0 && key_length <= CG_KEY_BYTES_MAX);
-    change->row.table = table;
-    change->row.key_length = key_length;
-    memcpy(change->row.bytes, key, key_length);
-    *batch->last = change;
-    batch->last = &change->next;
-    return change;
-}
-
-void durable_put(struct durable_batch *batch, enum durable_table table, const void *key,
-                 size_t key_length, const void *value, size_t length)
-{
-    struct change *change = disk_change(batch, table, key, key_length);
-    assert_true(length <= sizeof(change->row.value));
-    memcpy(change->row.value, value, length);
-    change->row.length = length;
-}
-
-void durable_delete(struct durable_batch *batch, enum durable_table table, const void *key,
-                    size_t key_length)
-{
-    disk_change(batch, table, key, key_length)->deletes = 1;
-}
-
-void durable_append(struct durable_batch *batch, json_t *entry)
-{
-    disk_change(batch, DURABLE_STATE, "audit", 5)->entry = entry;
-}
-
-int durable_batch_is_empty(const struct durable_batch *batch)
-{
-    return batch->first == NULL;
-}
-
-void durable_submit(struct durable *disk, struct durable_batch *batch, struct mailbox *reply_to,
-                    void (*on_done)(struct message *message), void *data)
-{
-    batch->reply_to = reply_to;
-    batch->on_done = on_done;
-    batch->data = data;
-    *disk->last = batch;
-    disk->last = &batch->next;
-    ++disk->waiting;
-}
-
-int durable_walk(struct durable *disk, enum durable_table table,
-                 int (*on_row)(void *data, const void *key, size_t key_length, const void *value,
-                               size_t length),
-                 void *data)
-{
-    const struct row *row;
-    for (row = disk->rows; row != NULL; row = row->next)
-        if (row->table == table &&
-            on_row(data, row->bytes, row->key_length, row->value, row->length) != 0)
-            break;
-    return CG_OK;
-}
-
-static struct row **disk_find(struct durable *disk, const struct row *like)
-{
-    struct row **link = &disk->rows;
-    while (*link != NULL &&
-           ((*link)->table != like->table || (*link)->key_length != like->key_length ||
-            memcmp((*link)->bytes, like->bytes, like->key_length) != 0))
-        link = &(*link)->next;
-    return link;
-}
-
-static inline void disk_apply(struct durable *disk, struct change *change)
-{
-    struct row **link = disk_find(disk, &change->row), *row = *link;
-
-    if (change->entry != NULL) {
-        json_array_append(disk->audit, change->entry);
-    } else if (change->deletes) {
-        if (row != NULL) {
-            *link = row->next;
-            free(row);
-        }
-    } else {
-        if (row == NULL) {
-            *link = row = calloc(1, sizeof(*row));
-            assert_non_null(row);
-        }
-        change->row.next = row->next;
-        *row = change->row;
-    }
-}
 
 static inline const char *text_of(const json_t *json, const char *member)
 {
@@ -191,41 +42,6 @@ static inline void disk_assert_sound(const struct durable *disk)
         json_decref(json);
     }
     json_decref(seen);
-}
-
-/* The first batch that waits comes to this end; 0: none waits. */
-static inline int disk_settle(struct durable *disk, int rc)
-{
-    struct durable_batch *batch = disk->first;
-    struct change *change;
-
-    if (batch == NULL)
-        return 0;
-    if ((disk->first = batch->next) == NULL)
-        disk->last = &disk->first;
-    --disk->waiting;
-    for (change = batch->first; rc == CG_OK && change != NULL; change = change->next)
-        disk_apply(disk, change);
-    disk_assert_sound(disk);
-    if (batch->on_done != NULL) {
-        struct durable_done *done = calloc(1, sizeof(*done));
-        assert_non_null(done);
-        done->message.on_deliver = batch->on_done;
-        done->rc = rc;
-        done->data = batch->data;
-        mailbox_send(batch->reply_to, &done->message);
-    }
-    durable_batch_free(&batch);
-    return 1;
-}
-
-static inline size_t disk_rows(const struct durable *disk, enum durable_table table)
-{
-    const struct row *row;
-    size_t count = 0;
-    for (row = disk->rows; row != NULL; row = row->next)
-        count += row->table == table;
-    return count;
 }
 
 /* ---- the world ---- */
@@ -308,8 +124,7 @@ static inline int world_setup(void **state)
     struct world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
     assert_int_equal(loop_init(&w->loop), CG_OK);
-    w->disk.last = &w->disk.first;
-    w->disk.audit = json_array();
+    disk_init(&w->disk);
     w->config.references = 1000; /* never freed */
     w->config.control.ttl_ms = TTL_MS;
     w->config.control.grace_ms = GRACE_MS;
@@ -327,10 +142,17 @@ static inline void deliver(struct world *w)
     mailbox_deliver(&w->loop.mailbox);
 }
 
+static inline int settle_one(struct world *w, int rc)
+{
+    int settled = disk_settle(&w->disk, rc);
+    disk_assert_sound(&w->disk);
+    return settled;
+}
+
 /* Everything that waits comes to this end, and what follows from it. */
 static inline void settle_as(struct world *w, int rc)
 {
-    while (disk_settle(&w->disk, rc))
+    while (settle_one(w, rc))
         deliver(w);
 }
 
@@ -339,30 +161,18 @@ static inline void settle(struct world *w)
     settle_as(w, CG_OK);
 }
 
-static inline void disk_forget_queue(struct durable *disk)
+/* Nothing of what waits is committed; it is told so, for it frees itself then. */
+static inline void disk_forget(struct durable *disk)
 {
-    while (disk->first != NULL) {
-        struct durable_batch *batch = disk->first;
-        disk->first = batch->next;
-        if (batch->on_done != NULL) { /* so that what waits for it is freed */
-            struct durable_done *done = calloc(1, sizeof(*done));
-            assert_non_null(done);
-            done->message.on_deliver = batch->on_done;
-            done->rc = CG_E_IO;
-            done->data = batch->data;
-            mailbox_send(batch->reply_to, &done->message);
-        }
-        durable_batch_free(&batch);
-    }
-    disk->last = &disk->first;
-    disk->waiting = 0;
+    while (disk_settle(disk, CG_E_IO))
+        ;
 }
 
 /* As after kill -9: what was not committed never happens. */
 static inline void crash(struct world *w)
 {
     control_free(&w->control);
-    disk_forget_queue(&w->disk);
+    disk_forget(&w->disk);
     deliver(w);
     world_start(w);
 }
@@ -370,16 +180,11 @@ static inline void crash(struct world *w)
 static inline int world_teardown(void **state)
 {
     struct world *w = *state;
-    struct row *row, *next;
 
     control_free(&w->control);
-    disk_forget_queue(&w->disk);
+    disk_forget(&w->disk);
     deliver(w);
-    for (row = w->disk.rows; row != NULL; row = next) {
-        next = row->next;
-        free(row);
-    }
-    json_decref(w->disk.audit);
+    disk_release(&w->disk);
     assert_int_equal(w->loop.num_timers, 0);
     loop_release(&w->loop);
     free(w);

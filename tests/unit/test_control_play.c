@@ -208,9 +208,9 @@ static void play_step(struct play *play)
     else if (what < 46)
         play_operator(play);
     else if (what < 76)
-        disk_settle(&play->w->disk, play->failures != 0 && draw(play, (unsigned)play->failures) == 0
-                                        ? CG_E_IO
-                                        : CG_OK);
+        settle_one(play->w, play->failures != 0 && draw(play, (unsigned)play->failures) == 0
+                                ? CG_E_IO
+                                : CG_OK);
     else if (what < 90)
         deliver(play->w);
     else if (what < 97)
@@ -229,7 +229,7 @@ static void play_forget(struct play *play)
         if (play->known[i].maybe &&
             check(play->w, agent_names[play->known[i].agent], play->known[i].asker.digest) !=
                 CONTROL_OK &&
-            play->w->disk.waiting == 0)
+            play->w->disk.first == NULL)
             play->known[i].held = 0;
 }
 

@@ -9,8 +9,8 @@ static void in_order(void **state)
     append(0, 5);
     take_id();
     assert_string_equal(text_of("state"), "waiting");
-    assert_int_equal(disk_count(DURABLE_JOBS), 1);
-    assert_int_equal(disk_count(DURABLE_JOB_ROWS), 5);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOBS), 1);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOB_ROWS), 5);
     assert_true(disk_holds("55504"));
     run();
     get(id_of_answer, &campaigner);
@@ -19,7 +19,7 @@ static void in_order(void **state)
     for (i = 0; i < 5; ++i)
         assert_int_equal(centre.sent[i], 1);
     assert_false(disk_holds("555"));
-    assert_int_equal(disk.audited, 1);
+    assert_int_equal(json_array_size(disk.audit), 1);
     assert_true(num_told >= 6);
     assert_string_equal(json_string_value(json_object_get(last_told, "state")), "done");
     assert_null(json_object_get(last_told, "rows"));
@@ -33,7 +33,7 @@ static void marked_before_it_is_sent(void **state)
     assert_int_equal(centre_turn(), 1);
     assert_null(centre.call.done);
     assert_true(disk_holds("55500"));
-    assert_int_equal(disk_step(CG_OK), 1);
+    assert_int_equal(disk_settle(&disk, CG_OK), 1);
     assert_false(disk_holds("55500"));
     assert_null(centre.call.done);
     deliver();
@@ -100,7 +100,7 @@ static void the_disk_refuses_a_job(void **state)
 {
     (void)state;
     ask(wanted(0, 2, DUPLICATE_APPEND), &campaigner);
-    disk_step(CG_E_FULL);
+    disk_settle(&disk, CG_E_FULL);
     deliver();
     assert_int_equal(answered->rc, CG_E_FULL);
     assert_int_equal(all->num_jobs, 0);
@@ -114,7 +114,7 @@ static void the_disk_refuses_a_mark(void **state)
     (void)state;
     append(0, 1);
     centre_turn();
-    disk_step(CG_E_FULL);
+    disk_settle(&disk, CG_E_FULL);
     deliver();
     assert_int_equal(centre.calls, 0);
     assert_int_equal(all->queue.rows_waiting, 1);
@@ -134,10 +134,10 @@ static void the_disk_refuses_an_outcome(void **state)
     append(0, 1);
     take_id();
     centre_turn();
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     centre_answer(1);
-    disk_step(CG_E_IO);
+    disk_settle(&disk, CG_E_IO);
     deliver();
     get(id_of_answer, &campaigner);
     assert_string_equal(text_of("state"), "done");
@@ -184,10 +184,11 @@ static void outcomes(void **state)
         append(7, 1);
         take_id();
         while (centre.call.done == NULL)
-            assert_int_equal(
-                mailbox_deliver(&loop.mailbox) > 0 || disk_step(CG_OK) || centre_turn(), 1);
+            assert_int_equal(mailbox_deliver(&loop.mailbox) > 0 || disk_settle(&disk, CG_OK) ||
+                                 centre_turn(),
+                             1);
         centre_fail(c->rc, c->unknown, c->reason, "number 55507 is not good");
-        while (disk_step(CG_OK))
+        while (disk_settle(&disk, CG_OK))
             deliver();
         get(id_of_answer, &campaigner);
         row = row_at(0);
@@ -235,8 +236,8 @@ static void other_results_are_failures(void **state)
     append(0, 1);
     take_id();
     while (!centre_answer(-1))
-        assert_int_equal(mailbox_deliver(&loop.mailbox) > 0 || disk_step(CG_OK) || centre_turn(),
-                         1);
+        assert_int_equal(
+            mailbox_deliver(&loop.mailbox) > 0 || disk_settle(&disk, CG_OK) || centre_turn(), 1);
     run();
     kill_gateway();
     begin();
@@ -295,7 +296,7 @@ static void the_disk_refuses_to_cancel(void **state)
     take_id();
     cancel(&campaigner);
     cancel(&op_er); /* waits for the first */
-    disk_step(CG_E_FULL);
+    disk_settle(&disk, CG_E_FULL);
     deliver();
     assert_int_equal(num_answered, 3);
     assert_int_equal(answered->rc, CG_E_FULL);
@@ -311,14 +312,14 @@ static void duplicates(void **state)
 
     (void)state;
     ask(wanted(0, 2, DUPLICATE_SKIP), &campaigner);
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     take_id();
     assert_string_equal(centre.call.op->name, "GetContactIDByPhoneNumber");
     assert_string_equal(centre.call.number, "55500");
     centre_answer(4711);
     while (centre.call.done == NULL)
-        assert_int_equal(disk_step(CG_OK) || mailbox_deliver(&loop.mailbox) > 0, 1);
+        assert_int_equal(disk_settle(&disk, CG_OK) || mailbox_deliver(&loop.mailbox) > 0, 1);
     assert_string_equal(centre.call.number, "55501");
     centre_answer(-1);
     assert_non_null(centre.turn);
@@ -330,7 +331,7 @@ static void duplicates(void **state)
     row = row_at(0);
     assert_int_equal(json_integer_value(json_object_get(row, "value")), 4711);
     ask(wanted(0, 1, DUPLICATE_ERROR), &campaigner);
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     take_id();
     centre_answer(4711);
@@ -348,7 +349,7 @@ static void searching_fails(void **state)
 {
     (void)state;
     ask(wanted(0, 2, DUPLICATE_SKIP), &campaigner);
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     take_id();
     centre_fail(CG_E_TIMEOUT, 1, OUTBOUND_OTHER, NULL);
@@ -357,7 +358,7 @@ static void searching_fails(void **state)
     jobs_pump(all);
     assert_string_equal(centre.call.number, "55500");
     cancel(&campaigner); /* while it is searched for */
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     centre_answer(-1);
     run();
@@ -394,10 +395,10 @@ static void in_several_turns(void **state)
         assert_int_equal(mailbox_deliver(&loop.mailbox), 1);
     assert_int_equal(turns, (LARGE - 1) / CG_JOB_ROWS_TURN);
     assert_int_equal(num_answered, 0);
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     assert_int_equal(answered->rc, CG_OK);
-    assert_int_equal(disk_count(DURABLE_JOB_ROWS), LARGE);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOB_ROWS), LARGE);
     get(take_id(), &campaigner);
     row_at(LARGE - 1);
     ask(large(), &campaigner);
@@ -407,7 +408,7 @@ static void in_several_turns(void **state)
     assert_int_equal(answered->rc, CG_E_SHUTDOWN);
     assert_int_equal(all->num_jobs, 1);
     assert_int_equal(all->num_rows, LARGE);
-    assert_int_equal(disk_step(CG_OK), 0);
+    assert_int_equal(disk_settle(&disk, CG_OK), 0);
 }
 
 static void who_sees_what(void **state)
@@ -454,7 +455,7 @@ static void idempotency(void **state)
     ask(with_key(1, "k", 1), &campaigner);
     ask(with_key(1, "k", 1), &campaigner); /* waits for the first */
     assert_int_equal(num_answered, 0);
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     assert_int_equal(num_answered, 2);
     memcpy(first, take_id(), sizeof(first));
@@ -474,7 +475,7 @@ static void idempotency(void **state)
     assert_int_equal(answered->rc, CG_OK);
     centre.rc_of_campaign = CG_OK;
     ask(with_key(1, "k", 1), &other); /* another's key is another key */
-    disk_step(CG_OK);
+    disk_settle(&disk, CG_OK);
     deliver();
     assert_int_equal(answered->replayed, 0);
     run();
@@ -509,10 +510,10 @@ static void too_much(void **state)
     assert_true(all->all->ended_ms != 0);
     append(0, 1); /* the oldest has ended, and makes room */
     assert_int_equal(all->num_jobs, CG_JOBS_MAX);
-    while (disk_step(CG_OK))
+    while (disk_settle(&disk, CG_OK))
         ;
-    assert_int_equal(disk_count(DURABLE_JOBS), CG_JOBS_MAX);
-    assert_int_equal(disk_count(DURABLE_JOB_ROWS), CG_JOBS_MAX);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOBS), CG_JOBS_MAX);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOB_ROWS), CG_JOBS_MAX);
 }
 
 static void a_stop_leaves_what_waits(void **state)
@@ -521,8 +522,8 @@ static void a_stop_leaves_what_waits(void **state)
     append(0, 3);
     take_id();
     while (centre.call.done == NULL)
-        assert_int_equal(mailbox_deliver(&loop.mailbox) > 0 || disk_step(CG_OK) || centre_turn(),
-                         1);
+        assert_int_equal(
+            mailbox_deliver(&loop.mailbox) > 0 || disk_settle(&disk, CG_OK) || centre_turn(), 1);
     jobs_close(all);
     centre_fail(CG_E_SHUTDOWN, 0, OUTBOUND_OTHER, NULL); /* it never left */
     run();
@@ -561,12 +562,12 @@ static void damage(void **state)
     memset(key, 'z', JOB_ID_BYTES);
     durable_put(batch, DURABLE_JOBS, key, JOB_ID_BYTES, "[1]", 3);
     durable_submit(&disk, batch, NULL, NULL, NULL);
-    while (disk_step(CG_OK))
+    while (disk_settle(&disk, CG_OK))
         ;
     kill_gateway();
     begin();
     run();
-    assert_int_equal(disk_count(DURABLE_JOBS), 1);
+    assert_int_equal(disk_rows(&disk, DURABLE_JOBS), 1);
     get(id_of_answer, &campaigner);
     assert_int_equal(count_of("done"), 1);
     assert_int_equal(count_of("unknown"), 2);

@@ -6,6 +6,7 @@
 #define CCTGATE_TEST_OUTBOUND_JOBS_FIXTURE_H
 
 #include "contract_support.h"
+#include "test_disk_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,178 +19,7 @@
 
 /* ---- the disk ---- */
 
-struct row {
-    struct row *next;
-    enum durable_table table;
-    size_t key_length, length;
-    char key[64];
-    char *value; /* NULL in a batch: it is deleted */
-};
-
-struct durable_batch {
-    struct durable_batch *next;
-    struct row *first, **last;
-    struct mailbox *reply_to;
-    void (*on_done)(struct message *message);
-    void *data;
-    size_t audited;
-};
-
-struct durable {
-    struct row *rows;
-    struct durable_batch *first, **last;
-    size_t audited;
-};
-
 static struct durable disk;
-
-struct durable_batch *durable_batch_new(void)
-{
-    struct durable_batch *batch = calloc(1, sizeof(*batch));
-    assert_non_null(batch);
-    batch->last = &batch->first;
-    return batch;
-}
-
-static void free_rows(struct row *row)
-{
-    struct row *next;
-    for (; row != NULL; row = next) {
-        next = row->next;
-        free(row->value);
-        free(row);
-    }
-}
-
-void durable_batch_free(struct durable_batch **batch)
-{
-    free_rows((*batch)->first);
-    free(*batch);
-    *batch = NULL;
-}
-
-static struct row *add_change(struct durable_batch *batch, enum durable_table table,
-                              const void *key, size_t key_length)
-{
-    struct row *row = calloc(1, sizeof(*row));
-
-    assert_non_null(row);
-    assert_in_range(key_length, 1, sizeof(row->key));
-    row->table = table;
-    row->key_length = key_length;
-    memcpy(row->key, key, key_length);
-    *batch->last = row;
-    batch->last = &row->next;
-    return row;
-}
-
-void durable_put(struct durable_batch *batch, enum durable_table table, const void *key,
-                 size_t key_length, const void *value, size_t length)
-{
-    struct row *row = add_change(batch, table, key, key_length);
-    row->value = malloc(length + 1);
-    assert_non_null(row->value);
-    memcpy(row->value, value, length);
-    row->value[length] = '\0';
-    row->length = length;
-}
-
-void durable_delete(struct durable_batch *batch, enum durable_table table, const void *key,
-                    size_t key_length)
-{
-    add_change(batch, table, key, key_length);
-}
-
-void durable_append(struct durable_batch *batch, json_t *entry)
-{
-    ++batch->audited;
-    json_decref(entry);
-}
-
-int durable_batch_is_empty(const struct durable_batch *batch)
-{
-    return batch->first == NULL && batch->audited == 0;
-}
-
-void durable_submit(struct durable *durable, struct durable_batch *batch, struct mailbox *reply_to,
-                    void (*on_done)(struct message *message), void *data)
-{
-    batch->reply_to = reply_to;
-    batch->on_done = on_done;
-    batch->data = data;
-    *durable->last = batch;
-    durable->last = &batch->next;
-}
-
-int durable_walk(struct durable *durable, enum durable_table table,
-                 int (*on_row)(void *data, const void *key, size_t key_length, const void *value,
-                               size_t length),
-                 void *data)
-{
-    const struct row *row;
-    for (row = durable->rows; row != NULL; row = row->next)
-        if (row->table == table &&
-            on_row(data, row->key, row->key_length, row->value, row->length) != 0)
-            break;
-    return CG_OK;
-}
-
-static struct row **disk_find(const struct row *like)
-{
-    struct row **link = &disk.rows;
-    while (*link != NULL &&
-           ((*link)->table != like->table || (*link)->key_length != like->key_length ||
-            memcmp((*link)->key, like->key, like->key_length) != 0))
-        link = &(*link)->next;
-    return link;
-}
-
-static void disk_apply(struct row *change)
-{
-    struct row **link = disk_find(change), *old = *link;
-
-    if (old != NULL) {
-        *link = old->next;
-        free(old->value);
-        free(old);
-    }
-    if (change->value == NULL) {
-        free(change);
-        return;
-    }
-    change->next = NULL;
-    *disk_find(change) = change;
-}
-
-/* The oldest batch ends; 0: there is none. */
-static int disk_step(int rc)
-{
-    struct durable_batch *batch = disk.first;
-    struct row *change, *next;
-
-    if (batch == NULL)
-        return 0;
-    if ((disk.first = batch->next) == NULL)
-        disk.last = &disk.first;
-    for (change = rc == CG_OK ? batch->first : NULL; change != NULL; change = next) {
-        next = change->next;
-        disk_apply(change);
-    }
-    if (rc == CG_OK) {
-        disk.audited += batch->audited;
-        batch->first = NULL;
-    }
-    if (batch->on_done != NULL) {
-        struct durable_done *done = calloc(1, sizeof(*done));
-        assert_non_null(done);
-        done->message.on_deliver = batch->on_done;
-        done->rc = rc;
-        done->data = batch->data;
-        mailbox_send(batch->reply_to, &done->message);
-    }
-    durable_batch_free(&batch);
-    return 1;
-}
 
 static int disk_holds(const char *text)
 {
@@ -198,15 +28,6 @@ static int disk_holds(const char *text)
         if (memmem(row->value, row->length, text, strlen(text)) != NULL)
             return 1;
     return 0;
-}
-
-static size_t disk_count(enum durable_table table)
-{
-    const struct row *row;
-    size_t count = 0;
-    for (row = disk.rows; row != NULL; row = row->next)
-        count += row->table == table;
-    return count;
 }
 
 /* ---- the contact centre ---- */
@@ -405,13 +226,12 @@ static void kill_gateway(void)
 static int setup(void **state)
 {
     (void)state;
-    memset(&disk, 0, sizeof(disk));
-    disk.last = &disk.first;
+    disk_init(&disk);
     memset(&centre, 0, sizeof(centre));
     now_ms = 1000;
     num_told = num_answered = 0;
     begin();
-    assert_int_equal(disk_step(CG_OK), 1); /* its secret */
+    assert_int_equal(disk_settle(&disk, CG_OK), 1); /* its secret */
     return 0;
 }
 
@@ -420,7 +240,7 @@ static int teardown(void **state)
     (void)state;
     if (all != NULL)
         kill_gateway();
-    free_rows(disk.rows);
+    disk_release(&disk);
     jobs_ask_free(&answered);
     json_decref(last_told);
     json_decref(rows);
@@ -480,7 +300,8 @@ static void deliver(void)
 /* Everything that can happen next, one thing of it; 0: nothing. */
 static int step(void)
 {
-    if (mailbox_deliver(&loop.mailbox) > 0 || disk_step(CG_OK) || centre_answer(1) || centre_turn())
+    if (mailbox_deliver(&loop.mailbox) > 0 || disk_settle(&disk, CG_OK) || centre_answer(1) ||
+        centre_turn())
         return 1;
     if (queue_due_ms(&all->queue) == INT64_MAX || all->sender != SENDER_IDLE || all->closed)
         return 0;
@@ -501,7 +322,7 @@ static void append(unsigned first, unsigned count)
 
     ask(wanted(first, count, DUPLICATE_APPEND), &campaigner);
     while (num_answered == before) {
-        assert_int_equal(disk_step(CG_OK), 1);
+        assert_int_equal(disk_settle(&disk, CG_OK), 1);
         deliver();
     }
     assert_int_equal(answered->rc, CG_OK);
