@@ -8,6 +8,11 @@
 /* Every element of the document may be an entry of an array. */
 #define PATH_STEPS_MAX (2 * CG_XML_DEPTH_MAX + 4)
 
+const char *codec_error_told(const struct codec_error *error)
+{
+    return error != NULL && !error->is_inside ? error->text : NULL;
+}
+
 struct text {
     char *at, *end; /* end: where the NUL must still fit */
 };

@@ -193,8 +193,8 @@ struct fetch_outcome *model_outcome(const struct session_outcome *outcome)
     if (outcome->fault != NULL && outcome->fault->name != NULL) {
         detail.fault = outcome->fault->name;
         detail.detail = outcome->fault->message;
-    } else if (outcome->error != NULL && !outcome->error->is_inside) {
-        detail.detail = outcome->error->text;
+    } else {
+        detail.detail = codec_error_told(outcome->error);
     }
     return fetch_outcome_new(&detail);
 }

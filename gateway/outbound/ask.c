@@ -125,8 +125,8 @@ static void on_answer(void *data, const struct outbound_outcome *outcome)
 
     if (ask->question == OUTBOUND_CLOSE)
         outbound_turn_end(ask->outbound, &ask->turn);
-    if (outcome->reason == OUTBOUND_TOO_FAST && ask->tries < TOO_FAST_TRIES &&
-        ask->outbound->state < LOGIN_LEAVING) {
+    if (ask->question == OUTBOUND_CLOSE && outcome->reason == OUTBOUND_TOO_FAST &&
+        ask->tries < TOO_FAST_TRIES && ask->outbound->state < LOGIN_LEAVING) {
         outbound_turn_ask(ask->outbound, &ask->turn);
         return;
     }

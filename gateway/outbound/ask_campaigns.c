@@ -9,7 +9,8 @@ static void add_sync(json_t *json, const struct freshness *f)
     json_object_set_new(json, "sync", json_string(sync_label_name(f->label)));
     /* the owner speaks in Unix ms; the front makes a time of it */
     json_object_set_new(json, "staleSince",
-                        f->label == SYNC_STALE ? json_integer(f->stale_since_ms) : json_null());
+                        f->label == SYNC_STALE ? json_integer(clock_told_ms(f->stale_since_ms))
+                                               : json_null());
 }
 
 static json_t *list_statuses(const struct outbound *outbound)
@@ -38,7 +39,7 @@ static void show_campaigns(struct outbound_ask *ask)
     json_t *items = json_array(), *campaign, *json;
     size_t i;
 
-    ask->age_ms = clock_unix_ms() - campaigns->fetched_at_ms;
+    ask->age_ms = clock_steady_ms() - campaigns->fetched_at_ms;
     if (ask->question == OUTBOUND_ONE) {
         json_decref(items);
         if ((campaign = outbound_find_campaign(ask->outbound, ask->campaign)) == NULL)
@@ -78,7 +79,7 @@ static void on_fetched(struct campaigns_waiter *waiter, const struct outbound_ou
     reason = ask->freshness.reason;
     freshness_directives_init(&ask->directives); /* what has just been fetched will do */
     ask->directives.only_if_cached = 1;
-    ask->freshness = outbound_judge_campaigns(ask->outbound, &ask->directives, clock_unix_ms());
+    ask->freshness = outbound_judge_campaigns(ask->outbound, &ask->directives, clock_steady_ms());
     ask->freshness.reason = reason;
     if (outcome->rc == CG_OK)
         ask->freshness.label = SYNC_CACHED;
@@ -108,7 +109,7 @@ void outbound_ask_run_campaigns(struct outbound_ask *ask)
 {
     struct outbound *outbound = ask->outbound;
 
-    ask->freshness = outbound_judge_campaigns(outbound, &ask->directives, clock_unix_ms());
+    ask->freshness = outbound_judge_campaigns(outbound, &ask->directives, clock_steady_ms());
     if (ask->freshness.action == FRESHNESS_NOTHING) {
         outbound_ask_refuse_with(ask, PROBLEM_NOT_CACHED, NULL, NULL);
         return;

@@ -175,9 +175,8 @@ static enum problem problem_of(const struct outbound_outcome *outcome)
 void outbound_ask_fail(struct outbound_ask *ask, const struct outbound_outcome *outcome)
 {
     const struct contract_operation *op = outcome->op;
-    const char *detail = outcome->fault != NULL   ? outcome->fault->message
-                         : outcome->error != NULL ? outcome->error->text
-                                                  : NULL;
+    const char *detail =
+        outcome->fault != NULL ? outcome->fault->message : codec_error_told(outcome->error);
     json_t *members = json_object();
     char blotted[CG_ERROR_TEXT_MAX];
 

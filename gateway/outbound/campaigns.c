@@ -104,7 +104,7 @@ static void take(struct outbound *outbound, const json_t *result)
         random = 0;
     json_decref(campaigns->items);
     campaigns->items = shape(result);
-    campaigns->fetched_at_ms = clock_unix_ms();
+    campaigns->fetched_at_ms = clock_steady_ms();
     campaigns->expires_at_ms =
         campaigns->fetched_at_ms + freshness_jitter(outbound->config->cache.ttl_ms[TTL_OUTBOUND],
                                                     outbound->config->cache.jitter_percent, random);
@@ -125,7 +125,7 @@ static void on_fetched(void *data, const struct outbound_outcome *outcome)
         take(outbound, outcome->result);
     } else if (campaigns->source.healthy_since_ms != 0) {
         campaigns->source.healthy_since_ms = 0;
-        campaigns->source.lost_at_ms = clock_unix_ms();
+        campaigns->source.lost_at_ms = clock_steady_ms();
     }
     for (; waiter != NULL; waiter = following) {
         following = waiter->next;
@@ -196,7 +196,7 @@ static void on_known(struct message *message)
 static int is_known(const struct outbound *outbound, int64_t id)
 {
     const struct campaigns *campaigns = &outbound->campaigns;
-    int64_t now = clock_unix_ms();
+    int64_t now = clock_steady_ms();
 
     if (campaigns->items == NULL || campaigns->source.healthy_since_ms == 0)
         return 0;

@@ -207,8 +207,7 @@ static void conclude(struct outbound_pending *pending, struct upstream_call *cal
         outcome.rc = CG_E_SESSION;
         outcome.reason = OUTBOUND_EXPIRED;
         outcome.retry_after_ms = 1000;
-    } else if (call->rc == CG_E_FAULT &&
-               outbound_fault_of_call(call->fault.message) == OUTBOUND_FAULT_TOO_FAST) {
+    } else if (call->rc == CG_E_FAULT && pending->fault == OUTBOUND_FAULT_TOO_FAST) {
         outcome.reason = OUTBOUND_TOO_FAST;
         outcome.retry_after_ms = 1000;
     }
@@ -283,17 +282,31 @@ static void leave_if_idle(struct outbound *outbound)
         timer_arm(outbound->loop, &outbound->leaving, 0);
 }
 
-/* What a client sent may be repeated to us: its words must not end the login. */
+static int says(const json_t *arguments, enum outbound_fault fault)
+{
+    json_t *value, *all = (json_t *)(uintptr_t)arguments;
+    const char *name;
+    size_t i;
+
+    json_array_foreach(all, i, value) if (says(value, fault)) return 1;
+    json_object_foreach(all, name, value) if (says(value, fault)) return 1;
+    return json_is_string(all) && outbound_fault_of_call(json_string_value(all)) == fault;
+}
+
+/*
+ * What a client sent may be repeated to us: its words must neither end the login nor hold the queue. Parts of "once per second" are in
+ * many a name, so that it is the client's only if one of its texts says all of it.
+ */
 static enum outbound_fault fault_of(const struct outbound_pending *pending, const char *message)
 {
     enum outbound_fault fault = outbound_fault_of_call(message);
-    char own[CG_ERROR_TEXT_MAX];
+    char theirs[CG_ERROR_TEXT_MAX];
 
-    if (fault != OUTBOUND_FAULT_KEY)
+    if (fault == OUTBOUND_FAULT_TOO_FAST && !says(pending->arguments, fault))
         return fault;
-    snprintf(own, sizeof(own), "%s", message);
-    contacts_blot(own, pending->arguments);
-    return outbound_fault_of_call(own) == OUTBOUND_FAULT_KEY ? fault : OUTBOUND_FAULT_OTHER;
+    snprintf(theirs, sizeof(theirs), "%s", message);
+    contacts_blot(theirs, pending->arguments);
+    return outbound_fault_of_call(theirs);
 }
 
 static void on_reply(struct message *message)
@@ -301,9 +314,9 @@ static void on_reply(struct message *message)
     struct upstream_call *call = (struct upstream_call *)message;
     struct outbound_pending *pending = call->data;
     struct outbound *outbound = pending->outbound;
-    enum outbound_fault fault = OUTBOUND_FAULT_OTHER;
 
     --outbound->in_flight;
+    pending->fault = OUTBOUND_FAULT_OTHER;
     leave_if_idle(outbound);
     if (call->rc == CG_E_FAULT) {
         outbound_fault_blot(call->fault.message, outbound->key);
@@ -313,12 +326,12 @@ static void on_reply(struct message *message)
         conclude(pending, call, 0);
         return;
     }
-    fault = fault_of(pending, call->fault.message);
-    if (fault == OUTBOUND_FAULT_KEY)
+    pending->fault = fault_of(pending, call->fault.message);
+    if (pending->fault == OUTBOUND_FAULT_KEY)
         key_is_gone(pending, call);
     else if (call->op == outbound->campaigns_op)
         key_may_be_gone(pending, call);
-    else if (fault == OUTBOUND_FAULT_TOO_FAST || outbound->state >= LOGIN_LEAVING)
+    else if (pending->fault == OUTBOUND_FAULT_TOO_FAST || outbound->state >= LOGIN_LEAVING)
         conclude(pending, call, 0);
     else
         prove_key(pending, call);
@@ -366,7 +379,7 @@ int outbound_new(struct outbound **out, const struct outbound_settings *settings
     outbound->campaigns_op = contract_find(settings->contract, OUTBOUND_CAMPAIGN, "GetCampaigns");
     outbound->waiting_end = &outbound->waiting;
     outbound->campaigns.waiting_end = &outbound->campaigns.waiting;
-    outbound->campaigns.source.lost_at_ms = clock_unix_ms();
+    outbound->campaigns.source.lost_at_ms = clock_steady_ms();
     outbound->statuses = json_object();
     outbound->leaving.on_due = on_leaving;
     outbound_turns_init(outbound);
@@ -434,6 +447,7 @@ void outbound_free(struct outbound **in)
     timer_disarm(outbound->loop, &outbound->turns.timer);
     secret_wipe(&outbound->key);
     secret_wipe(&outbound->doubtful);
+    secret_wipe(&outbound->password);
     free(outbound->user);
     if (outbound->last_fault != NULL)
         codec_fault_release(outbound->last_fault);

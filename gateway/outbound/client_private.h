@@ -5,6 +5,7 @@
 #include "cctgate/freshness.h"
 #include "cctgate/outbound.h"
 #include "cctgate/upstream.h"
+#include "gateway/outbound/fault.h"
 
 #define OUTBOUND_TAKEOVERS_MAX 3 /* logoffs in one attempt to log in */
 
@@ -23,7 +24,8 @@ struct outbound_pending {
     const struct contract_operation *op;
     json_t *arguments;
     int command, repeated;
-    unsigned generation; /* of the key it was sent with */
+    unsigned generation;       /* of the key it was sent with */
+    enum outbound_fault fault; /* what was meant by the last one */
     char traceparent[64];
     outbound_done done;
     void *data;
@@ -64,6 +66,7 @@ struct outbound {
     char *key;      /* LOGIN_UP */
     char *doubtful; /* the key before, while a login finds out whether it was good; or NULL */
     char *user;     /* whose key it is */
+    char *password; /* that is being tried: a reload may bring another meanwhile; or NULL */
     unsigned generation;
     unsigned takeovers, denials, failures;
     int is_leaving; /* the login that is under way is not wanted any more */

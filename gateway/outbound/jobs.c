@@ -110,7 +110,7 @@ int job_follow_rows(struct jobs *jobs, struct job *job)
                                                                 : JOB_WAITING;
     if (!job_is_settled(job))
         return 0;
-    job->ended_ms = jobs->clock_unix_ms();
+    job->ended_ms = jobs->clock_steady_ms();
     return 1;
 }
 
@@ -175,7 +175,7 @@ static void on_sweep(struct timer *timer)
 {
     struct jobs *jobs = (struct jobs *)((char *)timer - offsetof(struct jobs, sweep));
     struct durable_batch *batch = durable_batch_new();
-    int64_t now_ms = jobs->clock_unix_ms();
+    int64_t now_ms = jobs->clock_steady_ms();
     struct job *job, *next;
 
     HASH_ITER(hh, jobs->all, job, next)
@@ -209,7 +209,7 @@ int job_begin(struct jobs *jobs, const struct job_work *work, struct job **out)
     job->work = *work;
     job->work.access = NULL;
     job->campaign = work->campaign;
-    job->created_ms = jobs->clock_unix_ms();
+    job->created_ms = jobs->clock_steady_ms();
     job->state = JOB_RUNNING;
     access_owner(work->access, job->owner);
     job_copy_text(job->application, sizeof(job->application), work->access->application);
@@ -239,7 +239,7 @@ void job_end(struct job *job, json_t *problem)
     assert(job->ended_ms == 0);
     job->problem = json_incref(problem);
     job->state = problem != NULL ? JOB_FAILED : JOB_DONE;
-    job->ended_ms = job->jobs->clock_unix_ms();
+    job->ended_ms = job->jobs->clock_steady_ms();
     job_tell(job->jobs, job);
 }
 
@@ -268,7 +268,7 @@ int jobs_new(struct jobs **out, const struct jobs_settings *settings)
     jobs->settings = *settings;
     jobs->append = contacts_operation(settings->contract);
     jobs->clock_ms = clock_monotonic_ms;
-    jobs->clock_unix_ms = clock_unix_ms;
+    jobs->clock_steady_ms = clock_steady_ms;
     jobs->hold_problem = PROBLEMS;
     jobs->sweep.on_due = on_sweep;
     jobs_send_init(jobs);

@@ -187,7 +187,7 @@ static struct job *make_job(struct jobs *jobs, struct jobs_ask *ask)
     job_print_id(id);
     job = job_new(jobs, id);
     job->campaign = ask->campaign;
-    job->created_ms = jobs->clock_unix_ms();
+    job->created_ms = jobs->clock_steady_ms();
     job->on_duplicate = ask->on_duplicate;
     access_owner(ask->access, job->owner);
     job_copy_text(job->application, sizeof(job->application), ask->access->application);
@@ -357,7 +357,7 @@ static void cancel_work(struct jobs *jobs, struct jobs_ask *ask, struct job *job
 
     job->work.release = NULL;
     job->state = JOB_CANCELLED;
-    job->ended_ms = jobs->clock_unix_ms();
+    job->ended_ms = jobs->clock_steady_ms();
     if (release != NULL)
         release(job->work.data);
     job->work.data = NULL;

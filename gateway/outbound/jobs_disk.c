@@ -9,10 +9,10 @@
 
 #include <openssl/rand.h>
 
+#include "cctgate/control.h"
 #include "cctgate/error.h"
 #include "cctgate/log.h"
 #include "cctgate/session.h"
-#include "cctgate/timestamp.h"
 #include "gateway/outbound/jobs_private.h"
 
 #define ROW_KEY_BYTES  (JOB_ID_BYTES + 4)
@@ -145,16 +145,13 @@ void disk_delete(struct durable_batch *batch, const struct job *job)
 void disk_audit(struct durable_batch *batch, const struct job *job, const char *what,
                 const struct access *access)
 {
-    char when[TIMESTAMP_BYTES];
-    json_t *entry;
+    json_t *entry = audit_entry_json(&(struct audit_entry){.what = what,
+                                                           .application = access->application,
+                                                           .object = job->id,
+                                                           .outcome = "done"});
 
-    timestamp_print(when, clock_unix_ms());
-    entry =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "time", when, "what", what, "application",
-                  access->application, "object", job->id, "campaign", (json_int_t)job->campaign,
-                  "rows", (json_int_t)job->num_rows, "outcome", "done");
-    if (entry == NULL)
-        abort();
+    json_object_set_new(entry, "campaign", json_integer((json_int_t)job->campaign));
+    json_object_set_new(entry, "rows", json_integer((json_int_t)job->num_rows));
     durable_append(batch, entry);
 }
 

@@ -23,7 +23,7 @@ struct jobs {
     struct job *all; /* by id, the oldest first */
     size_t num_jobs, num_rows;
     uint8_t secret[32]; /* for digests */
-    int64_t (*clock_ms)(void), (*clock_unix_ms)(void);
+    int64_t (*clock_ms)(void), (*clock_steady_ms)(void);
 
     enum sender_state sender;
     char

@@ -13,13 +13,13 @@
 #define PROBLEM_BYTES_MAX                                                                          \
     (512 + 6 * CG_JOB_DETAIL_BYTES) /* a character may become an escape of six */
 
-static json_t *time_of(int64_t unix_ms)
+static json_t *time_of(int64_t steady_ms)
 {
     char text[TIMESTAMP_BYTES];
 
-    if (unix_ms == 0)
+    if (steady_ms == 0)
         return json_null();
-    timestamp_print(text, unix_ms);
+    timestamp_print(text, clock_told_ms(steady_ms));
     return json_string(text);
 }
 

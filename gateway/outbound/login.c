@@ -29,11 +29,13 @@ static void log_in(struct outbound *outbound)
         outbound_new_call(outbound, outbound->login_op, on_login, outbound);
 
     free(outbound->user);
-    if (arguments == NULL || (outbound->user = strdup(config->outbound.user)) == NULL)
+    secret_wipe(&outbound->password);
+    if (arguments == NULL || (outbound->user = strdup(config->outbound.user)) == NULL ||
+        (outbound->password = strdup(config->outbound.password)) == NULL)
         abort();
     call->command = 1;
     ++outbound->stats.logins;
-    outbound_submit(outbound, call, arguments, "password", config->outbound.password);
+    outbound_submit(outbound, call, arguments, "password", outbound->password);
     json_decref(arguments);
 }
 
@@ -235,7 +237,7 @@ static void on_logged_off(struct message *message)
 
 static void on_refused(struct outbound *outbound, struct codec_fault *fault)
 {
-    outbound_fault_blot(fault->message, outbound->config->outbound.password);
+    outbound_fault_blot(fault->message, outbound->password);
     switch (outbound_fault_of_login(fault->message)) {
     case OUTBOUND_FAULT_IN_USE:
         if (!take_over(outbound))
@@ -269,6 +271,8 @@ static void on_login(struct message *message)
     else
         failed(outbound, call->rc == CG_OK ? CG_E_PROTOCOL : call->rc,
                call->rc == CG_E_DENIED ? OUTBOUND_DENIED : OUTBOUND_OTHER, NULL);
+    if (outbound->state != LOGIN_UNDER_WAY)
+        secret_wipe(&outbound->password);
     if (call->result != NULL) { /* the key's copy */
         const char *text = json_string_value(outbound_value(call->result));
         if (text != NULL)

@@ -48,7 +48,7 @@ struct job {
     char application[CG_ID_BYTES_MAX + 1];
     const char *kind;
     int64_t campaign;
-    int64_t created_ms, ended_ms; /* Unix; ended_ms 0: it has not ended */
+    int64_t created_ms, ended_ms; /* by the steady clock; ended_ms 0: it has not ended */
     enum job_state state;
 
     /* of rows */

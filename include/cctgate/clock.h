@@ -10,7 +10,7 @@
  * that is known to have been.
  *
  * clock_unix_ms: the wall clock. It steps, so that nothing but what is told to others is taken from it, and what others tell us by
- * theirs: times of events and audit entries, `exp` and `nbf` of a JWT.
+ * theirs: times of events, `exp` and `nbf` of a JWT.
  */
 #ifndef CCTGATE_CLOCK_H
 #define CCTGATE_CLOCK_H

@@ -30,6 +30,9 @@ struct codec_error {
     int is_inside; /* ... who runs the gateway: it names hosts, ports or files, and is not for clients */
 };
 
+/* The sentence, if it is for clients; NULL: nothing, or nothing for them. */
+const char *codec_error_told(const struct codec_error *error);
+
 /* A growing byte buffer; codec_buffer_release frees it. `bytes` is NUL-terminated, `length` does not count the NUL. */
 struct codec_buffer {
     char *bytes;

@@ -518,6 +518,15 @@ class Paced(OutboundCase):
         self.assert_problem(self.close(105, 10501101), 503, "overloaded")
         self.sim.no_faults()
 
+    def test_what_is_not_paced_is_too_fast(self):
+        """Reads have no turn to wait for: they say so."""
+        self.get(CAMPAIGNS)
+        self.sim.fault("fault", operation="*", message="It may be called once per second at most")
+        for path in ("/contacts", "/contacts/10501000", "/search?phone=--1", "/search?customField=a:b", "/contact-id?phone=--1"):
+            self.assert_problem(self.get(CAMPAIGNS + "/105" + path), 503, "overloaded")
+        self.sim.no_faults()
+        self.assertEqual(self.get(CAMPAIGNS + "/105/contacts/10501000").status, 200)
+
 
 class Unknown(OutboundCase):
     config = {"upstream": {"timeoutMs": 1000}}

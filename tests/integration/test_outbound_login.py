@@ -220,7 +220,7 @@ class Key(LoginCase):
         """A fault that repeats what a client wrote ends nobody's login, whatever that says."""
         self.start()
         self.get(CAMPAIGNS)
-        for words in ("invalid session", "Session key", "not logged in"):
+        for words in ("invalid session", "Session key", "not logged in", "Once Per Second"):
             self.sim.fault("fault", CONTACT, "CloseContact", 1, message="The text '%s' is too long" % words)
             answer = self.assert_problem(self.close(102, 10200001, {"text": words}), 502, "upstream-fault")
             self.assertEqual(answer.json["outcome"], "notDone")
