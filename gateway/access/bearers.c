@@ -235,7 +235,7 @@ static void follow_presence(struct sign_ons *all, struct bearer *bearer, int64_t
 static void rewrite(struct sign_ons *all, struct bearer *bearer, int64_t expires_unix_ms,
                     struct durable_batch *batch)
 {
-    if (expires_unix_ms - bearer->written_expiry_ms < REWRITE_MS)
+    if (bearer->is_leaving || expires_unix_ms - bearer->written_expiry_ms < REWRITE_MS)
         return;
     bearer->written_expiry_ms = expires_unix_ms;
     bearer_put(all, batch, bearer->sha256, bearer->use->user, bearer->made_unix_ms,

@@ -104,10 +104,8 @@ static int take_spare(struct sign_ons *all, struct attempt *attempt)
     return number_of(all, name, &attempt->number);
 }
 
-void number_return(struct sign_ons *all, struct attempt *attempt)
+static void give_back(struct sign_ons *all, struct attempt *attempt)
 {
-    if (attempt->spare == 0)
-        return;
     if (all->num_spares == all->spares_size) {
         all->spares_size = all->spares_size * 2 + 16;
         if ((all->spares = reallocarray(all->spares, all->spares_size, sizeof(*all->spares))) ==
@@ -115,6 +113,16 @@ void number_return(struct sign_ons *all, struct attempt *attempt)
             abort();
     }
     all->spares[all->num_spares++] = attempt->spare;
+    attempt->spare = 0;
+}
+
+/* Not one under which somebody's session has come to be: the next who got it would find that session. */
+void number_return(struct sign_ons *all, struct attempt *attempt)
+{
+    if (attempt->spare == 0 || all->closed)
+        return;
+    if (sessions_find(all->settings.sessions, attempt->number) == NULL)
+        give_back(all, attempt);
     attempt->spare = 0;
 }
 
@@ -162,8 +170,7 @@ int number_keep(struct sign_ons *all, struct attempt *attempt, const char *domai
         store_abort(&txn);
     if (rc != CG_OK)
         return rc;
-    /* the name is free again, the number is not */
-    number_return(all, attempt);
+    give_back(all, attempt); /* the name is free again, the number is not */
     write_pin(all, attempt->user, domain);
     return pin_set(all, attempt->user, strlen(attempt->user), domain, strlen(domain));
 }

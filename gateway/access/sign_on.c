@@ -484,6 +484,7 @@ static void sign_off(struct sign_ons *all, struct sign_ask *ask)
     }
     attempt = attempt_new(all, ask);
     memcpy(attempt->sha256, ask->sha256, sizeof(attempt->sha256));
+    bearer->is_leaving = 1;
     batch = durable_batch_new();
     durable_delete(batch, DURABLE_BEARERS, bearer->sha256, sizeof(bearer->sha256));
     sign_audit(batch, "signOff", bearer->use->user, ask->address, "done", NULL);

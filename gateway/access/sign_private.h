@@ -19,6 +19,7 @@ struct bearer {
     int64_t made_unix_ms;
     int64_t ends_ms;           /* monotonic: the longest it may live */
     int64_t written_expiry_ms; /* steady: as it is on the disk */
+    int is_leaving;            /* its end is being written: nothing of it is written behind that */
 };
 
 /* Under which domain the number of a name was given out. */

@@ -88,6 +88,9 @@ static enum decision decide(const struct sign_on *sign_on, struct sign_on_outcom
     *outcome = (struct sign_on_outcome){.rc = CG_E_SHUTDOWN};
     if (sessions->ending || sessions->upstream == NULL)
         return DECISION_ANSWER;
+    outcome->rc = CG_E_CORRUPT;
+    if (session != NULL && strcasecmp(session->user, sign_on->user) != 0)
+        return DECISION_ANSWER; /* a number that two have is nobody's door */
     outcome->rc = CG_E_DENIED;
     if (session != NULL && sign_on->domain != NULL &&
         strcasecmp(session->domain, sign_on->domain) != 0)
