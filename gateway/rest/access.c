@@ -34,7 +34,8 @@ static const char *path_of(h2o_req_t *req)
         path.len = req->input.query_at;
     if ((route = route_find(path.base, path.len, ids)) == NULL)
         return NULL;
-    if (req->res.status >= 400)
+    if (req->res.status >= 400 || h2o_memis(req->input.method.base, req->input.method.len,
+                                            H2O_STRLIT("OPTIONS"))) /* anybody's, of any path */
         return route->path;
     if (strstr(route->path, key) == NULL)
         return text_of(req, path, 512);

@@ -15,6 +15,19 @@ void jwt_memo_forget(struct jwt_memo *memo)
             policy_unref(&memo->entries[i][j].policy);
 }
 
+/* What was verified has been; whom it lets in, and whether its key still holds, is the policy's to say. */
+void jwt_memo_renew(struct jwt_memo *memo, struct policy *fresh)
+{
+    size_t i, j;
+    for (i = 0; i < JWT_MEMO_SETS; ++i)
+        for (j = 0; j < JWT_MEMO_WAYS; ++j) {
+            struct policy **entry = &memo->entries[i][j].policy, *old = *entry;
+            if (old != NULL)
+                *entry = policy_renew(old, fresh);
+            policy_unref(&old);
+        }
+}
+
 static struct jwt_memo_entry *find(struct jwt_memo *memo, const uint8_t *sha256)
 {
     struct jwt_memo_entry *set = memo->entries[sha256[0]];

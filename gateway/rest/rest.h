@@ -202,6 +202,8 @@ int request_identify(struct request *request, h2o_iovec_t token, const uint8_t s
 int request_recognise(struct request *request, h2o_iovec_t token);
 /* A ticket of a JWT was given: as request_identify; takes the reference. */
 int request_identify_jwt(struct request *request, struct policy *of_jwt, const uint8_t sha256[32]);
+/* Another policy is in force. */
+void jwt_memo_renew(struct jwt_memo *memo, struct policy *fresh);
 void jwt_memo_forget(struct jwt_memo *memo);
 
 /* request.c: CG_OK, or a problem has been sent */

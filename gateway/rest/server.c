@@ -366,7 +366,7 @@ static void on_policy(struct message *message)
 {
     struct policy_message *set = (struct policy_message *)message;
     policy_memo_forget(&set->front->memo);
-    jwt_memo_forget(&set->front->jwt_memo);
+    jwt_memo_renew(&set->front->jwt_memo, set->policy);
     policy_unref(&set->front->policy);
     set->front->policy = set->policy;
     hub_policy_changed(set->front->hub);
