@@ -201,6 +201,7 @@ static void reload(struct gateway *gateway, const char *file)
     }
     if (fronts_reload_tls(gateway->fronts, what, sizeof(what)) != CG_OK) {
         log_write(LOG_LEVEL_ERROR, "reloadRefused", what, LOG_S("file", file));
+        manager_ready("Serving; the certificates are bad, and the old ones stay in force");
         config_unref(&fresh);
         return;
     }

@@ -412,7 +412,8 @@ static void add_sessions(struct owner *owner, const struct config *config, const
     }
 }
 
-static int apply(struct owner *owner, struct config *config)
+/* `told` is delivered when all fronts have the policy; not the caller's any more when it worked. */
+static int apply(struct owner *owner, struct config *config, struct message *told)
 {
     uint32_t *numbers;
     int rc = number_users(owner, config, &numbers);
@@ -438,7 +439,7 @@ static int apply(struct owner *owner, struct config *config)
     config_ref(config);
     config_unref(&owner->config);
     owner->config = config;
-    return owner_publish_access(owner);
+    return owner_publish_access(owner, told);
 }
 
 struct reload {
@@ -447,16 +448,40 @@ struct reload {
     struct config *config;
 };
 
-static void on_reload(struct message *message)
+static void end_reload(struct owner *owner, const char *file, int rc)
 {
-    struct reload *reload = (struct reload *)message;
-    int rc = apply(reload->owner, reload->config);
     log_write(rc == CG_OK ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "reloaded",
               rc == CG_OK ? "The new configuration is in force"
                           : "The new configuration could not be put in force",
-              LOG_S("file", reload->config->file), LOG_S("result", cg_error_name(rc)));
-    if (reload->owner->on_reloaded != NULL)
-        reload->owner->on_reloaded(reload->owner->data, rc);
+              LOG_S("file", file), LOG_S("result", cg_error_name(rc)));
+    if (owner->on_reloaded != NULL)
+        owner->on_reloaded(owner->data, rc);
+}
+
+/* Nobody is let in any more by what has gone. */
+static void on_in_force(struct message *message)
+{
+    struct owner *owner = ((struct owner_told *)message)->owner;
+
+    free(message);
+    end_reload(owner, owner->config->file, CG_OK);
+}
+
+static void on_reload(struct message *message)
+{
+    struct reload *reload = (struct reload *)message;
+    struct owner_told *told = calloc(1, sizeof(*told));
+    int rc = CG_E_NOMEM;
+
+    if (told != NULL) {
+        told->message.on_deliver = on_in_force;
+        told->owner = reload->owner;
+        rc = apply(reload->owner, reload->config, &told->message);
+    }
+    if (rc != CG_OK) {
+        free(told);
+        end_reload(reload->owner, reload->config->file, rc);
+    }
     config_unref(&reload->config);
     free(reload);
 }
@@ -550,7 +575,7 @@ static int build(struct owner *owner, char *error, size_t error_size)
         (rc = make_subscriptions(owner, error, error_size)) != CG_OK ||
         (rc = owner_make_access(owner, error, error_size)) != CG_OK)
         return rc;
-    if ((rc = apply(owner, owner->config)) != CG_OK) {
+    if ((rc = apply(owner, owner->config, NULL)) != CG_OK) {
         snprintf(error, error_size, "sessions and tokens: %s", cg_error_name(rc));
         return rc;
     }

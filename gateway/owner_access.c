@@ -70,9 +70,9 @@ int owner_configure_access(struct owner *owner, struct config *config, const uin
     return CG_OK;
 }
 
-int owner_publish_access(struct owner *owner)
+int owner_publish_access(struct owner *owner, struct message *told)
 {
-    return publish(owner, NULL);
+    return publish(owner, told);
 }
 
 /* ---- beginning and end ---- */

@@ -110,10 +110,12 @@ static void on_written(struct message *message)
     failover->rc = done->rc;
     free(done);
     if (failover->rc != CG_OK) {
-        owner->wanted_endpoint = sessions_endpoint(owner->sessions);
+        if (owner->wanted_endpoint == failover->index) /* nobody has chosen another meanwhile */
+            owner->wanted_endpoint = sessions_endpoint(owner->sessions);
         reply(failover);
         return;
     }
+    owner->wanted_endpoint = failover->index;
     snprintf(why, sizeof(why), "failover to %s", endpoint_at(owner, failover->index)->name);
     sessions_move(owner->sessions, failover->index, why);
     answer(failover, 1);

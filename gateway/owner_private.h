@@ -67,9 +67,9 @@ struct owner_told { /* all fronts have a policy */
     struct owner *owner;
 };
 int owner_make_access(struct owner *owner, char *error, size_t error_size);
-/* Takes over a configuration; owner_publish_access puts it in force. CG_E_NOMEM. */
+/* Takes over a configuration; owner_publish_access puts it in force, and has `told` delivered when all fronts have it. CG_E_NOMEM. */
 int owner_configure_access(struct owner *owner, struct config *config, const uint32_t *numbers);
-int owner_publish_access(struct owner *owner);
+int owner_publish_access(struct owner *owner, struct message *told);
 /* Nothing else of the owner is there any more. */
 void owner_end_access(struct owner *owner);
 void owner_describe_access(struct owner *owner, json_t *metrics);

@@ -12,6 +12,7 @@ import unittest
 
 import harness
 from harness import Case, Gateway, Process, Simulator, bearer, eventually, exchange
+from test_tls import Authority
 from websocket import Closed, EventStream, WebSocket
 
 # Puts the sockets where sd_listen_fds(3) looks for them, and its own pid where LISTEN_PID is asked for.
@@ -153,12 +154,26 @@ class Notify(WithSimulator):
             eventually(lambda: manager.count("READY") == count + 1, "READY=1")
             self.assertIn("old one stays in force", manager.status())
             self.assertEqual(gate.get("/v1/agents").status, 200)
-        self.assertEqual(len(gate.child.log("reloadRefused")), 2)
+        eventually(lambda: len(gate.child.log("reloadRefused")) == 2, "two were refused")
         gate.config = good
         gate.write()
         gate.child.process.send_signal(signal.SIGHUP)
         eventually(lambda: manager.status() == "Serving", "a good configuration")
-        self.assertEqual(len(gate.child.log("reloaded")), 1)
+        eventually(lambda: len(gate.child.log("reloaded")) == 1, "one was taken")
+
+    def test_bad_certificates(self):
+        authority = Authority()
+        self.addCleanup(authority.remove)
+        server, manager = authority.issue("server", "/CN=localhost"), self.manager()
+        gate = self.gateway(environment={"NOTIFY_SOCKET": manager.path},
+                            listen=[{"address": "127.0.0.1", "port": 0}, {"address": "127.0.0.1", "port": 0, "tls": server}])
+        eventually(lambda: manager.count("READY") == 1, "READY=1")
+        with open(server["keyFile"], "w") as file:
+            file.write("no key")
+        gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: manager.count("READY") == 2, "READY=1")
+        self.assertIn("old ones stay in force", manager.status())
+        self.assertEqual(gate.get("/v1/agents").status, 200)
 
     def test_watchdog(self):
         manager = self.manager()
@@ -166,8 +181,6 @@ class Notify(WithSimulator):
         gate = self.gateway(environment={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"})
         eventually(lambda: manager.count("WATCHDOG") >= 5, "the watchdog is patted")
         gate.stop()
-        count = manager.count("WATCHDOG")
-        self.assertEqual(manager.count("WATCHDOG"), count)
         self.assertFalse([m for m in manager.messages[-1:] if "WATCHDOG" in m])
 
     def test_somebody_elses_watchdog(self):
