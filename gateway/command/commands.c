@@ -312,8 +312,7 @@ void conclude_outcome(struct execution *execution, const struct session_outcome 
     execution->command->retry_after_s = (int)((outcome->retry_after_ms + 999) / 1000);
     conclude_problem(execution, problem, outcome->unknown ? OUTCOME_UNKNOWN : OUTCOME_NOT_DONE,
                      outcome->fault != NULL ? outcome->fault->message
-                     : outcome->error != NULL && !outcome->error->is_inside ? outcome->error->text
-                                                                            : NULL,
+                                            : codec_error_told(outcome->error),
                      members);
 }
 
@@ -440,10 +439,10 @@ static void on_called(void *data, const struct session_outcome *outcome)
         execution->outcome = OUTCOME_UNKNOWN;
     else
         execution->outcome = outcome->rc == CG_OK ? OUTCOME_DONE : OUTCOME_NOT_DONE;
+    effect_touch(execution); /* first: it tells what is known, which is the time before the login */
     if (execution->logs_in && outcome->rc == CG_OK && execution->scene.ids[ENTITY_AGENT][0] != '\0')
         model_logged_in(model_of(execution), execution->scene.ids[ENTITY_AGENT]);
     execution->logs_in &= outcome->unknown; /* it is counted, or has not begun */
-    effect_touch(execution);
     execution->on_reply(execution, outcome);
 }
 

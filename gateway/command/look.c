@@ -51,7 +51,7 @@ static int is_fresh(struct model *model, enum record_kind kind, const char *id)
     fresh =
         store_get(model->reader, kind, id, strlen(id), &record) == CG_OK &&
         (record.flags & RECORD_DIRTY) == 0 &&
-        (live_coverage(model, record.covered) != NULL || clock_unix_ms() < record.expires_at_ms);
+        (live_coverage(model, record.covered) != NULL || clock_steady_ms() < record.expires_at_ms);
     store_read_end(model->reader);
     return fresh;
 }

@@ -209,12 +209,18 @@ static int spoil(struct commit *commit, struct node *root, enum record_kind kind
     return rc;
 }
 
+static int forget_kind(struct commit *commit, struct node *root, enum record_kind kind)
+{
+    root->kept &= ~BIT(kind);
+    root->absent |= BIT(kind);
+    return store_delete(commit->txn, kind, root->id, strlen(root->id));
+}
+
 static int give_up(struct commit *commit, struct node *root, enum record_kind kind)
 {
     log_write(LOG_LEVEL_WARNING, "recordTooLarge", "A resource is too large to be kept",
               LOG_S("id", root->id), LOG_I("recordKind", kind));
-    root->kept &= ~BIT(kind);
-    return store_delete(commit->txn, kind, root->id, strlen(root->id));
+    return forget_kind(commit, root, kind);
 }
 
 static int is_the_fetchs(const struct commit *commit, const struct node *root,
@@ -240,6 +246,10 @@ static void refresh_root(void *data, struct node *root)
         if (!(kinds & BIT(kind)) || (root->absent & ~root->kept & BIT(kind)) ||
             is_the_fetchs(commit, root, (enum record_kind)kind))
             continue;
+        if (!keeps_kind(commit->model, (enum record_kind)kind)) { /* it was, until a reload */
+            commit->rc = forget_kind(commit, root, (enum record_kind)kind);
+            continue;
+        }
         commit->rc = root->kept & BIT(kind) ? put_known(commit, root, (enum record_kind)kind)
                                             : spoil(commit, root, (enum record_kind)kind);
         if (commit->rc == CG_E_LIMIT) /* that one cannot be kept; whoever wants it is told so */

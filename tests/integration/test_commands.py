@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import tempfile
 from urllib.parse import quote
 
@@ -468,6 +469,36 @@ class Data(Floor):
                 self.assertEqual(self.call(self.number)["data"], {key: "1", "case": "2"})
                 self.assert_done(self.patch("data/" + quote(key, safe=""), None, "DELETE"))
                 self.assertEqual(self.call(self.number)["data"], {"case": "2"})
+
+
+class NoMore(Floor):
+    """cache.callData changes while calls are there: what is not to be kept is not written from then on."""
+
+    def test_not_kept_any_more(self):
+        self.no_control()
+        lease = self.attach(WHO)["lease"]
+        call = self.incoming(WHO, answer=True)
+        path = "/v1/calls/%s/data" % call
+        self.assert_done(self.send("PUT", path, {"note": "kept-until-then"}, lease=lease))
+        eventually(lambda: self.gate.get(path).json.get("note") == "kept-until-then", "read")
+        self.assertTrue(self.is_written("kept-until-then"))
+        self.gate.config["cache"] = {"callData": {"data": False}}
+        self.gate.write()
+        self.gate.child.process.send_signal(signal.SIGHUP)
+        eventually(lambda: self.gate.child.log("reloaded"), "reloaded")
+        for note in ("in-memory-alone", "in-memory-again"):
+            self.assert_done(self.send("PUT", path, {"note": note}, lease=lease))
+            self.settle()
+            self.assertEqual(self.gate.get(path).json["note"], note)
+            self.assertFalse(self.is_written(note))
+
+    def is_written(self, text):
+        for folder, _, files in os.walk(os.path.join(self.gate.directory, "data")):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    if text.encode() in file.read():
+                        return True
+        return False
 
 
 class Apart(Floor):
