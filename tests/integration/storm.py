@@ -19,6 +19,7 @@ import os
 import resource
 import sys
 import threading
+import tempfile
 import time
 
 import harness
@@ -274,6 +275,7 @@ def storm(agents=1000, dashboards=3, per_second=25, latency_ms=2, topology="hotS
 
 
 def main():
+    tempfile.tempdir = None  # on a disk, as in use
     arguments = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     arguments.add_argument("--agents", type=int, default=1000)
     arguments.add_argument("--dashboards", type=int, default=3)

@@ -467,7 +467,7 @@ class Streams(Guarded):
 class Jobs(Guarded):
     """What applications have done to campaigns: a job is its application's, for a token of an identity that person's besides, and the
     operators'. The queue is so slow that all contacts wait."""
-    gateway_options = {"events": {"heartbeatMs": 1000}}
+    gateway_options = {"events": {"heartbeatMs": 3000}}
     BEGINNERS = ("outbound", "outbound2", "person", "colleague", "elsewhere")
     CONTACTS = outbounding.CAMPAIGNS + "/101/contacts"
     LISTED = outbounding.CAMPAIGNS + "/102/contacts"

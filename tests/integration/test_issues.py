@@ -141,6 +141,7 @@ class Reloads(Case):
         self.assertEqual(self.gate.get(AGENT).status, 200)
         self.reload(self.gate.config)
         self.gate.wait_ready()
+        eventually(lambda: self.gate.get(AGENT, "agent2001").status == 200, "known again")
         self.assertEqual(self.gate.get(AGENT, "agent2001").json["loginId"], "2001")
 
     def test_a_session_whose_calls_end_after_it_was_replaced(self):

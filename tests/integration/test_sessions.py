@@ -140,9 +140,11 @@ class Storm(Own):
         self.sim.admin("POST", "/sessions/kill", {"user": "*", "silently": True})
         begun, highest, seen = time.monotonic(), 0, [(time.monotonic(), logins)]
         while self.sim.counters()["logins"] < 2 * STORM or self.gate.metric("sessions_up") < STORM:
-            now, count = time.monotonic(), self.sim.counters()["logins"]
-            seen.append((now, count))
+            before = time.monotonic()
+            count = self.sim.counters()["logins"]
+            now = time.monotonic()
             highest = max(highest, max((count - c for t, c in seen if now - t < 0.95), default=0))
+            seen.append((before, count))
             self.assertLess(now - begun, BOUND + STORM / per_second)
             eventually(lambda: True, "")
         self.assertEqual(self.sim.counters()["logins"], 2 * STORM, "one for each")

@@ -24,7 +24,7 @@ class Watch(Case):
         self.sim.stop(number)
         # no request at all until then: only the log is read
         eventually(lambda: len(self.gate.child.log("endpointLost")) > lost, "noticed", 10)
-        self.assertEqual(self.sync(), "stale")
+        eventually(lambda: self.sync() == "stale", "told")
         self.assertTrue(self.gate.get(AGENT).json["staleSince"])
         self.sim.start()
         self.gate.wait_ready()

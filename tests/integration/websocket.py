@@ -3,7 +3,6 @@ import base64
 import hashlib
 import json
 import os
-import select
 import socket
 import struct
 import time
@@ -182,10 +181,6 @@ class WebSocket:
                 self.receive()
         except Closed as closed:
             return closed.code
-
-    def is_silent(self, seconds):
-        """Nothing arrives in this time: for what must not happen; prove the opposite first."""
-        return not self.buffer and not select.select([self.sock], [], [], seconds)[0]
 
     def subscribe(self, id="a", **members):
         self.send(dict(op="subscribe", id=id, **members))

@@ -163,9 +163,9 @@ class Faults(SimCase):
 
     def test_drip_sends_a_byte_at_a_time(self):
         self.sim.fault("drip", operation="GetVersion", count=1)
+        started = time.monotonic()
         with self.post_raw() as s:
-            started = time.monotonic()
-            parts = [s.recv(100) for _ in range(5)]
+            parts = [s.recv(1) for _ in range(5)]
             self.assertEqual(b"".join(parts), b"HTTP/")
             self.assertGreater(time.monotonic() - started, 0.6)
 
@@ -205,13 +205,13 @@ class Faults(SimCase):
             self.sim.fault("nonsense")
 
     def test_latency_delays_replies_side_by_side(self):
-        self.sim.admin("POST", "/latency", {"ms": 300, "jitterMs": 0})
+        self.sim.admin("POST", "/latency", {"ms": 2000, "jitterMs": 0})
         started = time.monotonic()
         sockets = [self.post_raw() for _ in range(20)]
         for s in sockets:
             self.assertTrue(s.recv(65536).startswith(b"HTTP/1.1 200"))
             s.close()
         took = time.monotonic() - started
-        self.assertGreater(took, 0.29)
-        self.assertLess(took, 3)
+        self.assertGreater(took, 1.9)
+        self.assertLess(took, 20)
         self.assertEqual(self.sim.counters()["maxInFlight"], 20)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
@@ -139,6 +140,7 @@ class Soak:
 
 
 def main():
+    tempfile.tempdir = None  # on a disk, as in use
     soak = Soak(int(os.environ.get("SOAK_SECONDS", "600")))
     try:
         grown = soak.run()
