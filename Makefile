@@ -108,6 +108,7 @@ bench-events: ## the part of bench that measures events, with 1,000 WebSocket cl
 	@OUT=$(BUILD)/release tests/bench/run.sh --events
 
 bench-hostile: ## what slow, silent and malicious clients cost the others
+	@deploy/install-deps.sh bench
 	@$(MAKE) VARIANT=release OUT=$(BUILD)/release build
 	@OUT=$(BUILD)/release tests/bench/run.sh --hostile
 

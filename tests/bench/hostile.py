@@ -15,6 +15,7 @@ import resource
 import socket
 import struct
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
@@ -170,11 +171,13 @@ def measure(port, attack, seconds, core):
         return read_steadily(port, seconds)
     finally:
         if process is not None:
+            assert process.is_alive(), "the attacker gave up"
             process.kill()
             process.join()
 
 
 def main():
+    tempfile.tempdir = None  # on a disk, as in use
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--seconds", type=float, default=10, help="of each round")
     parser.add_argument("--only", help="the attacks whose name holds this")
