@@ -11,6 +11,7 @@
 #include "gateway/outbound/contacts.h"
 #include "gateway/rest/body.h"
 #include "gateway/rest/intake.h"
+#include "gateway/rest/outbound.h"
 #include "gateway/rest/reading.h"
 #include "gateway/rest/rest.h"
 
@@ -135,110 +136,32 @@ struct appending {
     struct contacts_reader *reader;
 };
 
-static int take_priority(struct appending *appending, const char *value, size_t length)
-{
-    int64_t priority = 0;
-    size_t i;
-
-    for (i = 0; i < length && i < 10 && value[i] >= '0' && value[i] <= '9'; ++i)
-        priority = priority * 10 + (value[i] - '0');
-    appending->wanted.priority = priority;
-    return length > 0 && i == length && priority <= INT32_MAX ? CG_OK : CG_E_INVALID;
-}
-
-static int take_on_duplicate(struct appending *appending, const char *value, size_t length)
-{
-    static const struct {
-        const char *name;
-        enum on_duplicate on_duplicate;
-    } values[] = {{"skip", DUPLICATE_SKIP}, {"error", DUPLICATE_ERROR}};
-    size_t i;
-
-    for (i = 0; i < sizeof(values) / sizeof(values[0]); ++i)
-        if (h2o_memis(value, length, values[i].name, strlen(values[i].name))) {
-            appending->ask->on_duplicate = values[i].on_duplicate;
-            appending->wanted.needs_phone = 1;
-            return CG_OK;
-        }
-    return CG_E_INVALID;
-}
-
-static const struct {
-    const char *name;
-    int (*take)(struct appending *appending, const char *value, size_t length);
-    const char *expected;
-} parameters[] = {
-    {"priority", take_priority, "an integer of 0 or more"},
-    {"onDuplicate", take_on_duplicate, "skip or error"},
-};
-
-static int take_parameter(struct request *request, struct appending *appending, const char *at,
-                          size_t length)
-{
-    const char *equals = memchr(at, '=', length);
-    size_t name = equals != NULL ? (size_t)(equals - at) : length, i;
-    char pointer[32];
-
-    for (i = 0; i < sizeof(parameters) / sizeof(parameters[0]); ++i) {
-        if (!h2o_memis(at, name, parameters[i].name, strlen(parameters[i].name)))
-            continue;
-        if (equals != NULL && parameters[i].take(appending, equals + 1, length - name - 1) == CG_OK)
-            return CG_OK;
-        snprintf(pointer, sizeof(pointer), "?%s", parameters[i].name);
-        respond_problem(request, PROBLEM_BAD_REQUEST, pointer, "%s: expected %s",
-                        parameters[i].name, parameters[i].expected);
-        return CG_E_INVALID;
-    }
-    respond_problem(
-        request, PROBLEM_BAD_REQUEST, "?",
-        "the resource knows no such query parameter; it takes priority and onDuplicate");
-    return CG_E_INVALID;
-}
-
 static int take_query(struct request *request, struct appending *appending)
 {
-    const h2o_req_t *req = request->h2o;
-    const char *at, *end = req->path.base + req->path.len, *stop;
+    struct outbound_query query;
 
-    if (req->query_at == SIZE_MAX)
-        return CG_OK;
-    for (at = req->path.base + req->query_at + 1; at < end; at = stop + 1) {
-        if ((stop = memchr(at, '&', (size_t)(end - at))) == NULL)
-            stop = end;
-        if (stop != at && take_parameter(request, appending, at, (size_t)(stop - at)) != CG_OK)
-            return CG_E_INVALID;
-    }
+    if (outbound_query_take(request, QUERY_PRIORITY | QUERY_ON_DUPLICATE, &query) != CG_OK)
+        return CG_E_INVALID;
+    appending->wanted.priority = query.priority;
+    appending->ask->on_duplicate = query.on_duplicate;
+    appending->wanted.needs_phone = query.on_duplicate != DUPLICATE_APPEND;
+    outbound_query_release(&query);
     return CG_OK;
 }
 
 /* ---- contacts: path, header fields ---- */
 
-/* What is no number of the contract names no campaign. */
 static int take_campaign(struct request *request, struct appending *appending)
 {
-    int64_t id = 0;
-    size_t i;
-
-    for (i = 0; i < request->id_length && i < 18 && request->id[i] >= '0' && request->id[i] <= '9';
-         ++i)
-        id = id * 10 + (request->id[i] - '0');
-    appending->ask->campaign = appending->wanted.campaign = id;
-    if (i == request->id_length && id <= INT32_MAX)
-        return CG_OK;
-    respond_problem(request, PROBLEM_CAMPAIGN_NOT_ACTIVE, NULL, NULL);
-    return CG_E_NOTFOUND;
-}
-
-static int is_type(h2o_iovec_t value, const char *type)
-{
-    size_t length = strlen(type);
-    return value.len >= length && strncasecmp(value.base, type, length) == 0 &&
-           (value.len == length || value.base[length] == ';' || value.base[length] == ' ');
+    int rc = outbound_take_campaign(request, &appending->wanted.campaign);
+    appending->ask->campaign = appending->wanted.campaign;
+    return rc;
 }
 
 int request_is_contacts(h2o_iovec_t content_type)
 {
-    return is_type(content_type, "application/x-ndjson") || is_type(content_type, "text/csv");
+    return request_is_media_type(content_type, "application/x-ndjson") ||
+           request_is_media_type(content_type, "text/csv");
 }
 
 static int take_type(struct request *request, struct appending *appending)
@@ -247,9 +170,9 @@ static int take_type(struct request *request, struct appending *appending)
 
     if (request_only_header(request, "content-type", &value) != CG_OK)
         return CG_E_INVALID;
-    appending->type = is_type(value, "application/x-ndjson") ? CONTACTS_NDJSON
-                      : is_type(value, "text/csv")           ? CONTACTS_CSV
-                                                             : CONTACTS_JSON;
+    appending->type = request_is_media_type(value, "application/x-ndjson") ? CONTACTS_NDJSON
+                      : request_is_media_type(value, "text/csv")           ? CONTACTS_CSV
+                                                                           : CONTACTS_JSON;
     return CG_OK;
 }
 
@@ -396,7 +319,6 @@ static void post_contacts(struct request *request)
         abort();
     appending->ask = jobs_ask_new(JOBS_APPEND);
     appending->wanted.op = contacts_operation(request->front->fronts->contract);
-    appending->wanted.priority = -1;
     if (check_outbound(request, appending->wanted.op) == CG_OK &&
         take_campaign(request, appending) == CG_OK && take_query(request, appending) == CG_OK &&
         take_type(request, appending) == CG_OK && take_key(request, appending) == CG_OK) {

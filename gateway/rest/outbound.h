@@ -2,6 +2,7 @@
 #ifndef CCTGATE_REST_OUTBOUND_H
 #define CCTGATE_REST_OUTBOUND_H
 
+#include "cctgate/jobs.h"
 #include "gateway/outbound/ask.h"
 #include "gateway/rest/rest.h"
 
@@ -11,13 +12,16 @@ enum outbound_parameter {
     QUERY_AFTER = 2,
     QUERY_PHONE = 4,
     QUERY_FIELD = 8,
-    QUERY_STATUS = 16
+    QUERY_STATUS = 16,
+    QUERY_PRIORITY = 32,
+    QUERY_ON_DUPLICATE = 64
 };
 
 struct outbound_query {
     unsigned given; /* enum outbound_parameter */
     uint64_t limit;
-    int64_t after;
+    int64_t after, priority; /* priority -1: not given */
+    enum on_duplicate on_duplicate;
     json_t *
         words; /* "phone", "customField", "status": as struct outbound_ask has them; one reference */
 };

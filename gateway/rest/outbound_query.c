@@ -21,9 +21,10 @@ int outbound_take_number(const char *text, int64_t max, int64_t *number)
     return at > text && *at == '\0' ? CG_OK : CG_E_INVALID;
 }
 
+/* What is no number of the contract names no campaign. */
 int outbound_take_campaign(struct request *request, int64_t *campaign)
 {
-    if (outbound_take_number(request->id, INT64_MAX, campaign) == CG_OK)
+    if (outbound_take_number(request->id, INT32_MAX, campaign) == CG_OK)
         return CG_OK;
     respond_problem(request, PROBLEM_CAMPAIGN_NOT_ACTIVE, NULL, NULL);
     return CG_E_NOTFOUND;
@@ -83,6 +84,19 @@ static int take_status(struct outbound_query *query, const char *text)
     return CG_OK;
 }
 
+static int take_priority(struct outbound_query *query, const char *text)
+{
+    return outbound_take_number(text, INT32_MAX, &query->priority);
+}
+
+static int take_on_duplicate(struct outbound_query *query, const char *text)
+{
+    if (strcmp(text, "skip") != 0 && strcmp(text, "error") != 0)
+        return CG_E_INVALID;
+    query->on_duplicate = text[0] == 's' ? DUPLICATE_SKIP : DUPLICATE_ERROR;
+    return CG_OK;
+}
+
 static const struct parameter {
     const char *name;
     unsigned bit;
@@ -94,6 +108,8 @@ static const struct parameter {
     {"phone", QUERY_PHONE, take_phone, "<int>-<area>-<no>, of which parts may be blank"},
     {"customField", QUERY_FIELD, take_field, "<name>:<value>"},
     {"status", QUERY_STATUS, take_status, "the name of a status of contacts"},
+    {"priority", QUERY_PRIORITY, take_priority, "an integer of 0 or more"},
+    {"onDuplicate", QUERY_ON_DUPLICATE, take_on_duplicate, "skip or error"},
 };
 #define NUM_PARAMETERS (sizeof(parameters) / sizeof(parameters[0]))
 
@@ -164,7 +180,7 @@ int outbound_query_take(struct request *request, unsigned known, struct outbound
     const h2o_req_t *req = request->h2o;
     const char *at, *end = req->path.base + req->path.len, *stop;
 
-    *query = (struct outbound_query){.words = json_object()};
+    *query = (struct outbound_query){.priority = -1, .words = json_object()};
     if (req->query_at == SIZE_MAX)
         return CG_OK;
     for (at = req->path.base + req->query_at + 1; at < end; at = stop + 1) {

@@ -258,7 +258,7 @@ int request_only_header(struct request *request, const char *name, h2o_iovec_t *
     return CG_E_INVALID;
 }
 
-static int is_media_type(h2o_iovec_t value, const char *type)
+int request_is_media_type(h2o_iovec_t value, const char *type)
 {
     size_t length = strlen(type);
     return value.len >= length && strncasecmp(value.base, type, length) == 0 &&
@@ -281,8 +281,8 @@ static int check_body(struct request *request)
         return CG_E_INVALID;
     if ((request->takes & (TAKES_EMPTY_BODY | TAKES_COMMAND)) != 0 && request->h2o->entity.len == 0)
         return CG_OK;
-    if (is_media_type(type, "application/json") ||
-        (is_merge && is_media_type(type, "application/merge-patch+json")) ||
+    if (request_is_media_type(type, "application/json") ||
+        (is_merge && request_is_media_type(type, "application/merge-patch+json")) ||
         ((request->takes & TAKES_CONTACTS) != 0 && request_is_contacts(type)))
         return CG_OK;
     respond_problem(request, PROBLEM_MEDIA_TYPE, NULL, "expected Content-Type: application/json%s",

@@ -322,6 +322,8 @@ void get_outbound_contact_id(struct request *request);
 void serve_outbound_contacts(struct request *request); /* GET lists, POST queues */
 void get_jobs(struct request *request);
 void serve_job(struct request *request);
+/* "type/subtype", whatever its parameters */
+int request_is_media_type(h2o_iovec_t value, const char *type);
 int request_is_contacts(h2o_iovec_t content_type); /* a type that only a body of contacts has */
 
 /* audit.c */
