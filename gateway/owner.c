@@ -9,7 +9,6 @@
 #include "cctgate/error.h"
 #include "cctgate/limits.h"
 #include "cctgate/log.h"
-#include "gateway/model/acting.h"
 #include "cctgate/loop.h"
 #include "cctgate/subscription.h"
 

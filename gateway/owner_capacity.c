@@ -9,10 +9,7 @@ static enum capacity_level worse(enum capacity_level a, enum capacity_level b)
 
 static json_t *gauge(uint64_t value, unsigned limit)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:s}", "value", (json_int_t)value, "limit",
-                     (json_int_t)limit, "warningAt", (json_int_t)capacity_warning_at(limit),
-                     "percent", (json_int_t)capacity_percent(value, limit), "level",
-                     capacity_level_names[capacity_level(value, limit)]);
+    return model_capacity_gauge(capacity_level(value, limit), value, limit);
 }
 
 static enum capacity_level level_of(const struct capacity_limits *limits,

@@ -187,7 +187,7 @@ struct capacity_limits model_capacity_limits(const struct model *model)
                            config->capacity.max_contacts_per_hour);
 }
 
-static json_t *gauge(enum capacity_level level, uint64_t value, unsigned limit)
+json_t *model_capacity_gauge(enum capacity_level level, uint64_t value, unsigned limit)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:s}", "value", (json_int_t)value, "limit",
                      (json_int_t)limit, "warningAt", (json_int_t)capacity_warning_at(limit),
@@ -215,10 +215,11 @@ void model_watch_capacity(struct model *model)
     model->agents_level = for_agents;
     model->contacts_level = for_contacts;
     model->capacity_unsaved = 1;
-    notice_capacity(model, json_pack("{s:s, s:s, s:o, s:o}", "topology", limits.name, "level",
-                                     capacity_level_names[worst], "loggedInAgents",
-                                     gauge(for_agents, agents, limits.agents), "contactsPerHour",
-                                     gauge(for_contacts, contacts, limits.contacts_per_hour)));
+    notice_capacity(
+        model, json_pack("{s:s, s:s, s:o, s:o}", "topology", limits.name, "level",
+                         capacity_level_names[worst], "loggedInAgents",
+                         model_capacity_gauge(for_agents, agents, limits.agents), "contactsPerHour",
+                         model_capacity_gauge(for_contacts, contacts, limits.contacts_per_hour)));
 }
 
 int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_s)

@@ -98,14 +98,6 @@ void queue_add(struct queue *queue, struct job *job)
     join(queue, job);
 }
 
-void queue_remove(struct queue *queue, struct job *job)
-{
-    assert(queue->job != job);
-    queue->rows_waiting -= job->counts[ROW_WAITING];
-    queue->waiting_bytes -= job->waiting_bytes;
-    leave(queue, job);
-}
-
 int64_t queue_due_ms(const struct queue *queue)
 {
     return queue->turn != NULL && queue->job == NULL ? queue->not_before_ms : INT64_MAX;

@@ -85,8 +85,6 @@ struct queue {
 
 /* A job whose rows stand as they are; joins the ring if one of them waits. */
 void queue_add(struct queue *queue, struct job *job);
-/* Forgets a job, of which nothing is being sent. */
-void queue_remove(struct queue *queue, struct job *job);
 /* When the next row may be looked at; INT64_MAX: there is none, or one is being sent. */
 int64_t queue_due_ms(const struct queue *queue);
 /* Whose row is next, and which; NULL: none now. Does not change anything. */

@@ -101,6 +101,8 @@ void model_on_batch_end(struct model *model);
  * capacity.enforce is off the answer is 1.
  */
 struct capacity_limits model_capacity_limits(const struct model *model);
+/* {"value","limit","warningAt","percent","level"}, as /v1/capacity and its event have it. New reference. */
+json_t *model_capacity_gauge(enum capacity_level level, uint64_t value, unsigned limit);
 void model_watch_capacity(struct model *model);
 int model_admits_agent(struct model *model, size_t logging_in, int *retry_after_s);
 /* A login has been answered with success: counted at once, ahead of its event. */

@@ -199,7 +199,6 @@ void session_prove(struct session *session);
  * nothing, the end is a loss as any other.
  */
 void session_renew(struct session *session);
-unsigned session_generation(const struct session *session); /* counts its tokens */
 /* The upstream has told that the session has ended: as if a call had been told so by a fault. */
 void session_ended(struct session *session);
 

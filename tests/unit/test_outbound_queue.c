@@ -225,17 +225,6 @@ static void not_cancelled_after_all(void **state)
     assert_int_equal(jobs[0].counts[ROW_DONE], 2);
 }
 
-static void removed(void **state)
-{
-    (void)state;
-    add(0, 2);
-    add(1, 2);
-    add(2, 1);
-    queue_remove(&queue, &jobs[1]);
-    assert_int_equal(queue.rows_waiting, 3);
-    assert_string_equal(drain(0), "A1 C1 A2");
-}
-
 /* Random operations, and after each the books are right. */
 static void books(void **state)
 {
@@ -292,7 +281,6 @@ int main(void)
         TEST(without_being_sent),
         TEST(cancelled),
         TEST(not_cancelled_after_all),
-        TEST(removed),
         TEST(books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
