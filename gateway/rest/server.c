@@ -538,10 +538,13 @@ int fronts_prepare(struct fronts *fronts)
 int fronts_run(struct fronts *fronts, struct owner *owner)
 {
     size_t i;
+
+    for (i = 0; i < fronts->num_fronts;
+         ++i) /* the first may be asked for the health of all at once */
+        atomic_store(&fronts->front[i].last_turn_ms, clock_monotonic_ms());
     for (i = 0; i < fronts->num_fronts; ++i) {
         struct front *front = &fronts->front[i];
         front->owner = owner;
-        atomic_store(&front->last_turn_ms, clock_monotonic_ms());
         if (pthread_create(&front->thread, NULL, front_main, front) != 0)
             return CG_E_NOMEM;
         front->running = 1;
