@@ -145,10 +145,8 @@ void disk_delete(struct durable_batch *batch, const struct job *job)
 void disk_audit(struct durable_batch *batch, const struct job *job, const char *what,
                 const struct access *access)
 {
-    json_t *entry = audit_entry_json(&(struct audit_entry){.what = what,
-                                                           .application = access->application,
-                                                           .object = job->id,
-                                                           .outcome = "done"});
+    json_t *entry = audit_entry_json(&(struct audit_entry){
+        .what = what, .application = access->application, .object = job->id, .outcome = "done"});
 
     json_object_set_new(entry, "campaign", json_integer((json_int_t)job->campaign));
     json_object_set_new(entry, "rows", json_integer((json_int_t)job->num_rows));
