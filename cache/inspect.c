@@ -63,6 +63,8 @@ struct inspection {
     size_t bytes, page_bytes;
     uint64_t last_page;
     uint8_t *seen; /* a bit per page */
+    uint16_t spans[PAGE_BYTES_MAX /
+                   2]; /* of the page at hand: where a node begins, how many bytes it takes */
     const char *damage;
 };
 
@@ -146,6 +148,39 @@ static int node_at(struct inspection *in, const uint8_t *page, unsigned entry,
                                                        : broken(in, "a key lies outside its page");
 }
 
+/*
+ * The nodes fill a page from `upper` to its end, one behind the other: LMDB deletes one by moving those before it up, so that nodes that
+ * overlap would be moved out of the page.
+ */
+static int check_spans(struct inspection *in, const uint8_t *page, int leaf)
+{
+    unsigned entries = entries_of(page), found = 0;
+    struct node_header node;
+    size_t at, size;
+
+    for (unsigned i = 0; i < entries; i++) {
+        int rc = node_at(in, page, i, &node, &at);
+        if (rc != CG_OK)
+            return rc;
+        size = sizeof(node) + node.key_bytes;
+        if (leaf)
+            size += (node.flags & NODE_BIG) != 0 ? 8 : node.low | (size_t)node.high << 16;
+        size += size % 2;
+        at -= sizeof(node);
+        if (size > in->page_bytes - at)
+            return broken(in, "a value lies outside its page");
+        if (in->spans[at / 2] != 0)
+            return broken(in, "entries overlap");
+        in->spans[at / 2] = (uint16_t)size;
+    }
+    for (at = header_of(page).upper; at < in->page_bytes; at += size, found++) {
+        if ((size = in->spans[at / 2]) == 0)
+            return broken(in, "entries leave a hole");
+        in->spans[at / 2] = 0;
+    }
+    return found == entries ? CG_OK : broken(in, "entries overlap");
+}
+
 /* A value too large for its page: a run of pages of its own. */
 static int check_overflow(struct inspection *in, struct walk *walk, const uint8_t *reference,
                           size_t length, const uint8_t **value)
@@ -203,8 +238,6 @@ static int check_leaf_entry(struct inspection *in, struct walk *walk, const uint
     if (node.flags != (walk->kind == TREE_MAIN ? NODE_SUBTREE : 0) &&
         !(big && walk->kind != TREE_MAIN))
         return broken(in, "an entry is of an unknown kind");
-    if (offset + node.key_bytes + (big ? 8 : length) > in->page_bytes)
-        return broken(in, "a value lies outside its page");
     if (big && (rc = check_overflow(in, walk, value, length, &value)) != CG_OK)
         return rc;
     if (walk->kind == TREE_FREE)
@@ -226,6 +259,8 @@ static int descend(struct inspection *in, struct walk *walk, unsigned level, uin
     int rc = page_at(in, number, &page);
     if (rc == CG_OK)
         rc = check_tree_page(in, page, leaf ? PAGE_LEAF : PAGE_BRANCH);
+    if (rc == CG_OK)
+        rc = check_spans(in, page, leaf);
     if (rc != CG_OK)
         return rc;
     *(leaf ? &walk->found.leaf_pages : &walk->found.branch_pages) += 1;
@@ -349,7 +384,7 @@ static int inspect_open_file(int fd, const char **damage)
     struct stat status;
     if (fstat(fd, &status) != 0)
         return CG_E_IO;
-    struct inspection in = {.bytes = (size_t)status.st_size};
+    struct inspection in = {.bytes = (size_t)status.st_size}; /* all else is zero */
     int rc;
     if (!S_ISREG(status.st_mode)) {
         rc = broken(&in, "the data is not a file");

@@ -14,7 +14,7 @@ static json_t *page_of(int64_t first, size_t count)
     size_t i;
     for (i = 0; i < count; ++i)
         json_array_append_new(page,
-                              json_pack("{s:I}", "contactId", (json_int_t)(first + (int64_t)i)));
+                              json_pack("{s:I}", "contactId", (json_int_t)first + (json_int_t)i));
     return page;
 }
 
