@@ -122,8 +122,12 @@ static void second_entry_is_the_first(char *page)
 
 static void last_value_reaches_the_next(char *page)
 {
-    unsigned last = u16_at(page + 12) - 2u, at = last >= 18 ? u16_at(page + last) : 0;
-    if (u16_at(page + 10) == PAGE_LEAF && at != 0 && u16_at(page + at + 4) == 0 &&
+    unsigned last = u16_at(page + 12) - 2u, at;
+
+    if (u16_at(page + 10) != PAGE_LEAF || last < 18)
+        return;
+    at = u16_at(page + last);
+    if (u16_at(page + at + 4) == 0 &&
         at + 8u + u16_at(page + at) + u16_at(page + at + 6) + 2 < PAGE)
         put_u16(page + at, u16_at(page + at) + 2u);
 }
