@@ -385,11 +385,13 @@ static const struct follow_row {
      "READY_STATUS",
      ENTITY_TERMINAL,
      {"ready", "notReadyReasonCode", "agentCapabilities"}},
+    {EVENT_AGENT_PROPERTY, "LOGIN_STATUS", ENTITY_TERMINAL_CONNECTION, {"agentCapabilities"}},
     {EVENT_AGENT_PROPERTY, "ADDRESS_NAME", ENTITY_AGENT, {"addresses"}},
     {EVENT_AGENT_PROPERTY,
      "INFORMATION",
      ENTITY_AGENT,
      {"loggedIn", "terminals", "addresses", "voiceTerminal"}},
+    {EVENT_AGENT_PROPERTY, "INFORMATION", ENTITY_TERMINAL_CONNECTION, {"agentCapabilities"}},
     {EVENT_TERMINAL_PROPERTY,
      "READY_STATUS",
      ENTITY_AGENT,
@@ -403,6 +405,10 @@ static const struct follow_row {
      ENTITY_AGENT,
      {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
     {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION",
+     ENTITY_TERMINAL_CONNECTION,
+     {"agentCapabilities"}},
+    {EVENT_TERMINAL_PROPERTY,
      "AGENT_LOGIN_SESSION_ENDED",
      ENTITY_TERMINAL,
      {"loginId", "ready", "notReadyReasonCode", "activityCode"}},
@@ -410,6 +416,10 @@ static const struct follow_row {
      "AGENT_LOGIN_SESSION_ENDED",
      ENTITY_AGENT,
      {"loggedIn", "ready", "notReadyReasonCode", "terminals", "capabilities"}},
+    {EVENT_TERMINAL_PROPERTY,
+     "AGENT_LOGIN_SESSION_ENDED",
+     ENTITY_TERMINAL_CONNECTION,
+     {"agentCapabilities"}},
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_ADDRESS, {"terminals"}},
     {EVENT_ADDRESS_PROPERTY, "ADDRESS_TERMINAL_ASSOCIATION", ENTITY_TERMINAL, {"addresses"}},
     {EVENT_ADDRESS_PROPERTY, "CONTROLLED", ENTITY_ADDRESS, {"controlled"}},
@@ -420,6 +430,19 @@ static const struct follow_row {
      {"calling", "called", "callingTerminal", "originalDestination", "lastRedirected",
       "contactTypes", "connections", "data"}},
 };
+
+/* What an agent may do with a call depends on who is logged in at the terminal, and on his supervisor. */
+static void follow_legs(struct applying *a, struct node *terminal, const struct follow_row *row)
+{
+    struct node *leg;
+
+    terminal->dirtied = a->clock; /* those that are being read, too */
+    GRAPH_FOREACH(&a->model->graph, terminal, "terminalConnections", ENTITY_TERMINAL_CONNECTION,
+                  leg)
+    {
+        DIRTY(a, leg, row->fields);
+    }
+}
 
 static void follow(struct applying *a, struct node *node, const struct follow_row *row)
 {
@@ -438,6 +461,13 @@ static void follow(struct applying *a, struct node *node, const struct follow_ro
         {
             DIRTY(a, related, row->fields);
             touch(a->model, related);
+        }
+    } else if (row->of == ENTITY_TERMINAL_CONNECTION && node->kind == ENTITY_TERMINAL) {
+        follow_legs(a, node, row);
+    } else if (row->of == ENTITY_TERMINAL_CONNECTION) {
+        GRAPH_FOREACH(&a->model->graph, node, "terminals", ENTITY_TERMINAL, related)
+        {
+            follow_legs(a, related, row);
         }
     } else {
         GRAPH_FOREACH(&a->model->graph, node, "terminals", ENTITY_TERMINAL, related)
@@ -823,9 +853,11 @@ static int is_news(struct applying *a)
 void apply_message(struct model *model, uint32_t user, const json_t *message)
 {
     struct applying a = {.model = model, .user = user, .clock = live_tick(model)};
-    const struct coverage *coverage = live_coverage(model, live_subscription(model, user));
+    struct coverage *coverage = live_coverage(model, live_subscription(model, user));
 
     a.in_step = coverage != NULL && coverage->in_step;
+    if (coverage != NULL)
+        coverage->heard = 1;
     if (payload_take(&a.payload, message) != CG_OK) {
         log_write(LOG_LEVEL_WARNING, "eventUnknown", "A notification of an unknown kind");
         return;

@@ -214,9 +214,12 @@ int node_merge(struct node *node, const char *field, json_t *value, uint64_t sin
 
 void node_dirty(struct node *node, const char *field, uint64_t stamp)
 {
+    const json_t *known = json_object_get(node->dirty, field);
+
     if (node->dirty == NULL)
         node->dirty = json_object();
-    json_object_set_new(node->dirty, field, json_integer((json_int_t)stamp));
+    if (known == NULL || (uint64_t)json_integer_value(known) < stamp)
+        json_object_set_new(node->dirty, field, json_integer((json_int_t)stamp));
 }
 
 int node_is_dirty(const struct node *node, const char *field)

@@ -283,7 +283,7 @@ static void deactivate(struct coverage *coverage)
     HASH_DELETE(by_number, live->active, coverage);
     touch_shared(coverage);
     coverage->subscription = 0;
-    coverage->in_step = 0;
+    coverage->in_step = coverage->twice = 0;
     coverage->lost = 1;
     atomic_store(&session_views[coverage->user].live, 0);
     timer_disarm(coverage->model->loop, &coverage->retry);

@@ -33,6 +33,8 @@ struct coverage {
     uint64_t warming; /* the subscription that the reading began under */
     size_t outstanding;
     int failed, again; /* a read failed; asked for once more meanwhile */
+    int heard, twice;  /* events came while it was read; it is read the second time for that */
+    int doubtful;      /* they came the second time, too: it is compared soon */
     int failures;
     struct coverage *warm_next;
     struct warming *work;

@@ -461,6 +461,30 @@ void merge_forget_ended(struct model *model)
     forget_older_half(model->live->forgotten);
 }
 
+/*
+ * What came while all of a user's was being read said of other objects, too, that they may have changed; only now it is known which those
+ * are.
+ */
+static void doubt_related(struct merging *merging)
+{
+    struct model *model = merging->model;
+    const struct node *found;
+
+    for (found = merging->fetch->first; found != NULL; found = found->next) {
+        struct node *node = graph_find(&model->graph, found->kind, found->id);
+        uint64_t stamp = node != NULL ? node->dirtied : 0;
+        if (stamp <= merging->fetch->since)
+            continue;
+        node->dirtied = 0;
+        if (node->kind == ENTITY_CONTACT)
+            dirty_call(model, node, stamp);
+        else if (node->kind == ENTITY_TERMINAL)
+            dirty_place(model, node, stamp);
+        else
+            node->dirtied = stamp;
+    }
+}
+
 void merge_fetch(struct fetch *fetch)
 {
     struct merging merging = {fetch->model, fetch, 0};
@@ -475,4 +499,6 @@ void merge_fetch(struct fetch *fetch)
         else if (!is_over(fetch->model, found->id, fetch->since))
             merge_node(&merging, found);
     }
+    if (!coverage->in_step)
+        doubt_related(&merging);
 }

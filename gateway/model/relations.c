@@ -419,7 +419,8 @@ void dirty_place(struct model *model, struct node *terminal, uint64_t stamp)
 
     if (terminal->dirtied == stamp)
         return;
-    terminal->dirtied = stamp;
+    if (terminal->dirtied < stamp)
+        terminal->dirtied = stamp;
     dirty_flags(model, terminal, stamp);
     GRAPH_FOREACH(&model->graph, terminal, "addresses", ENTITY_ADDRESS, address)
     {
@@ -441,7 +442,8 @@ void dirty_call(struct model *model, struct node *contact, uint64_t stamp)
 
     if (contact->dirtied == stamp)
         return;
-    contact->dirtied = stamp;
+    if (contact->dirtied < stamp)
+        contact->dirtied = stamp;
     dirty_flags(model, contact, stamp);
     GRAPH_FOREACH(&model->graph, contact, "connections", ENTITY_CONNECTION, connection)
     {

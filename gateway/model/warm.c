@@ -15,6 +15,7 @@
 #define OBJECTS_AT_ONCE 16
 #define RETRY_MIN_MS    500
 #define RETRY_MAX_MS    30000
+#define DOUBTFUL_MS     5000
 
 struct warm_object {
     enum record_kind kind;
@@ -100,6 +101,15 @@ void warm_forget(struct coverage *coverage)
 
 /* ---- one user ---- */
 
+/*
+ * What came before it was known what belongs together may have been taken for more, or for less, than it said. The second time that is
+ * known, and what comes then is understood.
+ */
+static int must_read_twice(const struct coverage *coverage)
+{
+    return coverage->subscription != 0 && coverage->heard && !coverage->in_step && !coverage->twice;
+}
+
 static void finish(struct coverage *coverage)
 {
     struct live *live = coverage->model->live;
@@ -118,7 +128,12 @@ static void finish(struct coverage *coverage)
             wait *= 2;
         ++coverage->failures;
         timer_arm(coverage->model->loop, &coverage->retry, wait);
+    } else if (must_read_twice(coverage)) {
+        coverage->twice = 1;
+        warm(coverage);
     } else if (coverage->subscription != 0) {
+        coverage->doubtful = coverage->twice && coverage->heard;
+        coverage->twice = 0;
         live_set_in_step(coverage);
     }
     warm_schedule(coverage);
@@ -167,7 +182,7 @@ static void start(struct coverage *coverage)
 
     coverage->stage = WARM_LISTS;
     coverage->warming = coverage->subscription;
-    coverage->failed = coverage->again = 0;
+    coverage->failed = coverage->again = coverage->heard = 0;
     ++coverage->model->live->warming;
     if ((coverage->work = calloc(1, sizeof(*coverage->work))) == NULL)
         abort();
@@ -209,6 +224,10 @@ void warm_schedule(struct coverage *coverage)
 {
     struct model *model = coverage->model;
     unsigned period = model->config->upstream.reconcile_ms;
+
+    if (coverage->doubtful && period > DOUBTFUL_MS)
+        period = DOUBTFUL_MS;
+    coverage->doubtful = 0;
 
     timer_disarm(model->loop, &coverage->reconcile);
     if (coverage->subscription != 0)

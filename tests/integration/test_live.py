@@ -162,6 +162,16 @@ class OneSession(Follows):
     def test_at_rest(self):
         self.compare()
 
+    def test_rights_follow_who_is_logged_in(self):
+        """What an agent may do with a call changes when somebody logs in at its terminal, and no event of the call says so."""
+        call = self.sim.admin("POST", "/calls", {"to": "2002", "answer": True})["contactId"]
+        for logged_in in (True, False, True):
+            self.sim.admin("POST", "/agents/2002", {"loggedIn": logged_in})
+            self.settle()
+            legs = [leg for c in self.gate.get("/v1/calls/" + call).json["connections"] for leg in c["terminalConnections"]]
+            self.assertEqual([leg["capabilities"]["canEmergency"] for leg in legs], [logged_in])
+            self.compare()
+
     def test_traffic(self):
         self.follow()
 
