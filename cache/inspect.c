@@ -61,8 +61,8 @@ _Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "packed 
 struct inspection {
     const uint8_t *map;
     size_t bytes, page_bytes;
-    uint64_t last_page;
-    uint8_t *seen; /* a bit per page */
+    uint64_t last_page, transaction, freed_by; /* freed_by: the free list's entry before */
+    uint8_t *seen;                             /* a bit per page */
     uint16_t spans[PAGE_BYTES_MAX /
                    2]; /* of the page at hand: where a node begins, how many bytes it takes */
     const char *damage;
@@ -205,10 +205,23 @@ static int check_overflow(struct inspection *in, struct walk *walk, const uint8_
     return rc;
 }
 
+/* A key of the free list: the transaction that freed them. LMDB counts from 1, and takes what an entry before the first has twice. */
+static int check_freeing(struct inspection *in, const uint8_t *key, size_t length)
+{
+    uint64_t transaction;
+    if (length != sizeof(transaction))
+        return broken(in, "the free list is damaged");
+    memcpy(&transaction, key, sizeof(transaction));
+    if (transaction <= in->freed_by || transaction > in->transaction)
+        return broken(in, "the free list is not in order");
+    in->freed_by = transaction;
+    return CG_OK;
+}
+
 /* A value of the free list: a count, then page numbers, largest first. */
 static int check_free_pages(struct inspection *in, const uint8_t *value, size_t length)
 {
-    uint64_t count, number;
+    uint64_t count, number, before = UINT64_MAX;
     if (length < 8 || length % 8 != 0)
         return broken(in, "the free list is damaged");
     memcpy(&count, value, 8);
@@ -217,7 +230,8 @@ static int check_free_pages(struct inspection *in, const uint8_t *value, size_t 
     int rc = CG_OK;
     for (uint64_t i = 1; rc == CG_OK && i <= count; i++) {
         memcpy(&number, value + 8 * i, 8);
-        rc = mark(in, number);
+        rc = number < before ? mark(in, number) : broken(in, "the free list is not in order");
+        before = number;
     }
     return rc;
 }
@@ -240,8 +254,10 @@ static int check_leaf_entry(struct inspection *in, struct walk *walk, const uint
         return broken(in, "an entry is of an unknown kind");
     if (big && (rc = check_overflow(in, walk, value, length, &value)) != CG_OK)
         return rc;
-    if (walk->kind == TREE_FREE)
-        return check_free_pages(in, value, length);
+    if (walk->kind == TREE_FREE) {
+        rc = check_freeing(in, page + offset, node.key_bytes);
+        return rc == CG_OK ? check_free_pages(in, value, length) : rc;
+    }
     if (walk->kind == TREE_NAMED)
         return CG_OK;
     struct tree named;
@@ -365,6 +381,7 @@ static int check_map(struct inspection *in)
     if (rc != CG_OK)
         return rc;
     in->last_page = meta.last_page;
+    in->transaction = meta.transaction;
     /* A few pages at the end may be free and never written; a file that is much shorter than it says is not one of ours, and
      * the sum below must not decide how much memory to take. */
     if (meta.last_page < 1 || meta.last_page / 8 > in->bytes)

@@ -173,6 +173,25 @@ static void free_page_is_used(char *page)
         memcpy(page + u16_at(page + 16) + 24, page, 8);
 }
 
+static void freed_by_no_transaction(char *page)
+{
+    char *node = page + u16_at(page + 16);
+    if (u16_at(page + 10) == PAGE_LEAF && u16_at(node + 4) == 0 && u16_at(node + 6) == 8 &&
+        u16_at(node) >= 16)
+        memset(node + 8, 0, 8);
+}
+
+static void free_pages_are_not_in_order(char *page)
+{
+    char *node = page + u16_at(page + 16), first[8];
+    if (u16_at(page + 10) != PAGE_LEAF || u16_at(node + 4) != 0 || u16_at(node + 6) != 8 ||
+        u16_at(node) < 24)
+        return;
+    memcpy(first, node + 24, 8);
+    memcpy(node + 24, node + 32, 8);
+    memcpy(node + 32, first, 8);
+}
+
 static void number_is_another(char *page)
 {
     page[0] ^= 1;
@@ -200,6 +219,8 @@ static void pages_that_cannot_be(void **state)
                  {first_key_is_too_long, "a key lies outside its page"},
                  {first_value_is_too_long, "a value lies outside its page"},
                  {free_page_is_used, "a page is used twice"},
+                 {freed_by_no_transaction, "the free list is not in order"},
+                 {free_pages_are_not_in_order, "the free list is not in order"},
                  {number_is_another, "a page is not the one it should be"},
                  {kind_is_another, "a page is of the wrong kind"}};
     size_t length;
