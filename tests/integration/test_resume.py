@@ -587,7 +587,7 @@ class Slow(Watching):
             client.start()
         slow = [WebSocket(self.gate.port, who, receive_buffer=4096) for who in ("supervisor", "operator")]
         for ws in slow:
-            ws.subscribe("slow")
+            ws.subscribe("slow", since=since)  # that the session is live may be told between the two
         before = self.gate.metric("event_clients_slow_total")
 
         def overwhelmed():
