@@ -623,7 +623,7 @@ class Subscribing(Taking):
         eventually(lambda: [x["id"] for x in self.sim.state()["subscriptions"]] == [subscription], "the old one is ended")
 
     def test_refused_subscribe_is_tried_again_and_reading_goes_on(self):
-        self.begin(hooks={("NotificationProducer", "Subscribe"): self.between_fault}, ready=False)
+        self.begin({"timeoutMs": 30000}, hooks={("NotificationProducer", "Subscribe"): self.between_fault}, ready=False)
         eventually(lambda: self.gate.metric("subscription_failures_total") >= 2, "refused")
         self.assertEqual(self.gate.get("/v1/agents/2001").status, 200)
         self.assertEqual(self.gate.metric("session_losses_total"), 0)
