@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cctgate/log.h"
 #include "cctgate/loop.h"
 #include "gateway/model/live.h"
 #include "gateway/model/payload.h"
@@ -164,13 +165,22 @@ static int is_leg(const struct node *node)
 
 /* ---- one fact ---- */
 
-static void found_missed(struct merging *merging, const struct node *node)
+static void found_missed(struct merging *merging, const struct node *node, const char *field)
 {
     const struct node *about = is_leg(node) ? contact_of(merging->model, node) : node;
     if (about == NULL)
         return;
     ++merging->model->live->num_gaps;
+    log_write(LOG_LEVEL_WARNING, "difference", "What was read is not what notifications had told",
+              LOG_S("id", node->id), LOG_S("field", field),
+              LOG_I("userNumber", merging->fetch->user));
     notice_gap(merging->model, about, "reconciliation");
+}
+
+/* Events tell of it only where somebody has asked for that (PresenceSubscribe): that none came is no loss. */
+static int is_told_on_request(const char *field)
+{
+    return strcmp(field, "presence") == 0;
 }
 
 static void tell_change(struct merging *merging, struct node *node, const char *field,
@@ -184,7 +194,7 @@ static void tell_change(struct merging *merging, struct node *node, const char *
         if (now == NULL || (state_before != NULL && strcmp(now, state_before) == 0))
             return; /* the same state, told in another form */
         if (was_fresh)
-            found_missed(merging, node);
+            found_missed(merging, node, field);
         if (state_before != NULL)
             tell_state(merging->model, node, now, state_before);
         else
@@ -192,8 +202,8 @@ static void tell_change(struct merging *merging, struct node *node, const char *
     } else if (is_leg(node) && strcmp(field, "capabilities") == 0) {
         tell_flags(merging->model, node);
     } else if (row != NULL) {
-        if (was_fresh)
-            found_missed(merging, node);
+        if (was_fresh && !is_told_on_request(field))
+            found_missed(merging, node, field);
         tell_property(merging->model, node, row);
     }
 }
@@ -253,7 +263,7 @@ static int merge_list(struct merging *merging, struct node *node, const char *fi
     void *next;
 
     if (changed && was_fresh && merging->telling)
-        found_missed(merging, node);
+        found_missed(merging, node, field);
     json_object_foreach_safe(json_object_get(node->facts, field), next, id, entry)
     {
         if (graph_find(&merging->model->graph, child, id) == NULL) {
@@ -273,10 +283,29 @@ static int merge_list(struct merging *merging, struct node *node, const char *fi
     return changed;
 }
 
+/* It is found by reading before any event has told of it: what is found first is told, too. */
+static int is_newcomer(const struct node *node, const char *field)
+{
+    if (node->kind == ENTITY_CONTACT)
+        return node->told_at == 0 && node->kept == 0;
+    return is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0;
+}
+
+/* What is read may differ in what nobody is shown, such as the status within another object's handle: that is no news. */
+static int is_shown_the_same(const char *field, json_t *before, json_t *now)
+{
+    json_t *shown_before = public_value(field, before), *shown_now = public_value(field, now);
+    int is_same = json_equal(shown_before, shown_now);
+
+    json_decref(shown_before);
+    json_decref(shown_now);
+    return is_same;
+}
+
 static int merge_fact(struct merging *merging, struct node *node, const char *field, json_t *value,
                       uint64_t since)
 {
-    int known = json_object_get(node->facts, field) != NULL;
+    json_t *known = json_incref(json_object_get(node->facts, field));
     int was_fresh = fact_is_fresh(merging->model, node, field);
     const char *state = node_state(node);
     char *before = state != NULL ? strdup(state) : NULL;
@@ -286,9 +315,9 @@ static int merge_fact(struct merging *merging, struct node *node, const char *fi
         (before == NULL || strcmp(before, node_state(node)) != 0))
         remember_state(merging->model, node, node_state(node), NULL);
     if (changed && merging->telling &&
-        (known || (node->kind == ENTITY_CONTACT && node->told_at == 0 && node->kept == 0) ||
-         (is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0)))
-        tell_change(merging, node, field, before, was_fresh && known);
+        (known != NULL ? !is_shown_the_same(field, known, value) : is_newcomer(node, field)))
+        tell_change(merging, node, field, before, was_fresh && known != NULL);
+    json_decref(known);
     free(before);
     return changed;
 }
