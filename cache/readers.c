@@ -65,11 +65,27 @@ uint64_t readers_oldest(const struct store *store, uint64_t newest, unsigned *re
     return newest;
 }
 
+/*
+ * LMDB gives a reader the number of the newest commit first, and the roots of the trees then. Where two commits come between, the roots
+ * are later ones than the number says, or half of them are; what is remembered by the number (memo_recall) would be of another moment.
+ */
+static int has_its_roots(const struct store_reader *reader)
+{
+    MDB_envinfo info;
+    return mdb_env_info(reader->store->cache.env, &info) == MDB_SUCCESS &&
+           info.me_last_txnid == mdb_txn_id(reader->txn);
+}
+
 int store_read_begin(struct store_reader *reader)
 {
     assert(atomic_load_explicit(&reader->snapshot, memory_order_relaxed) == 0);
     if (mdb_txn_renew(reader->txn) != MDB_SUCCESS)
         return CG_E_IO;
+    while (!has_its_roots(reader)) {
+        mdb_txn_reset(reader->txn);
+        if (mdb_txn_renew(reader->txn) != MDB_SUCCESS)
+            return CG_E_IO;
+    }
     atomic_store_explicit(&reader->snapshot, mdb_txn_id(reader->txn), memory_order_relaxed);
     return CG_OK;
 }

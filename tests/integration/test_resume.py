@@ -594,7 +594,7 @@ class Slow(Watching):
             if not self.sim.admin("GET", "/traffic")["running"]:
                 self.traffic(300, 7)
             return self.gate.metric("event_clients_slow_total") >= before + 2
-        eventually(overwhelmed, "closed")
+        eventually(overwhelmed, "closed", 4 * BOUND)
         read = [self.read_on(ws) for ws in slow]  # while the goodbye still waits for them
         self.settle()
         last = self.hello()["seq"]

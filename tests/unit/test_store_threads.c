@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { READERS = 4, OBJECTS = 16, COMMITS = 600, BODY_MAX = 5000 };
+enum { READERS = 4, OBJECTS = 16, COMMITS = 1500, BODY_MAX = 5000 };
 
 struct shared {
     struct store *store;
