@@ -216,6 +216,7 @@ $(OUT)/tests/unit/test_allocation_cores: WRAPPED += $(addprefix -Wl$(comma)--wra
     r_jwk_key_type r_jws_advanced_compact_parsen r_jws_verify_signature)
 $(OUT)/tests/unit/test_allocation_store: WRAPPED += $(addprefix -Wl$(comma)--wrap=mdb_,env_create env_open txn_begin txn_commit dbi_open \
     cursor_open cursor_del put del)
+$(OUT)/tests/unit/test_store_overtaken: WRAPPED := -Wl,--wrap=mdb_txn_renew
 $(OUT)/tests/unit/test_allocation_contract: WRAPPED += $(addprefix -Wl$(comma)--wrap=,arena_alloc arena_array arena_strdup arena_strndup \
     arena_join list_push map_put)
 

@@ -79,12 +79,12 @@ static int has_its_roots(const struct store_reader *reader)
 int store_read_begin(struct store_reader *reader)
 {
     assert(atomic_load_explicit(&reader->snapshot, memory_order_relaxed) == 0);
-    if (mdb_txn_renew(reader->txn) != MDB_SUCCESS)
-        return CG_E_IO;
-    while (!has_its_roots(reader)) {
-        mdb_txn_reset(reader->txn);
+    for (;;) {
         if (mdb_txn_renew(reader->txn) != MDB_SUCCESS)
             return CG_E_IO;
+        if (has_its_roots(reader))
+            break;
+        mdb_txn_reset(reader->txn);
     }
     atomic_store_explicit(&reader->snapshot, mdb_txn_id(reader->txn), memory_order_relaxed);
     return CG_OK;
