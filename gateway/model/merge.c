@@ -291,22 +291,12 @@ static int is_newcomer(const struct node *node, const char *field)
     return is_leg(node) && strcmp(field, "state") == 0 && node->told_at == 0 && node->visited == 0;
 }
 
-/* As resources show it: an empty text as null. */
-static json_t *shown(const char *field, json_t *value)
-{
-    json_t *told = public_value(field, value);
-
-    if (!json_is_string(told) || json_string_length(told) > 0)
-        return told;
-    json_decref(told);
-    return json_null();
-}
-
 /* What is read may differ in what nobody is shown, such as the status within another object's handle: that is no news. */
 static int is_shown_the_same(const char *field, json_t *before, json_t *now)
 {
-    json_t *shown_before = shown(field, before), *shown_now = shown(field, now);
-    int is_same = json_equal(shown_before, shown_now);
+    json_t *shown_before = public_value(field, before), *shown_now = public_value(field, now);
+    int is_same = json_equal(shown_before, shown_now) ||
+                  (says_nothing(shown_before) && says_nothing(shown_now));
 
     json_decref(shown_before);
     json_decref(shown_now);

@@ -54,6 +54,8 @@ json_t *payload_fact(const struct payload *payload, const struct property_row *r
 
 /* A fact as clients read it (DESIGN section 10): a new reference. */
 json_t *public_value(const char *field, json_t *value);
+/* 1: none, null, or "", which is how a server says that there is none: clients read null. */
+int says_nothing(const json_t *value);
 /* 1: the property tells several facts, so `value` is an object of them, however many come. */
 int property_has_fields(enum event_type type, const char *property);
 

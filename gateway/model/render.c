@@ -33,10 +33,15 @@ static json_t *name_of(const struct node *node, const char *field, enum entity k
     return id != NULL ? json_string(id) : json_null();
 }
 
-/* "" is how a server says that there is none */
+int says_nothing(const json_t *value)
+{
+    return value == NULL || json_is_null(value) ||
+           (json_is_string(value) && json_string_length(value) == 0);
+}
+
 static json_t *text_or_null(json_t *value)
 {
-    return json_string_length(value) > 0 ? json_incref(value) : json_null();
+    return says_nothing(value) ? json_null() : json_incref(value);
 }
 
 static json_t *state_of(const struct node *node)
@@ -149,7 +154,7 @@ static json_t *activity_code(struct model *model, const struct node *agent)
     FOREACH_CHILD(model, agent, "terminals", ENTITY_TERMINAL, terminal)
     {
         json_t *code = json_object_get(terminal->facts, "activityCode");
-        if (json_string_length(code) > 0)
+        if (!says_nothing(code))
             return json_incref(code);
     }
     return json_null();
