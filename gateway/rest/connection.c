@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ struct connection {
     h2o_socket_t *sock;
     struct address *address;         /* NULL: not counted */
     struct certificate *certificate; /* NULL: the client showed none */
+    struct turn_request arrival;
     int is_stream, is_cut;
     enum doing doing;
     int64_t since_ms;
@@ -165,6 +167,7 @@ static void on_close(void *data)
         connection->next->link = connection->link;
     else
         front->last_connection = connection->link;
+    turn_drop(&connection->arrival);
     addresses_leave(front->fronts->addresses, connection->address);
     certificate_free(connection->certificate);
     free(connection);
@@ -215,10 +218,18 @@ void connection_is_stream(h2o_socket_t *sock)
 
 /* ---- when there is no room ---- */
 
+/* Something has come that has not been read yet. */
+static int has_news(const struct connection *connection)
+{
+    int length = 0;
+    return ioctl(h2o_socket_get_fd(connection->sock), FIONREAD, &length) == 0 && length > 0;
+}
+
 /* No request of it has been answered, or is about to be: the first to go. */
 static int is_fresh(const struct connection *connection)
 {
-    return connection->sock->bytes_written == 0 && h2o_socket_is_reading(connection->sock);
+    return connection->sock->bytes_written == 0 && h2o_socket_is_reading(connection->sock) &&
+           !has_news(connection);
 }
 
 /* It waits for its next request: a client has to expect that it is closed. */
@@ -265,13 +276,14 @@ static void on_accept(h2o_socket_t *listener, const char *err)
     struct front *front = (struct front *)((char *)accept->ctx - offsetof(struct front, context));
     int i;
 
-    for (i = 0; err == NULL && i < ACCEPTS_PER_TURN; ++i) {
+    if (err != NULL)
+        return;
+    if (!has_room(front)) { /* and somebody waits, or this would not be called */
+        make_room(front);
+        listen_no_more(front);
+    }
+    for (i = 0; i < ACCEPTS_PER_TURN && has_room(front); ++i) {
         h2o_socket_t *sock;
-        if (!has_room(front)) {
-            make_room(front);
-            listen_no_more(front);
-            return;
-        }
         errno = 0;
         if ((sock = h2o_evloop_socket_accept(listener)) == NULL) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -448,7 +460,12 @@ void connection_linger(h2o_req_t *req)
         *(h2o_socket_t **)h2o_mem_alloc_shared(&req->pool, sizeof(sock), on_last_dispose) = sock;
 }
 
-/* A client that has sent a thousand requests at once would be answered them all in one turn of the loop. */
+struct turn_request *connection_turn_request(const h2o_req_t *req)
+{
+    return &connection_of(socket_of(req))->arrival;
+}
+
+/* A client that has sent a thousand requests at once would be answered them one behind the other, and everybody else would wait. */
 void connection_check_pipeline(h2o_req_t *req)
 {
     const h2o_buffer_t *input = socket_of(req)->input;
@@ -475,7 +492,7 @@ static void on_sweep(h2o_timeout_entry_t *entry)
         if (now_ms >= lingering->until_ms)
             linger_no_more(lingering);
     }
-    if (!front->stopping && has_room(front)) /* descriptors may have run out, and be there again */
+    if (!front->stopping) /* descriptors may be there again, or somebody may go who was busy */
         connections_listen(front);
 }
 

@@ -12,6 +12,7 @@
 #include <h2o.h>
 #include <openssl/x509.h>
 
+struct turn_request;
 struct front;
 
 /* Begins to look; no connection is accepted yet. */
@@ -32,6 +33,8 @@ void connection_is_stream(h2o_socket_t *sock);
  * a kernel that has to discard bytes resets the connection, and the answer is lost with it (RFC 9112 section 9.6). Not with TLS.
  */
 void connection_linger(h2o_req_t *req);
+/* What stands for the connection's request in the turn in which it has come. */
+struct turn_request *connection_turn_request(const h2o_req_t *req);
 /* Behind the request more has come than a client may ask for in advance: the connection ends with the answer. */
 void connection_check_pipeline(h2o_req_t *req);
 

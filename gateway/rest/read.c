@@ -112,12 +112,13 @@ static void serve(struct reading *reading, const struct record *record, const st
     struct request *request = reading->request;
     struct representation r;
     int64_t age = f->label == SYNC_LIVE ? 0 : reading->now_ms - record->fetched_at_ms;
+    int is_known;
 
     r.etag[0] = r.cache_status[0] = r.sync[0] = '\0';
     r.content_type = NULL;
     r.link = (h2o_iovec_t){NULL, 0};
+    r.body = (h2o_iovec_t){NULL, 0};
     r.age_ms = age > 0 ? age : 0;
-    r.body = body_of(request, record, f);
     if (reading->unkept == NULL) {
         put_etag(&r, request, record, f);
         put_cache_status(&r, reading, f, failed);
@@ -127,11 +128,14 @@ static void serve(struct reading *reading, const struct record *record, const st
     }
     if (is_bare(request->route->kind))
         put_sync_header(&r, f);
+    is_known = request_has(request, r.etag);
+    if (!is_known)
+        r.body = body_of(request, record, f);
     store_read_end(request->front->reader);
     count(request->front, reading, f);
     if (f->action == FRESHNESS_SERVE_AND_REFRESH && reading->reason == FORWARD_NONE)
         reading_refresh(reading, request->route->kind, request->id, request->id_length);
-    respond(request, 200, &r);
+    respond_compared(request, is_known ? 304 : 200, &r);
 }
 
 void reading_absent(struct reading *reading, enum record_kind list)

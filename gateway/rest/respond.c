@@ -71,13 +71,13 @@ static int etag_matches(h2o_iovec_t field, const char *etag)
     return 0;
 }
 
-static int not_modified(const struct request *request, const struct representation *representation)
+int request_has(const struct request *request, const char *etag)
 {
     ssize_t at = -1;
-    if (representation->etag[0] == '\0')
+    if (etag[0] == '\0')
         return 0;
     while ((at = h2o_find_header(&request->h2o->headers, H2O_TOKEN_IF_NONE_MATCH, at)) != -1)
-        if (etag_matches(request->h2o->headers.entries[at].value, representation->etag))
+        if (etag_matches(request->h2o->headers.entries[at].value, etag))
             return 1;
     return 0;
 }
@@ -183,9 +183,14 @@ static void add_request_id(struct request *request)
 
 void respond(struct request *request, int status, const struct representation *r)
 {
+    respond_compared(request, status == 200 && request_has(request, r->etag) ? 304 : status, r);
+}
+
+void respond_compared(struct request *request, int status, const struct representation *r)
+{
     h2o_req_t *req = request->h2o;
 
-    req->res.status = status == 200 && not_modified(request, r) ? 304 : status;
+    req->res.status = status;
     req->res.reason = reason_phrase(req->res.status);
     count_status(request, req->res.status);
     h2o_vector_reserve(&req->pool, &req->res.headers, 8);

@@ -13,6 +13,7 @@
 #include "cctgate/mailbox.h"
 #include "gateway/rest/problem.h"
 #include "gateway/rest/rate.h"
+#include "gateway/rest/turn.h"
 
 struct route;
 
@@ -73,6 +74,7 @@ struct front {
     struct jwt_memo jwt_memo; /* the same */
     struct owner *owner;
     struct front_counters counters;
+    struct turn turn;
     h2o_timeout_t request_timeout;
     struct refresh refreshes[FRONT_REFRESHES];
     uint64_t request_seed, request_sequence;
@@ -188,7 +190,10 @@ const struct route *route_find(const char *path, size_t length, h2o_iovec_t ids[
 /* Who may: any of these roles; 0: anybody, without a token. */
 unsigned route_roles(const struct route *route, const char *method);
 int route_has_method(const struct route *route, const char *method, size_t method_length);
+/* A request has been read; it is answered when the turn ends. */
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req);
+/* Then. */
+void rest_answer(struct front *front, h2o_req_t *req);
 
 /* The client shows the certificate that the token wants, if it wants one: CG_OK, or a problem has been sent. */
 int request_check_certificate(struct request *request);
@@ -237,7 +242,13 @@ struct representation {
     const char *content_type; /* NULL: application/json */
     h2o_iovec_t link;         /* empty for none */
 };
+/* 200 becomes 304 where the client has it. */
 void respond(struct request *request, int status, const struct representation *representation);
+/* 1: the client has the representation with that ETag (RFC 9110 section 13.1.2): 304, which needs no body. */
+int request_has(const struct request *request, const char *etag);
+/* The status is what request_has has made of it. */
+void respond_compared(struct request *request, int status,
+                      const struct representation *representation);
 void respond_json(struct request *request, int status,
                   json_t *json); /* takes the reference; no validators */
 void respond_page(struct request *request, json_t *json,

@@ -382,6 +382,15 @@ static void dispatch(struct request *request)
 int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct front *front = h2o_context_get_handler_context(req->conn->ctx, self);
+
+    COUNT(front, requests);
+    connection_check_pipeline(req);
+    turn_add(&front->turn, connection_turn_request(req), req);
+    return 0;
+}
+
+void rest_answer(struct front *front, h2o_req_t *req)
+{
     struct request *request = h2o_mem_alloc_pool(&req->pool, sizeof(*request));
 
     memset(request, 0, offsetof(struct request, id));
@@ -393,8 +402,5 @@ int rest_on_request(h2o_handler_t *self, h2o_req_t *req)
     request->front = front;
     request->policy = front->policy; /* whoever answers later takes a reference */
     request->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-    COUNT(front, requests);
-    connection_check_pipeline(req);
     dispatch(request);
-    return 0;
 }

@@ -437,6 +437,7 @@ static void drain(struct front *front)
     /* answers say `Connection: close` from now on; h2o_context_request_shutdown would leave an HTTP/2 timer behind */
     front->context.shutdown_requested = 1;
     hub_stop(front->hub);
+    h2o_evloop_run(front->loop, 0); /* what has arrived is in progress */
     while (front->in_progress > 0 && clock_monotonic_ms() < deadline)
         h2o_evloop_run(front->loop, 50);
     last = clock_monotonic_ms() + LAST_WRITES_MS;
@@ -506,6 +507,7 @@ static int front_init(struct fronts *fronts, size_t number)
     h2o_context_init(&front->context, front->loop, &fronts->h2o);
     h2o_context_set_handler_context(&front->context, fronts->handler, front);
     h2o_timeout_init(front->loop, &front->request_timeout, fronts->request_timeout_ms);
+    turn_init(&front->turn);
     connections_init(front);
     front->wake = h2o_evloop_socket_create(front->loop, front->wake_fd, H2O_SOCKET_FLAG_DONT_READ);
     front->wake->data = front;
@@ -593,6 +595,7 @@ static void front_release(struct front *front)
     free(front->asyncapi);
     h2o_socket_close(front->wake);
     connections_release(front);
+    turn_release(&front->turn);
     h2o_timeout_dispose(front->loop, &front->request_timeout);
     h2o_context_dispose(&front->context);
     consumer_listener_free(&front->consumer);
