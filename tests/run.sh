@@ -6,13 +6,13 @@
 #
 # PROGRAM is a cmocka program's path below build/VARIANT (tests/unit/test_x) or a Python unittest file (tests/…/test_x.py) that gets
 # the variant's programs in CCTGATE and CCTSIM; SELECTION is then Class or Class.test. At most JOBS programs (3: they wait more than they compute) run at once, each for
-# TEST_SECONDS (300) at most. What each of them printed stays in build/tests/.
+# TEST_SECONDS (900) at most. What each of them printed stays in build/tests/.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 BUILD=$(realpath -m "${BUILD:-build}")
 JOBS=${JOBS:-3}
-TEST_SECONDS=${TEST_SECONDS:-300}
+TEST_SECONDS=${TEST_SECONDS:-900}
 LOGS=$BUILD/tests
 LOG_LINES_MAX=400
 export BUILD LOGS TEST_SECONDS LOG_LINES_MAX
@@ -144,33 +144,12 @@ print_failures()
     done
 }
 
-# A machine that others use, too, may be too slow for a test's bounds for a while: of a few Python programs that failed beside others, each
-# is run once more, alone, and that counts; the first output is printed all the same. What a sanitizer found counts as it is.
-run_again()
-{
-    local item log failed items=()
-    for item in "$@"; do
-        log=$LOGS/$(log_name "$item")
-        [[ $item == *.py* && -r $log.counts ]] || continue
-        read -r _ failed _ <"$log.counts"
-        ((failed)) && ! grep -qE 'Sanitizer|runtime error' "$log.log" && items+=("$item")
-    done
-    ((${#items[@]} <= 3)) || return
-    for item in "${items[@]}"; do
-        print_failures "$item"
-        printf '\n==== once more, alone: %s\n' "$item"
-        mv "$LOGS/$(log_name "$item").log" "$LOGS/$(log_name "$item").first.log"
-        run_one "$item"
-    done
-}
-
 main()
 {
     local item log passed=0 failed=0 skipped=0 p f s
     rm -rf "$LOGS" && mkdir -p "$LOGS" || exit 1
     # shellcheck disable=SC2016 # the inner shell expands it
     (($#)) && printf '%s\0' "$@" | xargs -0 -n 1 -P "$JOBS" "$BASH" -c 'run_one "$1"' run
-    run_again "$@"
     print_failures "$@"
     for item in "$@"; do
         log=$LOGS/$(log_name "$item")

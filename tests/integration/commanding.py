@@ -83,14 +83,14 @@ class Listener(threading.Thread):
 
     def wait_for(self, since, type, test=lambda event: True):
         return eventually(lambda: self.find(since, type, test), "event %s; came: %s" % (
-            type, [(e["type"], e["subject"]) for e in self.events[since:]]), 20)
+            type, [(e["type"], e["subject"]) for e in self.events[since:]]))
 
     def stop(self):
         try:
             self.ws.sock.shutdown(2)
         except OSError:
             pass
-        self.join(10)
+        self.join(harness.BOUND)
         self.ws.sock.close()
 
 

@@ -218,7 +218,7 @@ class Gateway:
             "contract": CONTRACT,
             "data": {"directory": "data", "mapSizeMiB": 64},
             "upstream": {"endpoints": [{"name": "campus", "url": "http://127.0.0.1:%d/SOAOICCT/services" % simulator.port}],
-                         "timeoutMs": 3000, "connectTimeoutMs": 1000, "heartbeatMs": 600000, "loginsPerSecond": 100},
+                         "timeoutMs": 10000, "connectTimeoutMs": 5000, "heartbeatMs": 600000, "loginsPerSecond": 100},
             "sessions": [{"user": u, "domain": "CC", "password": {"file": "password"}} for u in users],
             "tokens": [{"application": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "users": allowed,
                         "roles": roles}

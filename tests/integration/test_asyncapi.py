@@ -87,7 +87,7 @@ class Document:
 
 class AsyncApi(Case):
     gateway_options = {"users": ("supervisor",), "consumer": {"address": "127.0.0.1", "port": 0},
-                       "events": {"forceAnswerMs": 50, "heartbeatMs": 500}}
+                       "events": {"forceAnswerMs": 50, "heartbeatMs": 4000}}
 
     def setUp(self):
         super().setUp()

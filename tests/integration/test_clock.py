@@ -20,7 +20,7 @@ HOUR = 3600
 SHIM = os.path.join(os.path.dirname(os.path.abspath(harness.CCTGATE)), "tests/integration/clock_shim.so")
 STEPS = (HOUR, -HOUR)
 MINUTE = 60  # what a test may take between two looks at a clock
-SHORT_TTL = 3
+SHORT_TTL_MS = 3000
 
 
 def unix(text):
@@ -153,7 +153,7 @@ class Leases(Stepped):
 
 class Endings(Stepped):
     """What ends soon ends soon, wherever the wall clock has gone."""
-    gateway_options = dict(Floor.gateway_options, control={"ttlMs": SHORT_TTL * 1000}, events={"heartbeatMs": 1000},
+    gateway_options = dict(Floor.gateway_options, control={"ttlMs": SHORT_TTL_MS}, events={"heartbeatMs": 4000},
                            limits={"headTimeoutMs": 2000},
                            upstream={"reconcileMs": 3600000, "timeoutMs": 30000})
 
@@ -162,12 +162,12 @@ class Endings(Stepped):
             self.gate.step(0)
             self.attach("2001")
             self.gate.step(step)
-            eventually(lambda: self.control("2001") is None, "the lease ends", 4 * SHORT_TTL + 8)
+            eventually(lambda: self.control("2001") is None, "the lease ends")
 
     def test_streams_beat(self):
-        """A stream is pinged every second, and is not thought dead. The reader's time limit is the bound."""
+        """A stream is pinged every four seconds, and is not thought dead. The reader's time limit is the bound."""
         with WebSocket(self.gate.port, "operator") as client:
-            for step in (HOUR, 0, -HOUR, 0, HOUR):
+            for step in (HOUR, -HOUR, 0):
                 self.gate.step(step)
                 for _ in range(2):
                     opcode, payload = client.receive_frame()[:2]
@@ -205,12 +205,12 @@ class Endings(Stepped):
 
 
 class Subscriptions(Stepped):
-    """Their leases are of 4 s, by the contact centre's clock. None lapses, and none is made anew."""
-    gateway_options = dict(Floor.gateway_options, upstream={"reconcileMs": 3600000, "leaseMs": 4000})
+    """Their leases are of 15 s, by the contact centre's clock. None lapses, and none is made anew."""
+    gateway_options = dict(Floor.gateway_options, upstream={"reconcileMs": 3600000, "leaseMs": 15000})
 
     def assert_renewed(self, step):
         renewed = self.gate.metric("renewals_total")
-        eventually(lambda: self.gate.metric("renewals_total") >= renewed + 4, "both are renewed, twice, at %d" % step)
+        eventually(lambda: self.gate.metric("renewals_total") >= renewed + 2, "both are renewed at %d" % step)
         self.assertTrue(is_live(self.gate, "supervisor"), step)
         self.assertEqual(self.gate.metric("subscribes_total"), 2)
         self.assertEqual(self.sim.counters()["logins"], 2)
@@ -221,8 +221,7 @@ class Subscriptions(Stepped):
         self.assert_renewed(-HOUR)
 
     def test_renewed(self):
-        self.assert_renewed(0)
-        for step in (HOUR, 0, -HOUR, 0):
+        for step in (HOUR, 0, -HOUR):
             self.gate.step(step)
             self.assert_renewed(step)
 
@@ -334,7 +333,7 @@ class Restarts(Stepped):
 
 
 class ShortRestarts(Stepped):
-    gateway_options = {"users": ("supervisor",), "control": {"ttlMs": SHORT_TTL * 1000}}
+    gateway_options = {"users": ("supervisor",), "control": {"ttlMs": SHORT_TTL_MS}}
     watchers = ()
 
     def rest(self):
@@ -346,7 +345,7 @@ class ShortRestarts(Stepped):
         attached = time.monotonic()
         self.gate.kill()
         self.gate.step(-HOUR)
-        eventually(lambda: time.monotonic() - attached > SHORT_TTL, "its time has passed")
+        eventually(lambda: time.monotonic() - attached > SHORT_TTL_MS / 1000, "its time has passed")
         self.gate.start()
         self.assertIsNone(self.control("2001"))
         self.assertGreater(self.attach("2001")["fence"], lease["fence"])

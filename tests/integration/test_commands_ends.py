@@ -166,7 +166,7 @@ class Hanging(Acting):
         def legs():
             connections = self.gate.get("/v1/calls/" + call).json["connections"]
             return [t["state"] for c in connections for t in c["terminalConnections"]]
-        eventually(lambda: legs() == ["HELD"], "read anew", 10)
+        eventually(lambda: legs() == ["HELD"], "read anew")
         self.assertEqual(self.sim.calls("TerminalConnectionService.Hold"),
                          1 + before["operations"].get("TerminalConnectionService.Hold", 0))
 

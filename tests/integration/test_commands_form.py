@@ -484,14 +484,14 @@ class Leaving(Floor):
         for _ in range(20):
             with WebSocket(self.gate.port, "floor") as ws:
                 ws.send({"op": "command", "method": "PUT", "path": control_of("2002"), "body": {"profile": "FullControl"}})
-            eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again", 20)
+            eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again")
 
     def test_after_the_answer(self):
         self.no_control()
         with Speaker(self.gate.port, "floor") as ws:
             ws.attach("2002")
             self.assertEqual(len(self.gate.get(control_of("2002"), "floor").json["instances"]), 1)
-        eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again", 20)
+        eventually(lambda: self.gate.get(control_of("2002"), "floor").json["instances"] == [], "free again")
 
 
 if __name__ == "__main__":

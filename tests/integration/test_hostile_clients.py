@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import resource
+import signal
 import socket
 import struct
 import unittest
@@ -259,6 +260,79 @@ class Many(Case):
             self.assertGreater(self.gate.metric("connections_evicted_total"), 0)
             ws.send({"op": "ping"})
             ws.receive_op("pong")
+
+    def hold(self, number):
+        """So many idle connections, when there is no other one."""
+        eventually(lambda: self.gate.metric("connections_open") == 1, "all others have gone")
+        held = []
+        for _ in range(number):
+            sock = connect(self.gate)
+            self.addCleanup(sock.close)
+            sock.sendall(GET)
+            self.assertTrue(sock.recv(1))
+            held.append(sock)
+        return held
+
+    def assert_answered(self, sock):
+        self.assertTrue(sock.recv(12).startswith(b"HTTP/1.1 200"))
+
+    def test_who_takes_the_last_place_may_ask(self):
+        """Nobody has to go for a client that there is room for, the least of all that client."""
+        held = self.hold(39)
+        with connect(self.gate) as last:
+            eventually(lambda: self.has_accepted(last), "it is accepted")
+            last.sendall(GET)
+            self.assert_answered(last)
+        self.assertEqual(sum(is_closed(s) for s in held), 0)
+
+    def test_who_has_asked_is_not_silent(self):
+        """There is one place for two that ask at once: an idle one goes, neither of them."""
+        self.hold(39)
+        self.gate.child.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.gate.child.process.pid, os.WSTOPPED)  # all of its threads
+        try:
+            both = [connect(self.gate), connect(self.gate)]
+            for sock in both:
+                self.addCleanup(sock.close)
+                sock.sendall(GET)
+        finally:
+            self.gate.child.process.send_signal(signal.SIGCONT)
+        for sock in both:
+            self.assert_answered(sock)
+
+    def test_who_comes_when_all_are_busy(self):
+        """Nobody can go at that time; as soon as they idle, somebody does."""
+        held = self.hold(40)
+        self.sim.latency(2000)
+        self.addCleanup(self.sim.latency, 0)
+        for sock in held:
+            sock.sendall(HEAD + b"Cache-Control: no-cache\r\n\r\n")
+        for sock in held:
+            eventually(lambda sock=sock: self.has_read(sock), "the request is read")
+        with connect(self.gate) as late:
+            late.sendall(GET)
+            self.assert_answered(late)
+
+    def rows_of(self, sock):
+        """What the kernel tells of the gateway's end of a connection (proc(5), /proc/net/tcp)."""
+        ports = ":%04X" % self.gate.port, ":%04X" % sock.getsockname()[1]
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table]
+        return [row for row in rows if row[1].endswith(ports[0]) and row[2].endswith(ports[1])]
+
+    def has_read(self, sock):
+        return all(row[4].endswith(":00000000") for row in self.rows_of(sock))
+
+    def has_accepted(self, sock):
+        sockets = ["socket:[%s]" % row[9] for row in self.rows_of(sock)]
+        directory = "/proc/%d/fd" % self.gate.child.process.pid
+        for number in os.listdir(directory):
+            try:
+                if os.readlink(os.path.join(directory, number)) in sockets:
+                    return True
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return False
 
 
 class PerAddress(Case):

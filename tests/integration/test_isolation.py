@@ -351,7 +351,7 @@ class Commands(Guarded):
 
 class Streams(Guarded):
     """Subscriptions, snapshots, events and replays: over a WebSocket, as server-sent events, and with a ticket."""
-    gateway_options = {"events": {"heartbeatMs": 3000}}
+    gateway_options = {"events": {"heartbeatMs": 8000}}
 
     def subjects(self, owner):
         return [of(kind, self.objects[owner][kind]) for kind in KINDS[:4]]
@@ -467,7 +467,7 @@ class Streams(Guarded):
 class Jobs(Guarded):
     """What applications have done to campaigns: a job is its application's, for a token of an identity that person's besides, and the
     operators'. The queue is so slow that all contacts wait."""
-    gateway_options = {"events": {"heartbeatMs": 3000}}
+    gateway_options = {"events": {"heartbeatMs": 8000}}
     BEGINNERS = ("outbound", "outbound2", "person", "colleague", "elsewhere")
     CONTACTS = outbounding.CAMPAIGNS + "/101/contacts"
     LISTED = outbounding.CAMPAIGNS + "/102/contacts"

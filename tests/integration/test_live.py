@@ -55,10 +55,13 @@ def is_live(gate, *whos):
 
 
 def quiet(sim, gate):
-    """Everything has been told and applied: taken, and, a turn of the owner's loop later, committed."""
+    """Everything has been told and applied: taken, and, a turn of the owner's loop later, committed.
+
+    What was taken is not counted against what was delivered: a Notify that is answered late is neither to the simulator.
+    """
     counts = sim.counters()["notify"]
     return (counts["queued"] == 0 and counts["inFlight"] == 0 and sim.admin("GET", "/traffic")["running"] is False and
-            gate.metric("notify_messages_total") == counts["delivered"] and gate.metric("notify_messages_total") > 0)
+            gate.metric("consumer_queued_bytes") == 0 and gate.metric("notify_messages_total") > 0)
 
 
 class Listener(threading.Thread):
@@ -220,7 +223,7 @@ class Spoilt(Follows):
             except AssertionError:
                 return False
         try:
-            eventually(equal, "the truth", 20)
+            eventually(equal, "the truth")
         except AssertionError:
             self.compare()
 
@@ -253,7 +256,7 @@ class Spoilt(Follows):
         self.sim.admin("POST", "/notify", {"drop": 1})
         self.sim.admin("POST", "/agents/" + name, {"loggedIn": True, "ready": False, "reasonCode": "9"})
         self.sim.admin("DELETE", "/notify")
-        eventually(lambda: self.gate.get("/v1/agents/" + name).json["notReadyReasonCode"] == "9", "the code", 20)
+        eventually(lambda: self.gate.get("/v1/agents/" + name).json["notReadyReasonCode"] == "9", "the code")
         eventually(lambda: self.gaps() > before, "announced")
         self.assertEqual(self.gate.get("/v1/agents/" + name).json["sync"], "live")
 

@@ -70,7 +70,7 @@ class Watching(Case):
     simulator_options = {"agents": 8}
     gateway_options = {"users": USERS, "consumer": CONSUMER,
                        "upstream": {"reconcileMs": 3600000},
-                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 2000}}
+                       "events": {"maxQueuedFrames": 200000, "maxQueuedKiB": 1048576, "heartbeatMs": 10000}}
 
     def setUp(self):
         super().setUp()
@@ -545,7 +545,7 @@ class Snapshots(Watching):
 
 class Slow(Watching):
     gateway_options = dict(Watching.gateway_options, users=("supervisor",),
-                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 2000})
+                           events={"maxQueuedFrames": 64, "maxQueuedKiB": 64, "heartbeatMs": 10000})
 
     def setUp(self):
         Case.setUp(self)
@@ -675,7 +675,7 @@ class Forged(test_consumer.Taking):
 # ---- 7: a session is lost ----
 
 class Lost(Watching):
-    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "events": {"heartbeatMs": 2000, "maxQueuedFrames": 100000, "maxQueuedKiB": 100000},
+    gateway_options = {"users": ("supervisor",), "consumer": CONSUMER, "events": {"heartbeatMs": 60000, "maxQueuedFrames": 100000, "maxQueuedKiB": 100000},
                        "upstream": {"reconcileMs": 3600000, "heartbeatMs": 300}}
 
     def setUp(self):

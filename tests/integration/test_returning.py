@@ -59,7 +59,7 @@ class Returning(Floor):
         thread.join(harness.BOUND)
         self.sim.latency(0)
         eventually(lambda: is_live(self.second, "supervisor"), "live again")
-        eventually(lambda: self.agents_of(call) is not None and position(WHO) not in self.agents_of(call), "without him", 20)
+        eventually(lambda: self.agents_of(call) is not None and position(WHO) not in self.agents_of(call), "without him")
         self.assertIn(position(OTHER), self.agents_of(call))
         self.send("DELETE", control_of(WHO), lease=lease)
 

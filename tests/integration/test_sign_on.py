@@ -256,7 +256,7 @@ class Life(Case):
 
 
 class Expiry(Case):
-    gateway_options = {"session": {"bearerTtlMs": 3000}}
+    gateway_options = {"session": {"bearerTtlMs": 10000}}
 
     def test_ends_unused(self):
         answer = sign_on(self.gate.port, "agent2001")

@@ -23,7 +23,7 @@ class Watch(Case):
         lost = len(self.gate.child.log("endpointLost"))
         self.sim.stop(number)
         # no request at all until then: only the log is read
-        eventually(lambda: len(self.gate.child.log("endpointLost")) > lost, "noticed", 10)
+        eventually(lambda: len(self.gate.child.log("endpointLost")) > lost, "noticed")
         eventually(lambda: self.sync() == "stale", "told")
         self.assertTrue(self.gate.get(AGENT).json["staleSince"])
         self.sim.start()
