@@ -285,7 +285,8 @@ static struct jobs_ask *wanted(unsigned first, unsigned count, enum on_duplicate
     unsigned i;
 
     for (i = 0; i < count; ++i)
-        snprintf(body + strlen(body), sizeof(body) - strlen(body), "1," NUMBERS "%02u\n", first + i);
+        snprintf(body + strlen(body), sizeof(body) - strlen(body), "1," NUMBERS "%02u\n",
+                 first + i);
     question->campaign = 101;
     question->on_duplicate = on_duplicate;
     assert_int_equal(
