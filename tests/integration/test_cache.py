@@ -128,7 +128,7 @@ class Cache(Case):
 
     def test_an_error_reaches_them_all_once(self):
         path = self.fresh_agent()
-        self.sim.latency(2800)  # the time-out is 3,000
+        self.sim.latency(2800)
         self.sim.fault("fault", "AgentService", "GetCapabilities", fault="GetCapabilitiesException")
         before = self.sim.calls(*ONE)
         answers = [self.collect(s) for s in self.many(path, 200)]

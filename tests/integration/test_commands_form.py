@@ -373,7 +373,7 @@ class Form(Case):
         read = {"op": "command", "method": "POST", "path": "/v1/services/UserService/GetAgents"}
         with WebSocket(self.gate.port, "everything") as ws:
             self.assertEqual(ws.hello["limits"]["commands"], limit)
-            self.sim.latency(1500)
+            self.sim.latency(5000)
             for number in range(limit + 1):
                 ws.send(dict(read, id=number))
             first = ws.receive_op("result")

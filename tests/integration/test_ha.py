@@ -33,7 +33,7 @@ class Two(unittest.TestCase):
     """A campus and a remote node, each a contact centre of its own, fresh for every test."""
 
     def gateway(self, campus, rgn, **upstream):
-        settings = dict({"heartbeatMs": LONG, "reconcileMs": LONG, "timeoutMs": 3000, "connectTimeoutMs": 500, "loginsPerSecond": 100},
+        settings = dict({"heartbeatMs": LONG, "reconcileMs": LONG, "timeoutMs": 6000, "connectTimeoutMs": 4000, "loginsPerSecond": 100},
                         endpoints=[{"name": "campus", "url": url(campus.port)},
                                    {"name": "remote", "url": url(rgn.port), "role": "rgn"}], **upstream)
         gate = Gateway(campus, users=USERS, consumer=CONSUMER, upstream=settings)
@@ -197,7 +197,7 @@ class Switches(unittest.TestCase):
         self.sim = Simulator(agents=6)
         self.addCleanup(lambda: check_clean(self.sim.child, self.sim.child.end(), "cctsim"))
         self.gate = Gateway(self.sim, users=USERS, consumer=CONSUMER, contract=contract, upstream=dict(
-            {"topology": topology, "heartbeatMs": LONG, "reconcileMs": LONG, "connectTimeoutMs": 500, "timeoutMs": 2000}, **upstream))
+            {"topology": topology, "heartbeatMs": LONG, "reconcileMs": LONG, "connectTimeoutMs": 4000, "timeoutMs": 5000}, **upstream))
         self.addCleanup(self.gate.stop)
         self.live()
 
@@ -380,7 +380,7 @@ class Breaker(unittest.TestCase):
         self.sim = Simulator(agents=6)
         self.addCleanup(lambda: check_clean(self.sim.child, self.sim.child.end(), "cctsim"))
         self.gate = Gateway(self.sim, users=USERS, upstream=dict(
-            {"heartbeatMs": LONG, "reconcileMs": LONG, "timeoutMs": 1000, "connectTimeoutMs": 300}, **upstream))
+            {"heartbeatMs": LONG, "reconcileMs": LONG, "timeoutMs": 4000, "connectTimeoutMs": 3000}, **upstream))
         self.addCleanup(self.gate.stop)
 
     def endpoint(self):

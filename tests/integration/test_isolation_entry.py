@@ -365,7 +365,7 @@ class Bounds(Entry):
                 self.cell(answer["op"] == "error" and answer["problem"]["status"] == status, name, answer)
             before = self.operations()
             lease = speaker.attach("2002")["lease"]
-            self.sim.latency(300)
+            self.sim.latency(3000)
             for i in range(80):  # more than may be under way at once
                 ws.send({"op": "command", "id": i, "method": "POST", "path": "/v1/services/UserService/GetAgents", "body": {}})
             answers = [speaker_answer(ws) for _ in range(80)]
@@ -401,7 +401,7 @@ KINDS_OF_FAULT = ("reset", "truncate", "garbage", "html", "wrongType", "doctype"
 
 class Shut(Entry):
     gateway_options = {"events": {"origins": ["https://desk.example"]},
-                       "upstream": {"reconcileMs": 3600000, "pollMs": 200, "timeoutMs": 500, "connectTimeoutMs": 500}}
+                       "upstream": {"reconcileMs": 3600000, "pollMs": 200, "timeoutMs": 3000, "connectTimeoutMs": 3000}}
 
     def leaks(self, answer):
         text = answer.body.decode("utf-8", "replace") + "".join("%s:%s" % f for f in answer.fields if f[0] not in ("x-request-id", "etag"))

@@ -128,7 +128,7 @@ class Reloads(Case):
         eventually(lambda: len(self.gate.child.log("reloaded")) > done, "reloaded")
 
     def test_a_user_is_removed_while_its_lists_are_read(self):
-        self.sim.latency(500)
+        self.sim.latency(2000)
         threads = [threading.Thread(target=self.gate.get, args=(p, "operator", {"Cache-Control": "no-cache"}))
                    for p in ("/v1/users/agent2001", AGENT, "/v1/calls")]
         for thread in threads:

@@ -9,7 +9,7 @@ AGENT = "/v1/agents/2001"
 
 
 class Outage(Case):
-    gateway_options = {"upstream": {"heartbeatMs": 600000, "timeoutMs": 2000}}
+    gateway_options = {"upstream": {"heartbeatMs": 600000, "timeoutMs": 6000}}
 
     def test_stopped_and_started_again(self):
         self.gate.get(AGENT)
@@ -60,7 +60,7 @@ FAULTS = [
 
 
 class Faults(Case):
-    gateway_options = {"upstream": {"timeoutMs": 2000}}
+    gateway_options = {"upstream": {"timeoutMs": 6000}}
 
     def test_each_is_a_problem_and_others_go_on(self):
         self.gate.get(AGENT)

@@ -529,7 +529,7 @@ class Paced(OutboundCase):
 
 
 class Unknown(OutboundCase):
-    config = {"upstream": {"timeoutMs": 1000}}
+    config = {"upstream": {"timeoutMs": 5000}}
 
     def test_close_without_an_answer(self):
         self.get(CAMPAIGNS)

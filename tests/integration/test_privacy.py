@@ -60,7 +60,7 @@ class Planted(Guarded):
         cls.tokens_before = dict(harness.TOKENS)
         harness.TOKENS["mine"] = (KEPT_NOWHERE["static token"],) + harness.TOKENS["mine"][1:]
         cls.gateway_options = {"log": {"level": "debug", "access": True, "format": "json"}, "upstream": {
-            "reconcileMs": guarding.LONG, "pollMs": 100, "timeoutMs": 400, "connectTimeoutMs": 400}}
+            "reconcileMs": guarding.LONG, "pollMs": 100, "timeoutMs": 4000, "connectTimeoutMs": 4000}}
         if cls.keeps is not None:
             cls.gateway_options["cache"] = {"callData": cls.keeps}
         try:
