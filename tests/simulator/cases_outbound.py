@@ -126,11 +126,16 @@ class OutboundRateLimit(Outbound):
     args = ("--outbound-rate-limit",)
 
     def test_append_is_limited(self):
-        key = self.key()
-        self.good(self.CAMP, "AppendContactsToCampaign", None, *self.append_fields(101, key))
-        self.refused("once per second", self.CAMP, "AppendContactsToCampaign", *self.append_fields(101, key))
-        time.sleep(1.05)
-        self.good(self.CAMP, "AppendContactsToCampaign", None, *self.append_fields(101, key))
+        fields, took = self.append_fields(101, self.key()), 1
+        while took >= 1:  # else the second one comes within the second
+            begun = time.monotonic()
+            self.good(self.CAMP, "AppendContactsToCampaign", None, *fields)
+            reply = self.sim.call(self.CAMP, "AppendContactsToCampaign", None, *fields)
+            took = time.monotonic() - begun
+            time.sleep(1.05)
+        self.assertEqual(reply.status, 500)
+        self.assertIn("once per second", reply.fault_text)
+        self.good(self.CAMP, "AppendContactsToCampaign", None, *fields)
 
     def status_and_close(self, key, contact_id, **more):
         pass  # closes three times within a second

@@ -127,7 +127,7 @@ class Consumer:
         with self.lock:
             self.batches.clear()
 
-    def wait_for(self, count, *types, seconds=20):
+    def wait_for(self, count, *types, seconds=60):
         """Waits for at least `count` events; returns those there are."""
         wait_until(lambda: len(self.events(*types)) >= count, seconds)
         return self.events(*types)

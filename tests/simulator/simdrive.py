@@ -284,7 +284,7 @@ class Sim:
         return complaints
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=60):
     """Polls until `condition()` holds; False when it never does."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -295,7 +295,7 @@ def wait_until(condition, seconds=20):
 
 
 def open_socket(port):
-    return socket.create_connection(("127.0.0.1", port), timeout=30)
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
 class SimCase(unittest.TestCase):
