@@ -386,6 +386,8 @@ static void on_read(struct fetch_waiter *waiter, struct fetch_outcome *outcome)
         execution->command->retry_after_s = (int)((outcome->retry_after_ms + 999) / 1000);
         refuse(execution, problem_of_error(outcome->rc), "what the command is about: %s",
                outcome->detail);
+    } else if (waiter->found == NULL && execution->on_read != execution_resolve) {
+        refuse(execution, PROBLEM_NOT_FOUND, "%s", "");
     } else {
         execution->on_read(execution);
     }

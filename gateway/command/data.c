@@ -11,11 +11,6 @@
 #include "cctgate/error.h"
 #include "gateway/command/command_private.h"
 
-static struct node *contact_of_scene(const struct execution *execution)
-{
-    return scene_node(execution, ENTITY_CONTACT);
-}
-
 static void write_value(struct execution *execution);
 
 static void on_written(struct execution *execution, const struct session_outcome *outcome)
@@ -153,10 +148,10 @@ static void read_part(struct execution *execution, enum record_kind kind,
     execution_read(execution, kind, execution->scene.ids[ENTITY_CONTACT], 1, change);
 }
 
+/* As it was read, after the last writer was answered. What is known may be older: an event of the time before that came meanwhile. */
 static json_t *fact(const struct execution *execution, const char *field)
 {
-    const struct node *contact = contact_of_scene(execution);
-    return contact != NULL ? json_object_get(contact->facts, field) : NULL;
+    return json_object_get(execution->waiter.found, field);
 }
 
 static json_t *pairs_of_wire(const json_t *items)

@@ -368,6 +368,7 @@ void fetch_end(struct fetch *fetch, struct fetch_outcome *outcome)
         free(next_queued(fetch));
     for (waiter = fetch->waiters; waiter != NULL; waiter = next) {
         next = waiter->next;
+        waiter->found = outcome->rc == CG_OK && fetch->first != NULL ? fetch->first->facts : NULL;
         waiter->on_done(waiter, outcome);
     }
     ask_again(fetch, outcome);

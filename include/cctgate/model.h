@@ -47,7 +47,8 @@ struct fetch_waiter {
     struct fetch_waiter *next;
     void (*on_done)(struct fetch_waiter *waiter,
                     struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */
-    int collapsed; /* set by model_fetch: joined a fetch that was under way */
+    const json_t *found; /* in on_done, CG_OK: the object's facts as just read, borrowed */
+    int collapsed;       /* set by model_fetch: joined a fetch that was under way */
 };
 
 struct model_settings {

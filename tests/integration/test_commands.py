@@ -445,6 +445,22 @@ class Data(Floor):
         self.assert_done(together(2, act)[1])
         self.assertEqual(self.call(self.number)["data"], {"first": "1", "second": "2"})
 
+    def test_a_late_event_takes_nothing_back(self):
+        """An event of the first write comes while it is read what the third adds to: what the second wrote is there all the same."""
+        self.addCleanup(self.sim.latency, 0)
+        self.addCleanup(self.sim.admin, "DELETE", "/notify")
+        for part in ("data", "intrinsics"):
+            before = self.call(self.number)[part]
+            self.sim.admin("POST", "/notify", {"delayMs": 2000})  # of each, one after the other
+            self.assert_done(self.patch(part, {"first": "1"}))
+            self.assert_done(self.patch(part, {"second": "2"}))
+            self.sim.latency(3000)
+            self.assert_done(self.patch(part, {"third": "3"}))
+            self.sim.latency(0)
+            self.assertEqual(self.call(self.number)[part], dict(before, first="1", second="2", third="3"))
+            self.sim.admin("DELETE", "/notify")
+            self.settle()
+
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))
         self.assertEqual(self.call(self.number)["data"], "one")
