@@ -6,8 +6,10 @@ Who competes, each with one worker or front thread, all pinned to one core (the 
   nginx return  `return 200 '<body>'`: nginx at its cheapest; `return 304` for the second question
   nginx cache   proxy_cache in front of an origin that is asked once
   varnish       a hit
+  floor         one read and one write of the same bytes by a program that looks at nothing: what the kernel alone takes
 The body is what cctgate answers; the others add the same response headers. Two questions: GET (200) and GET with
-If-None-Match (304). No access logs.
+If-None-Match (304); GET over few and over many connections, since what a thread
+for each connection costs depends on their number. No access logs.
 
 Each round asks everybody in turn, in another order: wrk as fast as it goes for throughput and CPU per request (utime and stime of all
 processes and threads of the server over the requests answered), then, at half of each one's own throughput, h2load at a
@@ -15,6 +17,7 @@ constant rate for the 99th percentile. What the machine gives changes from secon
 ratio is taken of what was measured in the same round. Medians of the rounds are what counts. The exit code does not depend on the figures.
 """
 import argparse
+import collections
 import contextlib
 import hashlib
 import http.client
@@ -34,10 +37,11 @@ import time
 OUT = os.environ.get("OUT", "build/release")
 PATH = "/v1/agents/2001"
 TOKEN = "bench-token-of-the-usual-length-of-64-characters-0123456789abcdef"
-CONNECTIONS = 32
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 30
 QUESTIONS = ("GET", "304")
+Load = collections.namedtuple("Load", "question connections is_paced")
+LOADS = (Load("GET", 32, True), Load("GET", 128, False), Load("304", 32, True))
 # What a saturated server gets of its core when nothing else runs
 QUIET = 0.9
 # CPU per request of cctgate over that of the other one
@@ -213,14 +217,24 @@ backend default { .host = "127.0.0.1"; .port = "%d"; }
 sub vcl_recv { return (hash); }
 sub vcl_backend_response { set beresp.ttl = 1h; return (deliver); }
 """ % origin)
-    command = ["varnishd", "-F", "-n", own, "-a", "127.0.0.1:%d" % port, "-f", vcl, "-s", "malloc,64m",
-               "-p", "thread_pools=1", "-p", "thread_pool_min=40", "-p", "thread_pool_max=100"]
+    command = ["varnishd", "-F", "-n", own, "-a", "127.0.0.1:%d" % port, "-f", vcl, "-s", "malloc,64m", "-p", "thread_pools=1"]
     if os.getuid() == 0:
         with contextlib.suppress(KeyError):
             pwd.getpwnam("vcache")
             os.chmod(directory, 0o711)
         command[1:1] = ["-j", "none"]
     return Server("varnish", command, {q: port for q in QUESTIONS}, directory)
+
+
+def start_floor(directory, gate, body):
+    port, path, raw = free_port(), os.path.join(directory, "answer"), b""
+    with socket.create_connection(("127.0.0.1", gate.ports["GET"]), 10) as sock:
+        sock.sendall(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n" % (PATH, TOKEN)).encode())
+        while not raw.endswith(b"\r\n\r\n" + body):
+            raw += sock.recv(65536) or sys.exit("bench: an answer breaks off")
+    with open(path, "wb") as file:
+        file.write(raw)
+    return Server("floor", [OUT + "/tests/bench/bench_floor", str(port), path], {"GET": port}, directory)
 
 
 # ---- how it is measured ----
@@ -235,7 +249,7 @@ def headers_of(question, etag):
 def check_answers(servers, etag, body):
     """Nobody is measured who does not answer the same. Also what warms the caches."""
     for server in servers:
-        for question in QUESTIONS:
+        for question in server.ports:
             status, fields, got = ask(server.ports[question], headers_of(question, etag))
             expected = (200, body) if question == "GET" else (304, b"")
             if (status, got) != expected or fields.get("etag") != etag:
@@ -257,10 +271,10 @@ def measured(server, command, seconds):
     return done.stdout, cpu
 
 
-def saturate(server, question, etag, seconds):
-    url = "http://127.0.0.1:%d%s" % (server.ports[question], PATH)
-    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", "%ds" % seconds, "-s", "tests/bench/record.lua"]
-    output, cpu = measured(server, command + option_pairs(headers_of(question, etag)) + [url], seconds)
+def saturate(server, load, etag, seconds):
+    url = "http://127.0.0.1:%d%s" % (server.ports[load.question], PATH)
+    command = ["wrk", "-t", "1", "-c", str(load.connections), "-d", "%ds" % seconds, "-s", "tests/bench/record.lua"]
+    output, cpu = measured(server, command + option_pairs(headers_of(load.question, etag)) + [url], seconds)
     figures = json.loads(output.strip().splitlines()[-1])
     if figures["bad"]:
         sys.exit("bench: %s: %d bad answers" % (server.name, figures["bad"]))
@@ -268,14 +282,14 @@ def saturate(server, question, etag, seconds):
             "busy": cpu / figures["seconds"]}
 
 
-def constant_rate(server, question, etag, rate, seconds, directory):
+def constant_rate(server, load, etag, rate, seconds, directory):
     """h2load keeps the rate for each connection by itself; its log has one line per request: start, status, microseconds."""
     log = os.path.join(directory, "h2load.log")
-    per_connection = max(1, round(rate / CONNECTIONS))
-    url = "http://127.0.0.1:%d%s" % (server.ports[question], PATH)
-    command = ["h2load", "--h1", "-t", "1", "-c", str(CONNECTIONS), "-m", "1", "--rps", str(per_connection), "-n",
-               str(per_connection * CONNECTIONS * seconds), "--log-file", log]
-    output, cpu = measured(server, command + option_pairs(headers_of(question, etag)) + [url], seconds)
+    per_connection = max(1, round(rate / load.connections))
+    url = "http://127.0.0.1:%d%s" % (server.ports[load.question], PATH)
+    command = ["h2load", "--h1", "-t", "1", "-c", str(load.connections), "-m", "1", "--rps", str(per_connection), "-n",
+               str(per_connection * load.connections * seconds), "--log-file", log]
+    output, cpu = measured(server, command + option_pairs(headers_of(load.question, etag)) + [url], seconds)
     with open(log) as file:
         times = sorted(int(line.split("\t")[2]) for line in file)
     os.unlink(log)
@@ -295,50 +309,59 @@ def in_turn(servers, rounds):
             yield server
 
 
-def run_question(servers, question, etag, options, directory):
-    full = {s.name: [] for s in servers}
-    half = {s.name: [] for s in servers}
-    for server in in_turn(servers, options.rounds):
-        full[server.name].append(saturate(server, question, etag, options.seconds))
-    for server in in_turn(servers, options.paced_rounds):
+def run_load(servers, load, etag, options, directory):
+    """What each server did that knows the question, and each of its rounds."""
+    asked = [s for s in servers if load.question in s.ports]
+    full = {s.name: [] for s in asked}
+    half = {s.name: [] for s in asked}
+    for server in in_turn(asked, options.rounds):
+        full[server.name].append(saturate(server, load, etag, options.seconds))
+    for server in in_turn(asked, options.paced_rounds if load.is_paced else 0):
         rate = medians(full[server.name])["perSecond"] / 2
-        half[server.name].append(constant_rate(server, question, etag, rate, options.paced_seconds, directory))
-    return {s.name: {"saturated": medians(full[s.name]), "halfLoad": medians(half[s.name]),
-                     "rounds": {"saturated": full[s.name], "halfLoad": half[s.name]}} for s in servers}
+        half[server.name].append(constant_rate(server, load, etag, rate, options.paced_seconds, directory))
+    return {name: {"saturated": medians(full[name]), "halfLoad": medians(half[name]) if half[name] else None,
+                   "rounds": {"saturated": full[name], "halfLoad": half[name]}} for name in full}
 
 
 # ---- what is said ----
 
+def ratios(by_name, one, other):
+    """CPU per request of one over the other's in the same round: median and quartiles."""
+    found = sorted(a["cpuUs"] / b["cpuUs"] for a, b in zip(*(by_name[n]["rounds"]["saturated"] for n in (one, other))))
+    return [round(r, 3) for r in (statistics.median(found), found[len(found) // 4], found[len(found) * 3 // 4])]
+
+
 def verdicts(results):
-    """Of every question, cctgate's CPU per request over each other's in the same round, the median of the rounds."""
     found = []
-    for question, by_name in results.items():
-        own = by_name["cctgate"]["rounds"]["saturated"]
+    for load, by_name in results:
         for name, limit in TARGETS.items():
-            ratios = sorted(a["cpuUs"] / b["cpuUs"] for a, b in zip(own, by_name[name]["rounds"]["saturated"]))
-            ratio = statistics.median(ratios)
-            found.append({"question": question, "against": name, "ratio": round(ratio, 3), "limit": limit, "holds": ratio <= limit,
-                          "quartiles": [round(ratios[len(ratios) // 4], 3), round(ratios[len(ratios) * 3 // 4], 3)]})
+            ratio, *quartiles = ratios(by_name, "cctgate", name)
+            found.append({"question": load.question, "connections": load.connections, "against": name, "ratio": ratio,
+                          "quartiles": quartiles, "limit": limit, "holds": ratio <= limit,
+                          "floor": ratios(by_name, "floor", name)[0] if "floor" in by_name else None})
     return found
 
 
-def print_tables(results, found):
-    for question, by_name in results.items():
-        print("\n== %s of a cached agent, %d connections, medians" % ({"304": "304", "GET": "GET"}[question], CONNECTIONS))
-        print("  %-13s %11s %10s %6s | %12s %9s %9s %11s" % ("", "CPU us/req", "req/s", "busy", "at half load", "p50 us",
-                                                         "p99 us", "CPU us/req"))
-        for name, figures in by_name.items():
-            full, half = figures["saturated"], figures["halfLoad"]
-            print("  %-13s %11.1f %10.0f %5.0f%% | %12.0f %9.0f %9.0f %11.1f" % (
-                name, full["cpuUs"], full["perSecond"], full["busy"] * 100, half["rate"], half["p50Us"], half["p99Us"],
-                half["cpuUs"]))
-    busy = min(figures["saturated"]["busy"] for by_name in results.values() for figures in by_name.values())
+def print_table(load, by_name):
+    print("\n== %s of a cached agent, %d connections, medians" % (load.question, load.connections))
+    print("  %-13s %11s %10s %6s" % ("", "CPU us/req", "req/s", "busy"), end="")
+    print(" | %12s %9s %9s %11s" % ("at half load", "p50 us", "p99 us", "CPU us/req") if load.is_paced else "")
+    for name, figures in by_name.items():
+        full, half = figures["saturated"], figures["halfLoad"]
+        print("  %-13s %11.1f %10.0f %5.0f%%" % (name, full["cpuUs"], full["perSecond"], full["busy"] * 100), end="")
+        print(" | %12.0f %9.0f %9.0f %11.1f" % (half["rate"], half["p50Us"], half["p99Us"], half["cpuUs"]) if half else "")
+
+
+def print_verdicts(results, found):
+    # The load generator keeps no more than a part of the floor busy
+    busy = min(figures["saturated"]["busy"] for _, by_name in results for name, figures in by_name.items() if name != "floor")
     if busy < QUIET:
         print("\nNot a quiet machine: a saturated server got %.0f%% of its core. Other programs ran; measure again." % (busy * 100))
     print("\n== CPU per request of cctgate over the others', round by round: median (quartiles)")
     for v in found:
-        print("  %-4s against %-13s %.2f (%.2f to %.2f), at most %.2f is wanted: %s" % (
-            v["question"], v["against"], v["ratio"], *v["quartiles"], v["limit"], "holds" if v["holds"] else "DOES NOT HOLD"))
+        print("  %-3s over %3d connections, against %-13s %.2f (%.2f to %.2f), at most %.2f is wanted: %s%s" % (
+            v["question"], v["connections"], v["against"], v["ratio"], *v["quartiles"], v["limit"],
+            "holds" if v["holds"] else "DOES NOT HOLD", "" if v["floor"] is None else "; the floor %.2f" % v["floor"]))
 
 
 def version(command):
@@ -368,13 +391,13 @@ def compare(options, directory, stack):
     stack.callback(origin.stop)
     servers = [gate]
     for start in (lambda: start_nginx_return(directory, body.decode(), same), lambda: start_nginx_cache(directory, origin_port),
-                  lambda: start_varnish(directory, origin_port)):
+                  lambda: start_varnish(directory, origin_port), lambda: start_floor(directory, gate, body)):
         servers.append(start())
         stack.callback(servers[-1].stop)
     check_answers(servers, etag, body)
     check_answers(servers, etag, body)
     calls, origin_ticks = upstream_calls(admin), origin.ticks()
-    results = {q: run_question(servers, q, etag, options, directory) for q in QUESTIONS}
+    results = [(load, run_load(servers, load, etag, options, directory)) for load in LOADS]
     print("asked upstream meanwhile: %d calls by cctgate, %.2f s of CPU by the others' origin" % (
         upstream_calls(admin) - calls, (origin.ticks() - origin_ticks) / TICKS_PER_SECOND))
     return results
@@ -388,7 +411,7 @@ def main():
     parser.add_argument("--paced-seconds", type=int, default=2, help="of each measurement of these")
     options = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    for tool in ("nginx", "varnishd", "wrk", "h2load", OUT + "/cctgate", OUT + "/cctsim"):
+    for tool in ("nginx", "varnishd", "wrk", "h2load", OUT + "/cctgate", OUT + "/cctsim", OUT + "/tests/bench/bench_floor"):
         if not shutil.which(tool):
             sys.exit("bench: %s is missing" % tool)
     versions = [version(c) for c in (["nginx", "-v"], ["varnishd", "-V"], ["h2load", "--version"])]
@@ -397,10 +420,12 @@ def main():
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="cctgate-bench-"))
         results = compare(options, directory, stack)
     found = verdicts(results)
-    print_tables(results, found)
+    for load, by_name in results:
+        print_table(load, by_name)
+    print_verdicts(results, found)
     with open(OUT + "/bench.json", "w") as file:
-        json.dump({"versions": versions, "cores": os.cpu_count(), "connections": CONNECTIONS, "results": results,
-                   "targets": found}, file, indent=1)
+        json.dump({"versions": versions, "cores": os.cpu_count(), "targets": found,
+                   "results": [{**load._asdict(), "servers": by_name} for load, by_name in results]}, file, indent=1)
     print("\nall of it: %s/bench.json" % OUT)
 
 
