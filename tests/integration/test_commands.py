@@ -461,6 +461,17 @@ class Data(Floor):
             self.sim.admin("DELETE", "/notify")
             self.settle()
 
+    def test_a_call_that_has_gone_unheard(self):
+        """Its end has not been told yet; that it is not there any more is learned by reading what is to be added to."""
+        self.addCleanup(self.sim.admin, "DELETE", "/notify")
+        before = self.commands()
+        self.sim.admin("POST", "/notify", {"delayMs": 8000, "parallel": 16})
+        self.sim.admin("POST", "/calls/%s/end" % self.number)
+        for part in ("data", "intrinsics"):
+            self.assert_problem(self.patch(part, {"first": "1"}), 404, "not-found")
+        self.assertEqual(self.commands(), before)
+        self.settle()
+
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))
         self.assertEqual(self.call(self.number)["data"], "one")
