@@ -8,8 +8,8 @@ Who competes, each with one worker or front thread, all pinned to one core (the 
   varnish       a hit
   floor         one read and one write of the same bytes by a program that looks at nothing: what the kernel alone takes
 The body is what cctgate answers; the others add the same response headers. Two questions: GET (200) and GET with
-If-None-Match (304); GET over few and over many connections, since what a thread
-for each connection costs depends on their number. No access logs.
+If-None-Match (304); GET over few and over many connections, since what a thread for each of them costs depends on their number. No access
+logs.
 
 Each round asks everybody in turn, in another order: wrk as fast as it goes for throughput and CPU per request (utime and stime of all
 processes and threads of the server over the requests answered), then, at half of each one's own throughput, h2load at a
@@ -328,7 +328,7 @@ def run_load(servers, load, etag, options, directory):
 def ratios(by_name, one, other):
     """CPU per request of one over the other's in the same round: median and quartiles."""
     found = sorted(a["cpuUs"] / b["cpuUs"] for a, b in zip(*(by_name[n]["rounds"]["saturated"] for n in (one, other))))
-    return [round(r, 3) for r in (statistics.median(found), found[len(found) // 4], found[len(found) * 3 // 4])]
+    return statistics.median(found), found[len(found) // 4], found[len(found) * 3 // 4]
 
 
 def verdicts(results):
@@ -336,9 +336,9 @@ def verdicts(results):
     for load, by_name in results:
         for name, limit in TARGETS.items():
             ratio, *quartiles = ratios(by_name, "cctgate", name)
-            found.append({"question": load.question, "connections": load.connections, "against": name, "ratio": ratio,
-                          "quartiles": quartiles, "limit": limit, "holds": ratio <= limit,
-                          "floor": ratios(by_name, "floor", name)[0] if "floor" in by_name else None})
+            found.append({"question": load.question, "connections": load.connections, "against": name, "ratio": round(ratio, 3),
+                          "quartiles": [round(q, 3) for q in quartiles], "limit": limit, "holds": ratio <= limit,
+                          "floor": round(ratios(by_name, "floor", name)[0], 3) if "floor" in by_name else None})
     return found
 
 
