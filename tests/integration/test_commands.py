@@ -461,16 +461,16 @@ class Data(Floor):
             self.sim.admin("DELETE", "/notify")
             self.settle()
 
-    def test_a_call_that_has_gone_unheard(self):
-        """Its end has not been told yet; that it is not there any more is learned by reading what is to be added to."""
-        self.addCleanup(self.sim.admin, "DELETE", "/notify")
-        before = self.commands()
-        self.sim.admin("POST", "/notify", {"delayMs": 8000, "parallel": 16})
-        self.sim.admin("POST", "/calls/%s/end" % self.number)
-        for part in ("data", "intrinsics"):
-            self.assert_problem(self.patch(part, {"first": "1"}), 404, "not-found")
-        self.assertEqual(self.commands(), before)
-        self.settle()
+    def test_what_cannot_be_read_is_not_overwritten(self):
+        """To add to what could not be read would be to lose it."""
+        self.addCleanup(self.sim.no_faults)
+        for part, operation in (("data", "GetAttachedData"), ("intrinsics", "GetIntrinsics")):
+            self.assert_done(self.patch(part, {"first": "1"}))
+            before, commands = self.call(self.number)[part], self.commands()
+            self.sim.fault("fault", "ContactService", operation, 1)
+            self.assert_problem(self.patch(part, {"second": "2"}), 502, "upstream-fault")
+            self.assertEqual(self.commands(), commands)
+            self.assertEqual(self.call(self.number)[part], before)
 
     def test_texts_and_bytes(self):
         self.assert_done(self.patch("data", {"type": "STRING", "value": "one"}, "PUT"))
