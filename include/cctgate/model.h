@@ -47,7 +47,7 @@ struct fetch_waiter {
     struct fetch_waiter *next;
     void (*on_done)(struct fetch_waiter *waiter,
                     struct fetch_outcome *outcome); /* may free the waiter; `outcome` is borrowed */
-    const json_t *found; /* in on_done, CG_OK: the object's facts as just read, borrowed */
+    const json_t *found; /* in on_done: the facts as just read, borrowed; NULL unless CG_OK */
     int collapsed;       /* set by model_fetch: joined a fetch that was under way */
 };
 

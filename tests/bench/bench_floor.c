@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,8 @@ int main(int argc, char **argv)
 {
     int epoll = epoll_create1(EPOLL_CLOEXEC), listener;
     FILE *file;
+    char *end;
+    long port;
 
     if (argc != 3) {
         fputs("usage: bench_floor PORT FILE\n", stderr);
@@ -89,7 +92,12 @@ int main(int argc, char **argv)
     check(file != NULL, argv[2]);
     answer_length = fread(answer, 1, sizeof(answer), file);
     fclose(file);
-    listener = listener_at((int)strtol(argv[1], NULL, 10));
+    port = strtol(argv[1], &end, 10);
+    if (*end != '\0' || port < 1 || port > UINT16_MAX) {
+        fprintf(stderr, "bench_floor: no port: %s\n", argv[1]);
+        return 2;
+    }
+    listener = listener_at((int)port);
     watch(epoll, listener);
     for (;;)
         turn(epoll, listener);
