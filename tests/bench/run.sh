@@ -1,5 +1,5 @@
 #!/bin/bash
-# `make bench`: the store and the codec alone, the gateway against nginx and Varnish, then its events. Takes about nine minutes, listens
+# `make bench`: the store and the codec alone, the gateway against nginx and Varnish, then its events. Takes about eight minutes, listens
 # and sends on 127.0.0.1 only, leaves OUT/bench.json and OUT/bench_events.json behind.
 #
 #   tests/bench/run.sh [--events] [option of the part]...      --events: only those (bench_events.py), --hostile: hostile clients
