@@ -124,6 +124,10 @@ int owner_make_commands(struct owner *owner, char *error, size_t error_size)
     return CG_OK;
 }
 
+/*
+ * Commands are waited for up to a time, as some wait for the contact centre. Jobs wait for the disk alone, and what it answers makes them
+ * write again, which they cannot when it has stopped.
+ */
 #define END_TIMEOUT_MS 5000
 static void await_answers(struct owner *owner)
 {
@@ -134,7 +138,8 @@ static void await_answers(struct owner *owner)
         while (mailbox_deliver(&owner->loop.mailbox) > 0)
             ;
         commands_get_stats(owner->commands, &stats);
-        if (stats.in_progress == 0 || clock_monotonic_ms() > end_ms)
+        if ((stats.in_progress == 0 || clock_monotonic_ms() > end_ms) &&
+            !jobs_is_writing(owner->jobs))
             return;
         usleep(1000); /* the disk is at it; nobody else needs this thread any more */
     }

@@ -291,6 +291,11 @@ void jobs_close(struct jobs *jobs)
     timer_disarm(jobs->settings.loop, &jobs->sweep);
 }
 
+int jobs_is_writing(const struct jobs *jobs)
+{
+    return jobs != NULL && jobs->writing > 0;
+}
+
 void jobs_free(struct jobs **in)
 {
     struct jobs *jobs = *in;

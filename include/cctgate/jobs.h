@@ -58,6 +58,8 @@ struct jobs_settings {
 int jobs_new(struct jobs **jobs, const struct jobs_settings *settings);
 /* The gateway is about to stop: nothing is sent any more, what waits stays on the disk. Before the outbound client is stopped. */
 void jobs_close(struct jobs *jobs);
+/* Something of it is not known to be on the disk yet, and what is known of it then may have to be written, too. NULL: no. */
+int jobs_is_writing(const struct jobs *jobs);
 /* The disk and the outbound client have stopped, and their outcomes have been delivered. */
 void jobs_free(struct jobs **jobs);
 

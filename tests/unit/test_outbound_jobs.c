@@ -537,6 +537,30 @@ static void a_stop_leaves_what_waits(void **state)
     assert_int_equal(centre.sent[0], 1);
 }
 
+/* The disk may be stopped when nothing is being written: not between a mark and its being taken back. */
+static void a_stop_waits_for_the_disk(void **state)
+{
+    (void)state;
+    append(0, 2);
+    take_id();
+    assert_false(jobs_is_writing(all));
+    assert_int_equal(centre_turn(), 1);
+    jobs_close(all);
+    assert_true(jobs_is_writing(all));
+    assert_int_equal(disk_settle(&disk, CG_OK), 1);
+    assert_true(jobs_is_writing(all));
+    deliver();
+    assert_null(centre.call.done);
+    assert_true(jobs_is_writing(all));
+    assert_int_equal(disk_settle(&disk, CG_OK), 1);
+    deliver();
+    assert_false(jobs_is_writing(all));
+    kill_gateway();
+    begin();
+    get(id_of_answer, &campaigner);
+    assert_int_equal(count_of("waiting"), 2);
+}
+
 /* Rows and jobs on the disk that are none. */
 static void damage(void **state)
 {
@@ -668,6 +692,7 @@ int main(void)
         TEST(unknown_campaigns),
         TEST(too_much),
         TEST(a_stop_leaves_what_waits),
+        TEST(a_stop_waits_for_the_disk),
         TEST(damage),
         TEST(other_work),
     };
